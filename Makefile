@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# One makefile, nothing recursive. Everything built goes under build/ (sanitizer and coverage
+# builds under build/asan/, build/coverage/). `make help` lists what there is.
+
+VERSION := 0.1.0
+
+# FLAVOUR is empty, asan or coverage.
+FLAVOUR ?=
+B := build$(if $(FLAVOUR),/$(FLAVOUR))
+
+CC ?= gcc
+CLANG ?= clang
+BPFTOOL ?= /usr/sbin/bpftool
+PYTHON := /usr/bin/python3
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/bash
+
+# ---- Flags ---------------------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
+	-Wno-unused-parameter -Werror
+CFLAGS ?= -O2 -g
+CFLAGS_ALL := -std=gnu11 $(CFLAGS) $(WARN) -fstack-protector-strong -D_GNU_SOURCE \
+	-D_FILE_OFFSET_BITS=64 -DBH_VERSION='"$(VERSION)"' -Iinclude -I. -I$(B)/gen
+LDFLAGS_ALL := $(LDFLAGS) -Wl,-z,relro,-z,now
+
+ifeq ($(FLAVOUR),asan)
+CFLAGS_ALL += -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+LDFLAGS_ALL += -fsanitize=address,undefined
+else ifeq ($(FLAVOUR),coverage)
+CFLAGS_ALL += -O0 --coverage
+LDFLAGS_ALL += --coverage
+else
+CFLAGS_ALL += -D_FORTIFY_SOURCE=2
+endif
+
+PKGS_dataplane := libbpf libnl-3.0 libnl-route-3.0 libmnl libprotobuf-c libuv
+PKGS_controller := jansson yaml-0.1 libprotobuf-c libuv
+PKGS_cli := jansson smartcols
+
+pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
+pkg_libs = $(shell pkg-config --libs $(1) 2>/dev/null)
+
+LIBS_dataplane = $(call pkg_libs,$(PKGS_dataplane)) -lnng -lcap -lpthread
+LIBS_controller = $(call pkg_libs,$(PKGS_controller)) -lnng -lpthread
+LIBS_cli = $(call pkg_libs,$(PKGS_cli)) -lnng -lcap -lpthread
+
+CFLAGS_PKGS = $(call pkg_cflags,$(sort $(PKGS_dataplane) $(PKGS_controller) $(PKGS_cli)))
+
+# ---- Sources -------------------------------------------------------------------------------------
+
+SRC_proto := $(wildcard proto/*.c)
+SRC_dataplane := $(wildcard dataplane/*.c)
+SRC_controller := $(wildcard controller/*.c controller/*/*.c)
+SRC_cli := $(wildcard tools/bulkhead/*.c)
+SRC_bpf := $(wildcard bpf/*.bpf.c)
+SRC_bench_bpf := $(wildcard tools/bench/*.bpf.c)
+
+OBJ_proto := $(SRC_proto:%.c=$(B)/obj/%.o) $(B)/obj/gen/bulkhead.pb-c.o
+OBJ_dataplane := $(SRC_dataplane:%.c=$(B)/obj/%.o)
+OBJ_controller := $(SRC_controller:%.c=$(B)/obj/%.o)
+OBJ_cli := $(SRC_cli:%.c=$(B)/obj/%.o)
+SKELETONS := $(SRC_bpf:bpf/%.bpf.c=$(B)/gen/%.skel.h) $(SRC_bench_bpf:tools/bench/%.bpf.c=$(B)/gen/%.skel.h)
+
+# What tests link against: each daemon without its main.
+LIB_dataplane := $(B)/libdataplane.a
+LIB_controller := $(B)/libcontroller.a
+
+PROGRAMS := $(B)/bulkhead $(B)/bulkhead-dataplane $(B)/bulkhead-controller
+
+## make            the three programs, in build/
+all: $(PROGRAMS) man
+
+$(B)/bulkhead-dataplane: $(B)/obj/dataplane/main.o $(LIB_dataplane)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_dataplane)
+$(B)/bulkhead-controller: $(B)/obj/controller/main.o $(LIB_controller)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller)
+$(B)/bulkhead: $(OBJ_cli)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_cli)
+
+$(LIB_dataplane): $(filter-out %/main.o,$(OBJ_dataplane)) $(OBJ_proto)
+	rm -f $@ && $(AR) rcs $@ $^
+$(LIB_controller): $(filter-out %/controller/main.o,$(OBJ_controller)) $(OBJ_proto)
+	rm -f $@ && $(AR) rcs $@ $^
+
+# ---- Generated -----------------------------------------------------------------------------------
+
+$(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: proto/%.proto
+	@mkdir -p $(B)/gen
+	protoc-c --proto_path=proto --c_out=$(B)/gen $<
+
+# No kernel headers beyond the UAPI ones; -idirafter because Debian keeps asm/ in a multiarch folder.
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \
+	-Iinclude -Ibpf -idirafter /usr/include/$(shell $(CC) -print-multiarch)
+
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -MD -MP -MF $(@:.o=.d) -c $< -o $@
+	llvm-strip -g $@
+$(B)/bpf/%.bpf.o: tools/bench/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -MD -MP -MF $(@:.o=.d) -c $< -o $@
+	llvm-strip -g $@
+$(B)/gen/%.skel.h: $(B)/bpf/%.bpf.o
+	@mkdir -p $(@D)
+	$(BPFTOOL) gen skeleton $< name $* > $@
+
+# ---- Objects -------------------------------------------------------------------------------------
+
+# -MD, not -MMD: skeletons and generated headers must be tracked like any other.
+$(B)/obj/gen/%.o: $(B)/gen/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(CFLAGS_PKGS) -Wno-error -MD -MP -c $< -o $@
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(CFLAGS_PKGS) -MD -MP -c $< -o $@
+
+$(OBJ_dataplane) $(OBJ_controller) $(OBJ_proto): | $(B)/gen/bulkhead.pb-c.h
+$(OBJ_dataplane): | $(SKELETONS)
+
+-include $(shell find $(B)/obj $(B)/bpf $(B)/tests -name '*.d' 2>/dev/null)
+
+# ---- Tests ---------------------------------------------------------------------------------------
+
+TEST_SRC := $(wildcard tests/unit/*/test_*.c tests/unit/test_*.c tests/bpf/test_*.c)
+TEST_BIN := $(TEST_SRC:%.c=$(B)/%)
+TEST_LIB_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/lib/*.c))
+$(TEST_LIB_OBJ): | $(SKELETONS) $(B)/gen/bulkhead.pb-c.h
+
+# tests/unit/{controller,proto,dataplane,cli}/, tests/bpf/: linked with what they are about.
+$(B)/tests/unit/controller/%: $(B)/obj/tests/unit/controller/%.o $(TEST_LIB_OBJ) $(LIB_controller)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller) -lcmocka
+$(B)/tests/unit/proto/%: $(B)/obj/tests/unit/proto/%.o $(TEST_LIB_OBJ) $(LIB_controller)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller) -lcmocka
+$(B)/tests/unit/cli/%: $(B)/obj/tests/unit/cli/%.o $(TEST_LIB_OBJ) $(filter-out %/main.o,$(OBJ_cli))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_cli) -lcmocka
+$(B)/tests/unit/dataplane/%: $(B)/obj/tests/unit/dataplane/%.o $(TEST_LIB_OBJ) $(LIB_dataplane)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_dataplane) -lcmocka
+$(B)/tests/bpf/%: $(B)/obj/tests/bpf/%.o $(TEST_LIB_OBJ) $(LIB_dataplane)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_dataplane) -lcmocka
+$(TEST_SRC:%.c=$(B)/obj/%.o): | $(SKELETONS) $(B)/gen/bulkhead.pb-c.h
+.SECONDARY: $(TEST_SRC:%.c=$(B)/obj/%.o) $(SKELETONS)
+
+tests: $(TEST_BIN)
+
+setup:
+	@tools/setup build test
+
+## make test       installs what is missing, builds, runs every test (root)
+test: setup
+	@$(MAKE) --no-print-directory -j$$(nproc) all tests
+	@$(PYTHON) tests/run --build $(B)
+
+## make test-unit  the tests that need no root and no network
+test-unit: setup
+	@$(MAKE) --no-print-directory -j$$(nproc) all tests
+	@$(PYTHON) tests/run --build $(B) unit
+
+## make asan       every test against daemons built with ASan and UBSan
+asan: setup
+	@$(MAKE) --no-print-directory FLAVOUR=asan -j$$(nproc) all tests
+	@$(PYTHON) tests/run --build build/asan
+
+## make coverage   line coverage of the unit tests, in build/coverage/report/
+coverage: setup
+	@$(MAKE) --no-print-directory FLAVOUR=coverage -j$$(nproc) all tests
+	@$(PYTHON) tests/run --build build/coverage unit
+	@lcov -q --capture --directory build/coverage --output-file build/coverage/all.info
+	@lcov -q --extract build/coverage/all.info '$(CURDIR)/*' --output-file build/coverage/own.info
+	@genhtml -q build/coverage/own.info --output-directory build/coverage/report
+
+## make fuzz       every fuzz target for FUZZ_SECONDS (20) each
+FUZZ_SECONDS ?= 20
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
+FUZZ_FLAGS := -std=gnu11 -g -O1 -D_GNU_SOURCE -DBH_VERSION='"$(VERSION)"' -Iinclude -I. -Ibuild/gen \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+build/fuzz/%: tests/fuzz/%.c $(filter-out controller/main.c,$(SRC_controller)) $(SRC_proto) $(wildcard controller/*/*.h controller/*.h proto/*.h) build/gen/bulkhead.pb-c.c
+	@mkdir -p $(@D)
+	$(CLANG) $(FUZZ_FLAGS) $(CFLAGS_PKGS) -o $@ $(filter %.c,$^) $(LIBS_controller)
+fuzz: setup
+	@$(MAKE) --no-print-directory -j$$(nproc) $(FUZZ_BIN)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(FUZZ_BIN)
+
+# ---- For people ----------------------------------------------------------------------------------
+
+## make demo       a shop in network namespaces, dry-run, enforce, an attack (root; ONESHOT=1 ends by itself)
+demo:
+	@tools/setup build demo
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@$(PYTHON) tools/demo/demo $(if $(ONESHOT),--oneshot)
+
+## make bench      per-packet cost of the BPF programs, as ratios (root)
+bench: setup
+	@$(MAKE) --no-print-directory -j$$(nproc) build/bench
+	@build/bench $(BENCH_ARGS)
+build/bench: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))) $(TEST_LIB_OBJ) $(LIB_dataplane)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_dataplane) -lcmocka
+$(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))): | $(SKELETONS)
+
+## make lint       format, cppcheck, layering, licences
+lint:
+	@tools/setup build lint
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@tests/lint
+
+## make format     rewrites the C sources by .clang-format
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+MAN := $(patsubst docs/man/%.scd,build/man/%,$(wildcard docs/man/*.scd))
+man: $(MAN)
+build/man/%: docs/man/%.scd
+	@mkdir -p $(@D)
+	scdoc < $< > $@
+
+PREFIX ?= /usr
+## make install    DESTDIR=, PREFIX=/usr
+install: all
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin build/bulkhead
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/bulkhead build/bulkhead-dataplane build/bulkhead-controller
+	$(if $(filter %.1,$(MAN)),install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(filter %.1,$(MAN)))
+	$(if $(filter %.8,$(MAN)),install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(filter %.8,$(MAN)))
+	install -D -m 0644 tools/bulkhead/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/bulkhead
+
+## make clean      removes build/
+clean:
+	rm -rf build
+
+## make help       this
+help:
+	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: all setup test test-unit tests asan coverage fuzz demo bench lint format man install clean help

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BULKHEAD_COMPILE_DESIRED_H
+#define BULKHEAD_COMPILE_DESIRED_H
+
+/*
+ * What the compiler wants the data plane to hold, in the controller's own types. The compiler fills
+ * it, the wire turns it (or the difference between two of them) into Updates, the CLI explains it.
+ *
+ * Every array is sorted by its key, so two of them are compared in one pass. A `struct bh_desired`
+ * is immutable once the compiler has returned it, and reference counted.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* An IPv4 (family 4, first four bytes of ip, rest zero) or IPv6 (family 6) address, network order. */
+struct bh_ip {
+	uint8_t family;
+	uint8_t ip[16];
+};
+
+/* Key: ip. */
+struct bh_desired_address {
+	struct bh_ip ip;
+	uint32_t class;
+	uint32_t workload;
+};
+
+/* Key: ip, bits. */
+struct bh_desired_block {
+	struct bh_ip ip; /* bits beyond the prefix are zero */
+	uint8_t bits;
+	uint32_t class;
+	uint32_t workload;
+};
+
+struct bh_desired_rule {
+	uint8_t protocol; /* 0: any */
+	bool deny;
+	uint16_t port_lo; /* host order, inclusive */
+	uint16_t port_hi;
+	uint32_t rule;
+};
+
+/* Key: egress, class. Ranges of one protocol are sorted and do not overlap. */
+struct bh_desired_entry {
+	bool egress;
+	uint32_t class;
+	size_t n_rules;
+	const struct bh_desired_rule *rules;
+};
+
+/* Key: number. Shared by every endpoint with the same content. */
+struct bh_desired_program {
+	uint32_t number; /* with the isolation bits, see abi.h */
+	size_t n_entries;
+	const struct bh_desired_entry *entries;
+};
+
+enum bh_mode {
+	BH_MODE_UNSET = 0,
+	BH_MODE_OBSERVE,
+	BH_MODE_DRY_RUN,
+	BH_MODE_ENFORCE,
+};
+
+/* Key: uid. */
+struct bh_desired_endpoint {
+	const char *uid;
+	const char *namespace;
+	const char *name;
+	size_t n_ips;
+	const struct bh_ip *ips;
+	uint32_t workload;
+	uint32_t active; /* program numbers */
+	uint32_t pending;
+	bool xdp; /* annotation bulkhead.io/hook: xdp */
+	enum bh_mode mode;
+	bool quarantined;
+	bool ingress_isolated; /* by any policy, dry-run ones included */
+	bool egress_isolated;
+	size_t n_policies; /* "name", of the pod's own namespace, that select it; sorted */
+	const char *const *policies;
+};
+
+/* Key: number. What a rule number means to people. */
+struct bh_desired_rule_name {
+	uint32_t number;
+	const char *namespace; /* of the policy */
+	const char *policy;
+	bool egress;
+	int index;        /* of the rule in the policy's ingress or egress list, from 0 */
+	const char *text; /* one line: "shop/web ingress[0]: from pods app=front, TCP 80" */
+};
+
+/* Key: number. What a workload number means to people. */
+struct bh_desired_workload {
+	uint32_t number;
+	const char *namespace; /* "" for cluster-wide things */
+	const char *kind;      /* Deployment, StatefulSet, DaemonSet, Job, CronJob, Pod, Node, World */
+	const char *name;
+};
+
+/* Something the operator has to know or mend. Sorted by object, then code. */
+struct bh_desired_problem {
+	const char *code;   /* stable word: "invalid-policy", "unknown-mode", … */
+	const char *object; /* "NetworkPolicy shop/web" */
+	const char *text;   /* the cause, what is in force meanwhile, what to do */
+};
+
+struct bh_desired {
+	uint64_t revision; /* of the inputs it was compiled from */
+	bool unknown_open; /* no pod of this node is enforced */
+	size_t n_addresses;
+	const struct bh_desired_address *addresses;
+	size_t n_blocks;
+	const struct bh_desired_block *blocks;
+	size_t n_programs;
+	const struct bh_desired_program *programs;
+	size_t n_endpoints;
+	const struct bh_desired_endpoint *endpoints;
+	size_t n_rule_names;
+	const struct bh_desired_rule_name *rule_names;
+	size_t n_workloads;
+	const struct bh_desired_workload *workloads;
+	size_t n_problems;
+	const struct bh_desired_problem *problems;
+};
+
+struct bh_desired *bh_desired_ref(struct bh_desired *desired);
+void bh_desired_unref(struct bh_desired *desired);
+
+#endif

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef BULKHEAD_ABI_H
+#define BULKHEAD_ABI_H
+
+/*
+ * What the BPF programs and the dataplane daemon share: keys, values and records, byte for byte.
+ *
+ * Integers are in host order unless their type says otherwise (__be16, __be32). Padding is
+ * explicit and zero. A change of any layout or meaning below takes a new BH_ABI: maps are pinned
+ * in a folder that carries the number, so an old map is never read with a new layout. (libbpf
+ * reuses a pinned map whose sizes agree, whatever the bytes mean.)
+ */
+
+#include <linux/types.h>
+
+#include "bulkhead/reasons.h"
+
+#define BH_ABI 1
+
+/* ---- Names ---------------------------------------------------------------------------------- */
+
+/*
+ * A program number names compiled policy by its content: 30 bits of name, and two bits that say in
+ * which directions the pod is isolated, so a direction without policy costs no lookup.
+ */
+#define BH_PROGRAM_OPEN 0u /* observe, dry-run: everything passes, even what cannot be parsed */
+#define BH_PROGRAM_NONE 1u /* enforced, but no policy selects the pod: built-in checks only */
+#define BH_PROGRAM_INGRESS_ISOLATED (1u << 30)
+#define BH_PROGRAM_EGRESS_ISOLATED (1u << 31)
+
+/* Peers that no selector and no address block in use matches. */
+#define BH_CLASS_NONE 0u
+/* The entry of a program for every class it does not name. Never an address's class. */
+#define BH_CLASS_ANY 0x7fffffffu
+/* Classes from here up are the dataplane's own, alive only while a change is being applied. */
+#define BH_CLASS_TRANSIENT 0x70000000u
+
+#define BH_WORKLOAD_WORLD 0u /* an address nobody named */
+#define BH_WORKLOAD_NODE 1u  /* this node itself */
+
+#define BH_RULE_NONE 0u
+
+/* The pod's point of view: ingress is towards the pod, whichever hook it is seen at. */
+enum bh_direction {
+	BH_INGRESS = 0,
+	BH_EGRESS = 1,
+};
+
+enum bh_hook {
+	BH_HOOK_FROM_POD = 0, /* host veth ingress, TC or XDP */
+	BH_HOOK_TO_POD = 1,   /* host veth egress, TC */
+	BH_HOOK_UPLINK = 2,   /* XDP on the node's uplink: towards a pod, before an skb exists */
+};
+
+/* ---- Configuration: one element, memory-mapped by the dataplane --------------------------- */
+
+#define BH_CONFIG_TRIE4 (1u << 0)        /* address blocks are in use for IPv4 */
+#define BH_CONFIG_TRIE6 (1u << 1)        /* … and for IPv6 */
+#define BH_CONFIG_UNKNOWN_OPEN (1u << 2) /* an interface without endpoint passes (nothing enforced) */
+#define BH_CONFIG_NO_NEW_EVENTS (1u << 3) /* no event for new and closed flows */
+
+struct bh_config {
+	__u32 abi;
+	__u32 flags;
+	__u32 hz; /* jiffies per second, measured at start */
+	__u32 reserved;
+	__u64 epoch; /* the last epoch given to any endpoint; only ever grows */
+	/* Idle time after which a flow counts as gone, in jiffies, by enum bh_flow_state. */
+	__u32 timeout[8];
+	/* Token bucket of denial events per tuple: tokens a second, and the most that pile up. */
+	__u32 deny_rate;
+	__u32 deny_burst;
+};
+
+/* ---- Endpoints -------------------------------------------------------------------------------- */
+
+#define BH_ENDPOINTS_MAX 4096
+#define BH_ENDPOINT_ADDRS 2 /* per address family */
+
+/*
+ * One pod interface. An array element, memory-mapped by the dataplane: `programs` and `epoch` are
+ * each one aligned 64-bit store; everything else is written before the interface map points here
+ * and not changed after. Slot 0 is never used.
+ */
+struct bh_endpoint {
+	__u64 programs; /* active in the low, pending in the high 32 bits */
+	__u64 epoch;    /* legs judged under another epoch are judged again; 0 = slot not in use */
+	__u32 ifindex;
+	__u8 mac[6]; /* the pod end's, checked on every frame from the pod */
+	__u8 n_addr4;
+	__u8 n_addr6;
+	__u32 workload;
+	__u32 flags;
+	__be32 addr4[BH_ENDPOINT_ADDRS];
+	__u8 addr6[BH_ENDPOINT_ADDRS][16];
+	__u8 reserved[48];
+};
+_Static_assert(sizeof(struct bh_endpoint) == 128, "endpoint layout");
+
+/* Interface map: ifindex → where its endpoint is. */
+struct bh_iface {
+	__u32 slot;
+	__u32 flags;
+};
+
+/* ---- Identity ----------------------------------------------------------------------------------- */
+
+/* Value of the address maps: exact hashes (key __be32 or 16 bytes) and longest-prefix tries. */
+struct bh_identity {
+	__u32 class;
+	__u32 workload;
+	__u32 slot; /* endpoint of this node that owns the address, or 0 */
+	__u32 reserved;
+};
+_Static_assert(sizeof(struct bh_identity) == 16, "identity layout");
+
+struct bh_prefix4 {
+	__u32 bits;
+	__be32 addr;
+};
+
+struct bh_prefix6 {
+	__u32 bits;
+	__u8 addr[16];
+};
+
+/* ---- Policy ------------------------------------------------------------------------------------- */
+
+#define BH_POLICY_EGRESS (1u << 31)
+
+/* (program, direction, peer class). */
+struct bh_policy_key {
+	__u32 program;
+	__u32 class_dir; /* class, and BH_POLICY_EGRESS for the egress direction */
+};
+
+#define BH_RULE_DENY (1u << 0)
+
+/*
+ * A range of destination ports of one protocol. `protocol` 0 is every IP protocol, with or without
+ * ports, and then the range is 0–65535. A protocol without ports, and a packet whose ports
+ * are unknown, meets only ranges that are 0–65535.
+ */
+struct bh_rule {
+	__u8 protocol;
+	__u8 flags;
+	__u16 port_lo; /* host order, inclusive */
+	__u16 port_hi;
+	__u16 reserved;
+	__u32 rule; /* the controller's number for the policy rule, for people */
+};
+_Static_assert(sizeof(struct bh_rule) == 12, "rule layout");
+
+#define BH_RULES_INLINE 6
+
+/*
+ * The whole answer for one key: the ranges of one entry do not overlap within a protocol, except
+ * that protocol 0 is asked last. With BH_POLICY_SPILLED the ranges with ports are in the spill
+ * trie instead, and only those of protocol 0 are inline.
+ */
+#define BH_POLICY_SPILLED (1u << 0)
+
+struct bh_policy {
+	__u16 n_rules;
+	__u16 flags;
+	__u32 reserved;
+	struct bh_rule rules[BH_RULES_INLINE];
+};
+_Static_assert(sizeof(struct bh_policy) == 80, "policy layout");
+
+/*
+ * Spilled ranges: a longest-prefix trie over (program, class and direction, protocol, port), each
+ * range cut into aligned prefixes. One lookup however long the list is.
+ */
+struct bh_spill_key {
+	__u32 bits; /* 88 + leading port bits */
+	__be32 program;
+	__be32 class_dir;
+	__u8 protocol;
+	__u8 port[2]; /* big-endian */
+	__u8 reserved;
+};
+#define BH_SPILL_BITS_BASE 72 /* program, class_dir, protocol: all of it */
+#define BH_SPILL_BITS_FULL 88 /* and the whole port */
+
+struct bh_spill {
+	__u32 rule;
+	__u32 flags; /* BH_RULE_DENY */
+};
+
+/* ---- Flows ---------------------------------------------------------------------------------------- */
+
+/*
+ * One entry per connection and host. The two ends are sorted by (address, port) as bytes, so both
+ * directions and both hooks find the same entry: side 0 is the lower end. ICMP echo and its like
+ * carry the identifier as both ports; protocols without ports carry zeros.
+ */
+struct bh_flow_key4 {
+	__be32 addr[2];
+	__be16 port[2];
+	__u8 protocol;
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct bh_flow_key4) == 16, "flow key layout");
+
+struct bh_flow_key6 {
+	__u8 addr[2][16];
+	__be16 port[2];
+	__u8 protocol;
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct bh_flow_key6) == 40, "flow key layout");
+
+enum bh_flow_state {
+	BH_FLOW_NEW = 0,         /* TCP: SYN seen. Others: no answer yet. In the half-open table. */
+	BH_FLOW_SYN_RECV = 1,    /* TCP: SYN-ACK seen. In the half-open table. */
+	BH_FLOW_ESTABLISHED = 2, /* TCP: the handshake is complete, or taken up in the middle */
+	BH_FLOW_REPLIED = 3,     /* others: both ends have spoken */
+	BH_FLOW_CLOSING = 4,     /* TCP: one end has sent FIN */
+	BH_FLOW_CLOSED = 5,      /* TCP: both have, or one has sent RST */
+	BH_FLOW_STATES = 6,
+};
+
+/* One end of the flow as judged at a pod interface of this host; all zero if that end is not here. */
+struct bh_leg {
+	__u64 epoch; /* the endpoint's, when this leg was judged */
+	__u32 ifindex;
+	__u32 edge; /* slot in the edge counters */
+	__u16 slot; /* endpoint */
+	__u8 reason;  /* enum bh_reason of the verdict in force */
+	__u8 pending; /* … of the pending program; equal to `reason` when there is none other */
+	__u32 reserved;
+};
+_Static_assert(sizeof(struct bh_leg) == 24, "leg layout");
+
+#define BH_FLOW_MIDSTREAM (1u << 0) /* taken up without its beginning: the opener is a guess */
+#define BH_FLOW_FIN0 (1u << 1)      /* side 0 has sent FIN */
+#define BH_FLOW_FIN1 (1u << 2)
+#define BH_FLOW_CLOSE_SENT (1u << 3) /* the closed event has been emitted */
+#define BH_FLOW_SEEDED (1u << 4)     /* from the kernel's connection tracking */
+
+/*
+ * The first 64 bytes are what a packet of a known flow reads and writes. With the kernel's 48-byte
+ * element header and the 16-byte IPv4 key in front, they are exactly one cache line.
+ */
+struct bh_flow {
+	struct bh_leg leg[2]; /* by side */
+	__u32 seen;           /* low bits of jiffies at the last packet */
+	__u8 state;           /* enum bh_flow_state */
+	__u8 opener;          /* side that opened it */
+	__u8 flags;
+	__u8 reserved0;
+	__u64 reserved1;
+	/* Second line: accounting, by the side that sent. Octets are of layer 3. */
+	__u64 packets[2];
+	__u64 octets[2];
+	__u32 rule[2]; /* by leg: the rule that decided */
+	__u32 pending_rule[2];
+	__u64 started; /* jiffies */
+	__u64 reserved2;
+};
+_Static_assert(sizeof(struct bh_flow) == 128, "flow layout");
+_Static_assert(__builtin_offsetof(struct bh_flow, packets) == 64, "flow hot line");
+
+/* Datagram whose first fragment was passed: where the others find their ports. */
+struct bh_fragment_key {
+	__u8 src[16]; /* IPv4 in the first four bytes, the rest zero */
+	__u8 dst[16];
+	__u32 id; /* as on the wire */
+	__u32 ifindex;
+	__u8 protocol;
+	__u8 hook;
+	__u8 family; /* 4 or 6 */
+	__u8 pad;
+};
+_Static_assert(sizeof(struct bh_fragment_key) == 44, "fragment key layout");
+
+struct bh_fragment {
+	__be16 sport;
+	__be16 dport;
+	__u32 seen; /* jiffies; a datagram lives 30 s at most */
+};
+
+/* ---- Edges ------------------------------------------------------------------------------------------ */
+
+#define BH_EDGE_PEER_LOCAL (1u << 0) /* the other end is a pod of this node: it has an edge of its own */
+
+/* What the topology is made of. Seen from the local end. */
+struct bh_edge_key {
+	__u32 local;  /* workload */
+	__u32 remote; /* workload */
+	__u16 port;   /* the responder's, host order; 0 where there is none */
+	__u8 protocol;
+	__u8 direction; /* enum bh_direction: ingress = the remote end opened it */
+	__u8 verdict;   /* enum bh_reason */
+	__u8 pending;   /* enum bh_reason */
+	__u8 flags;
+	__u8 family; /* 4 or 6 */
+};
+_Static_assert(sizeof(struct bh_edge_key) == 16, "edge key layout");
+
+struct bh_edge_ref {
+	__u32 slot;
+	__u32 rule; /* the rule that decided last */
+	__u32 pending_rule;
+	__u32 reserved;
+};
+
+/* Slot 0 counts what no slot was left for: the totals stay exact. */
+#define BH_EDGE_OVERFLOW 0u
+
+/* Per-CPU element of the edge counters. [0] from the local pod, [1] to it. */
+struct bh_edge {
+	__u64 packets[2];
+	__u64 octets[2];
+	__u64 flows;
+	__u64 resets;
+	__u64 first; /* jiffies, 0 = nothing yet */
+	__u64 last;
+};
+_Static_assert(sizeof(struct bh_edge) == 64, "edge layout");
+
+/* ---- Events ------------------------------------------------------------------------------------------ */
+
+enum bh_event_type {
+	BH_EVENT_NEW = 1,
+	BH_EVENT_CLOSED = 2,
+	BH_EVENT_DENIED = 3,
+	BH_EVENT_WOULD_DENY = 4,
+	BH_EVENT_TYPES = 5,
+};
+
+struct bh_event {
+	__u64 time; /* CLOCK_MONOTONIC, ns */
+	__u8 type;
+	__u8 reason;
+	__u8 pending;
+	__u8 hook;
+	__u8 family;    /* 4, 6; 0 when no address was parsed */
+	__u8 protocol;
+	__u8 direction; /* of the flow, seen from this endpoint */
+	__u8 tcp_flags; /* or the ICMP type */
+	__u32 ifindex;
+	__u32 slot;
+	__u32 local; /* workloads */
+	__u32 remote;
+	__u32 class; /* the peer's */
+	__u32 rule;
+	__u32 pending_rule;
+	__u32 suppressed; /* denials of this tuple since its last event */
+	/* The opener first, the responder second; as on the wire for a packet of no flow. */
+	__u8 src[16]; /* IPv4 in the first four bytes */
+	__u8 dst[16];
+	__be16 sport;
+	__be16 dport;
+	__u16 ethertype; /* host order */
+	__u16 flags;     /* BH_FLOW_* */
+	__u64 packets[2]; /* closed: by the opener, by the responder. Denied: [0] = 1 */
+	__u64 octets[2];
+	__u64 started; /* jiffies; closed only */
+};
+_Static_assert(sizeof(struct bh_event) == 136, "event layout");
+
+/* ---- Counters (per-CPU array of __u64) ---------------------------------------------------------------- */
+
+/* [0, BH_REASON_MAX): packets by reason, those of known flows excepted (their edges count them). */
+enum bh_counter {
+	BH_COUNTER_EVENTS_LOST = BH_REASON_MAX,                        /* + enum bh_event_type: ring full */
+	BH_COUNTER_EVENTS_SUPPRESSED = BH_COUNTER_EVENTS_LOST + BH_EVENT_TYPES, /* by the token bucket */
+	BH_COUNTER_EVENTS = BH_COUNTER_EVENTS_SUPPRESSED + BH_EVENT_TYPES,       /* written, by type */
+	BH_COUNTER_EDGE_OVERFLOW = BH_COUNTER_EVENTS + BH_EVENT_TYPES, /* flows counted in slot 0 */
+	BH_COUNTER_FLOW_INSERT_FAILED,
+	BH_COUNTER_MIDSTREAM,
+	BH_COUNTER_REJUDGED,
+	BH_COUNTERS,
+};
+
+/* Element of the per-CPU token buckets of denial events. */
+#define BH_BUCKETS 4096
+struct bh_bucket {
+	__u32 tag; /* hash of the tuple */
+	__u32 stamp;
+	__u32 tokens;
+	__u32 suppressed;
+};
+
+#endif

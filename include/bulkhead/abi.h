@@ -375,6 +375,12 @@ enum bh_counter {
 	BH_COUNTERS,
 };
 
+/* What the program bh_clock leaves in the map bh_clock when it is test-run: how jiffies are read. */
+struct bh_clock {
+	__u64 jiffies;
+	__u64 monotonic; /* CLOCK_MONOTONIC, ns */
+};
+
 /* Element of the per-CPU token buckets of denial events. */
 #define BH_BUCKETS 4096
 struct bh_bucket {

@@ -32,6 +32,7 @@
 	X(bh_edges, 8192, BH_MAP_SIZED)                       /* per-CPU array: struct bh_edge */  \
 	X(bh_counters, 0, 0)                                  /* per-CPU array: __u64[BH_COUNTERS] */ \
 	X(bh_buckets, BH_BUCKETS, 0)                          /* per-CPU array: struct bh_bucket */ \
+	X(bh_clock, 1, 0)                                     /* array: struct bh_clock */         \
 	X(bh_events, 4194304, BH_MAP_SIZED)                   /* ring buffer, bytes */
 
 #endif

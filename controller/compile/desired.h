@@ -14,11 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* An IPv4 (family 4, first four bytes of ip, rest zero) or IPv6 (family 6) address, network order. */
-struct bh_ip {
-	uint8_t family;
-	uint8_t ip[16];
-};
+#include "controller/model/types.h"
 
 /* Key: ip. */
 struct bh_desired_address {
@@ -58,13 +54,6 @@ struct bh_desired_program {
 	const struct bh_desired_entry *entries;
 };
 
-enum bh_mode {
-	BH_MODE_UNSET = 0,
-	BH_MODE_OBSERVE,
-	BH_MODE_DRY_RUN,
-	BH_MODE_ENFORCE,
-};
-
 /* Key: uid. */
 struct bh_desired_endpoint {
 	const char *uid;
@@ -98,7 +87,7 @@ struct bh_desired_rule_name {
 struct bh_desired_workload {
 	uint32_t number;
 	const char *namespace; /* "" for cluster-wide things */
-	const char *kind;      /* Deployment, StatefulSet, DaemonSet, Job, CronJob, Pod, Node, World */
+	const char *kind; /* Deployment, StatefulSet, DaemonSet, Job, CronJob, Pod, Node, World */
 	const char *name;
 };
 

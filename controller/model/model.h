@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BULKHEAD_MODEL_H
+#define BULKHEAD_MODEL_H
+
+/*
+ * The model: what the orchestrator, the operator and the host have said, and nothing derived from
+ * it. Sources put objects in, the compiler reads them out.
+ *
+ * It is pure: no I/O, no clock, no logging. Objects are keyed by UID; putting an object that is
+ * already there as it is changes nothing, any other call that changes something moves the revision.
+ * Label sets are interned: two objects with the same labels hold the same pointer, so whatever is
+ * computed from labels is computed once per label set, not once per pod.
+ *
+ * Running out of memory ends the process (memory.h): the kernel goes on enforcing.
+ */
+
+#include <jansson.h>
+
+#include "controller/model/types.h"
+
+struct bh_model;
+
+struct bh_label {
+	const char *key;
+	const char *value;
+};
+
+/* Sorted by key, keys distinct. Those of a stored object are interned and live as long as the
+ * model. */
+struct bh_labels {
+	size_t n;
+	const struct bh_label *items;
+};
+
+/* The value of `key`, or NULL. */
+const char *bh_labels_get(const struct bh_labels *labels, const char *key);
+
+/* A named container port. */
+struct bh_pod_port {
+	const char *name;
+	uint8_t protocol; /* IP protocol number */
+	uint16_t port;
+};
+
+/*
+ * Objects. As an argument of bh_model_put_*() everything is borrowed for the call, and labels may
+ * be in any order; as a result everything belongs to the model until that object changes or goes.
+ * Strings that are not there are NULL unless said otherwise.
+ */
+struct bh_pod {
+	const char *uid;
+	const char *namespace;
+	const char *name;
+	const struct bh_labels *labels; /* NULL on the way in: none. Never NULL on the way out */
+	const char *node_name;          /* NULL: not said */
+	bool host_network;
+	bool finished;   /* phase Succeeded or Failed */
+	int64_t created; /* creationTimestamp, seconds since 1970; 0: not said */
+	size_t n_ips;
+	const struct bh_ip *ips;
+	size_t n_ports;
+	const struct bh_pod_port *ports; /* only those with a name */
+	const char *owner_kind; /* the controlling owner's, as written: ReplicaSet, Job, … */
+	const char *owner_name;
+	const char *mode; /* annotation bulkhead.io/mode, as written */
+	const char *hook; /* annotation bulkhead.io/hook, as written */
+};
+
+struct bh_namespace {
+	const char *uid;
+	const char *name;
+	const struct bh_labels *labels;
+	const char *mode;
+};
+
+struct bh_node {
+	const char *uid;
+	const char *name;
+	size_t n_ips;
+	const struct bh_ip *ips;
+};
+
+/* The spec is kept as it was written: what it means is the compiler's business. */
+struct bh_network_policy {
+	const char *uid;
+	const char *namespace;
+	const char *name;
+	const char *mode;
+	json_t *spec;    /* NULL: missing. Referenced, never changed */
+	uint64_t serial; /* out: another one for every content this UID ever had */
+};
+
+/* `node` is the name of the node this instance runs on; `mode` is what --mode says. */
+struct bh_model *bh_model_new(const char *node, enum bh_mode mode);
+void bh_model_free(struct bh_model *model);
+
+/* Grows with every change, starting at 1. */
+uint64_t bh_model_revision(const struct bh_model *model);
+const char *bh_model_node_name(const struct bh_model *model);
+
+/* Each returns true if it changed anything. */
+bool bh_model_put_pod(struct bh_model *model, const struct bh_pod *pod);
+bool bh_model_put_namespace(struct bh_model *model, const struct bh_namespace *namespace);
+bool bh_model_put_node(struct bh_model *model, const struct bh_node *node);
+bool bh_model_put_policy(struct bh_model *model, const struct bh_network_policy *policy);
+
+/* Takes away whatever object has this UID. True if there was one. */
+bool bh_model_remove(struct bh_model *model, const char *uid);
+
+/* ---- What the operator said ------------------------------------------------------------------ */
+
+enum bh_scope {
+	BH_SCOPE_NODE,
+	BH_SCOPE_NAMESPACE,
+	BH_SCOPE_POD,
+};
+
+/*
+ * A mode set by command. BH_MODE_UNSET takes it back. `namespace` and `name` are NULL where the
+ * scope does not need them; they need not exist (yet). True if it changed anything.
+ */
+bool bh_model_set_mode(struct bh_model *model, enum bh_scope scope, const char *namespace,
+	const char *name, enum bh_mode mode);
+
+/* The mode set by command, or BH_MODE_UNSET. */
+enum bh_mode bh_model_mode(
+	const struct bh_model *model, enum bh_scope scope, const char *namespace, const char *name);
+
+/* The node's mode in force: set by command, else what bh_model_new() was given. */
+enum bh_mode bh_model_node_mode(const struct bh_model *model);
+
+/* Cuts a pod off, or no longer. The pod need not exist. True if it changed anything. */
+bool bh_model_set_quarantine(
+	struct bh_model *model, const char *namespace, const char *name, bool quarantined);
+bool bh_model_quarantined(const struct bh_model *model, const char *namespace, const char *name);
+
+/* One thing an operator set: a mode, or a quarantine (scope BH_SCOPE_POD). */
+struct bh_override {
+	enum bh_scope scope;
+	const char *namespace; /* "" where there is none */
+	const char *name;
+	enum bh_mode mode; /* BH_MODE_UNSET: only quarantined */
+	bool quarantined;
+};
+
+/* All of them in a stable order, for keeping them across restarts. Free *ret_overrides; not the
+ * strings. */
+size_t bh_model_overrides(const struct bh_model *model, struct bh_override **ret_overrides);
+
+/* ---- What the host said ------------------------------------------------------------------------
+ */
+
+/* The node's own addresses, in any order. True if that changed anything. */
+bool bh_model_set_host_addresses(struct bh_model *model, size_t n_ips, const struct bh_ip *ips);
+size_t bh_model_host_addresses(const struct bh_model *model, const struct bh_ip **ret_ips);
+
+/* ---- Reading
+ * ------------------------------------------------------------------------------------- */
+
+/* NULL if there is none. Of several pods of one name (one going, one coming) the newest. */
+const struct bh_pod *bh_model_pod(const struct bh_model *model, const char *uid);
+const struct bh_pod *bh_model_pod_by_name(
+	const struct bh_model *model, const char *namespace, const char *name);
+const struct bh_namespace *bh_model_namespace(const struct bh_model *model, const char *name);
+
+/*
+ * What a namespaceSelector sees: the Namespace object's labels and kubernetes.io/metadata.name,
+ * which is there (and right) even when the object is not. Interned; never NULL.
+ */
+const struct bh_labels *bh_model_namespace_labels(struct bh_model *model, const char *name);
+
+/*
+ * Iteration, in no order. `position` begins at 0; NULL ends it. The model must not change
+ * meanwhile: for (size_t at = 0; (pod = bh_model_next_pod(model, &at));)
+ */
+const struct bh_pod *bh_model_next_pod(const struct bh_model *model, size_t *position);
+const struct bh_namespace *bh_model_next_namespace(const struct bh_model *model, size_t *position);
+const struct bh_node *bh_model_next_node(const struct bh_model *model, size_t *position);
+const struct bh_network_policy *bh_model_next_policy(
+	const struct bh_model *model, size_t *position);
+
+size_t bh_model_count_pods(const struct bh_model *model);
+size_t bh_model_count_policies(const struct bh_model *model);
+
+#endif

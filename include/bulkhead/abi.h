@@ -93,7 +93,8 @@ struct bh_endpoint {
 	__u32 flags;
 	__be32 addr4[BH_ENDPOINT_ADDRS];
 	__u8 addr6[BH_ENDPOINT_ADDRS][16];
-	__u8 reserved[48];
+	__u64 born; /* the first epoch of this endpoint: a leg with an older one is of another pod */
+	__u8 reserved[40];
 };
 _Static_assert(sizeof(struct bh_endpoint) == 128, "endpoint layout");
 
@@ -229,7 +230,8 @@ struct bh_leg {
 	__u16 slot; /* endpoint */
 	__u8 reason;  /* enum bh_reason of the verdict in force */
 	__u8 pending; /* … of the pending program; equal to `reason` when there is none other */
-	__u32 reserved;
+	__u8 openers; /* midstream flows: bit N = this leg allows that side N has opened it */
+	__u8 reserved[3];
 };
 _Static_assert(sizeof(struct bh_leg) == 24, "leg layout");
 
@@ -279,6 +281,8 @@ struct bh_fragment {
 	__be16 sport;
 	__be16 dport;
 	__u32 seen; /* jiffies; a datagram lives 30 s at most */
+	__u8 protocol; /* behind the IPv6 extension headers, where the key has the fragment header's */
+	__u8 pad[3];
 };
 
 /* ---- Edges ------------------------------------------------------------------------------------------ */
@@ -299,11 +303,19 @@ struct bh_edge_key {
 };
 _Static_assert(sizeof(struct bh_edge_key) == 16, "edge key layout");
 
+/*
+ * At most BH_EDGE_PORTS_MAX ports of one pair of workloads have edges of their own, so that a port
+ * scan cannot push everybody else off the map; the rest is counted in the pair's edge
+ * with port 0. That entry exists from the pair's first port on, to count them, and has slot 0
+ * until it is needed itself. Who removes an edge with a port takes one off its `ports`.
+ */
+#define BH_EDGE_PORTS_MAX 128
+
 struct bh_edge_ref {
 	__u32 slot;
 	__u32 rule; /* the rule that decided last */
 	__u32 pending_rule;
-	__u32 reserved;
+	__u32 ports; /* TCP, UDP, SCTP with port 0: how many ports of the pair have edges */
 };
 
 /* Slot 0 counts what no slot was left for: the totals stay exact. */

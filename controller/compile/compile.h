@@ -20,10 +20,9 @@ struct bh_compiler *bh_compiler_new(void);
 void bh_compiler_free(struct bh_compiler *compiler);
 
 /*
- * Compiles the model as it is now. The result is the caller's: bh_desired_unref(). The model is not
- * changed (only its table of interned labels may grow). Never fails: what cannot be understood is a
- * problem in the result, and narrower than written.
+ * Compiles the model as it is now. The result is the caller's: bh_desired_unref(). Never fails:
+ * what cannot be understood is a problem in the result, and narrower than written.
  */
-struct bh_desired *bh_compile(struct bh_compiler *compiler, struct bh_model *model);
+struct bh_desired *bh_compile(struct bh_compiler *compiler, const struct bh_model *model);
 
 #endif

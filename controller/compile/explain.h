@@ -58,7 +58,7 @@ struct bh_explanation {
  * Answers one query. Returns 0 and *ret_explanation (bh_explanation_free()), or -ENOENT or -EINVAL
  * and *ret_error, one line for the operator, to free().
  */
-int bh_explain(struct bh_compiler *compiler, struct bh_model *model,
+int bh_explain(struct bh_compiler *compiler, const struct bh_model *model,
 	const struct bh_explain_query *query, struct bh_explanation **ret_explanation,
 	char **ret_error);
 void bh_explanation_free(struct bh_explanation *explanation);

@@ -25,9 +25,13 @@ struct bh_label {
 	const char *value;
 };
 
-/* Sorted by key, keys distinct. Those of a stored object are interned and live as long as the
- * model. */
+/*
+ * Sorted by key, keys distinct. A stored object's are interned: `id` is the same for equal sets,
+ * another for every other set this model ever held, and never 0. A set that is not interned has id
+ * 0.
+ */
 struct bh_labels {
+	uint64_t id;
 	size_t n;
 	const struct bh_label *items;
 };
@@ -165,9 +169,9 @@ const struct bh_namespace *bh_model_namespace(const struct bh_model *model, cons
 
 /*
  * What a namespaceSelector sees: the Namespace object's labels and kubernetes.io/metadata.name,
- * which is there (and right) even when the object is not. Interned; never NULL.
+ * which is there (and right) even when the object is not. NULL if the model holds nothing in it.
  */
-const struct bh_labels *bh_model_namespace_labels(struct bh_model *model, const char *name);
+const struct bh_labels *bh_model_namespace_labels(const struct bh_model *model, const char *name);
 
 /*
  * Iteration, in no order. `position` begins at 0; NULL ends it. The model must not change

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What NetworkPolicy v1 allows, read off the Kubernetes API documentation sentence by sentence.
+
+Slow and plain on purpose: this is what the compiler is compared with, so it shares nothing with
+it. It works on the objects as written, and asks each question from the beginning every time.
+The quoted sentences are of the API reference for NetworkPolicy, networking.k8s.io/v1.
+"""
+
+import ipaddress
+
+from manifests import METADATA_NAME
+
+
+class World:
+    def __init__(self, objects):
+        self.namespaces = {}
+        self.pods = []
+        self.policies = []
+        for thing in objects:
+            kind, metadata = thing["kind"], thing["metadata"]
+            if kind == "Namespace":
+                self.namespaces[metadata["name"]] = dict(metadata.get("labels") or {})
+            elif kind == "Pod" and not _is_outside_the_pod_network(thing):
+                self.pods.append(thing)
+            elif kind == "NetworkPolicy":
+                self.policies.append(thing)
+
+    def pod_at(self, address):
+        """The pod that has the address, or None for everything else in the world."""
+        wanted = ipaddress.ip_address(address)
+        for pod in self.pods:
+            if wanted in [ipaddress.ip_address(entry["ip"]) for entry in pod["status"]["podIPs"]]:
+                return pod
+        return None
+
+    def allows(self, source, destination, protocol, port):
+        """
+        True if a connection from one address to another may be opened. "For a connection from a
+        source pod to a destination pod to be allowed, both the egress policy on the source pod and
+        the ingress policy on the destination pod need to allow the connection."
+        """
+        protocol = protocol.upper()
+        return (self._direction_allows("Egress", source, destination, destination, protocol, port)
+                and self._direction_allows("Ingress", destination, source, destination, protocol, port))
+
+    def isolated(self, pod, direction):
+        return bool(self._policies_of(pod, direction))
+
+    def _policies_of(self, pod, direction):
+        return [p for p in self.policies
+                if p["metadata"]["namespace"] == pod["metadata"]["namespace"]
+                and selects(p["spec"].get("podSelector") or {}, labels_of(pod))
+                and direction in policy_types(p["spec"])]
+
+    def _direction_allows(self, direction, subject, peer, destination, protocol, port):
+        subject_pod = self.pod_at(subject)
+        if subject_pod is None:
+            return True
+        policies = self._policies_of(subject_pod, direction)
+        # "By default, a pod is non-isolated […]; all connections are allowed."
+        if not policies:
+            return True
+        # "Network policies […] are additive": any rule of any policy is enough.
+        section, peers = ("ingress", "from") if direction == "Ingress" else ("egress", "to")
+        return any(self._peers_match(policy, rule.get(peers), peer)
+                   and self._ports_match(rule.get("ports"), destination, protocol, port)
+                   for policy in policies for rule in policy["spec"].get(section) or [])
+
+    def _peers_match(self, policy, peers, address):
+        # "If this field is empty or missing, this rule matches all sources (traffic not restricted
+        # by source)."
+        if not peers:
+            return True
+        return any(self._peer_matches(policy, peer, address) for peer in peers)
+
+    def _peer_matches(self, policy, peer, address):
+        if "ipBlock" in peer:
+            return block_contains(peer["ipBlock"], address)
+        pod = self.pod_at(address)
+        if pod is None:
+            return False
+        namespace = pod["metadata"]["namespace"]
+        if "namespaceSelector" in peer:
+            # "selects namespaces using cluster-scoped labels": those of the Namespace object. The
+            # API server sets this label on every namespace.
+            labels = {**self.namespaces.get(namespace, {}), METADATA_NAME: namespace}
+            if not selects(peer["namespaceSelector"], labels):
+                return False
+        elif namespace != policy["metadata"]["namespace"]:
+            # "Otherwise it selects the pods matching podSelector in the policy's own namespace."
+            return False
+        return "podSelector" not in peer or selects(peer["podSelector"], labels_of(pod))
+
+    def _ports_match(self, ports, destination, protocol, port):
+        # "If this field is empty or missing, this rule matches all ports (traffic not restricted
+        # by port)."
+        if not ports:
+            return True
+        return any(self._port_matches(entry, destination, protocol, port) for entry in ports)
+
+    def _port_matches(self, entry, destination, protocol, port):
+        # "protocol […] which traffic must match. If not specified, this field defaults to TCP."
+        if entry.get("protocol", "TCP") != protocol:
+            return False
+        # "If this field is not provided, this matches all port names and numbers."
+        if "port" not in entry:
+            return True
+        wanted = entry["port"]
+        if isinstance(wanted, str):
+            return port in named_ports(self.pod_at(destination), wanted, protocol)
+        # "endPort indicates that the range of ports from port to endPort if set, inclusive,
+        # should be allowed by the policy."
+        return wanted <= port <= entry.get("endPort", wanted)
+
+
+def _is_outside_the_pod_network(pod):
+    """Pods on the host's network are the node to everybody else; pods that ended have no address."""
+    return (pod["spec"].get("hostNetwork", False)
+            or pod["status"].get("phase") in ("Succeeded", "Failed"))
+
+
+def labels_of(pod):
+    return pod["metadata"].get("labels") or {}
+
+
+def policy_types(spec):
+    # "If this field is not specified, it will default based on the existence of ingress or egress
+    # rules; policies that contain an egress section are assumed to affect egress, and all policies
+    # (whether or not they contain an ingress section) are assumed to affect ingress." An empty list
+    # has no rules: "if you want to write a policy that specifies that no egress is allowed, you
+    # must specify a policyTypes value that include "Egress"".
+    if spec.get("policyTypes"):
+        return spec["policyTypes"]
+    return ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+
+
+def selects(selector, labels):
+    """LabelSelector: "The result of matchLabels and matchExpressions are ANDed. An empty label
+    selector matches all objects." """
+    return (all(labels.get(key) == value
+                for key, value in (selector.get("matchLabels") or {}).items())
+            and all(_expression_holds(e, labels) for e in selector.get("matchExpressions") or []))
+
+
+def _expression_holds(expression, labels):
+    key, operator = expression["key"], expression["operator"]
+    if operator == "In":
+        return key in labels and labels[key] in expression["values"]
+    if operator == "NotIn":  # also "objects without the key"
+        return key not in labels or labels[key] not in expression["values"]
+    if operator == "Exists":
+        return key in labels
+    if operator == "DoesNotExist":
+        return key not in labels
+    raise ValueError(operator)
+
+
+def block_contains(block, address):
+    """IPBlock: "except is a slice of CIDRs that should not be included within an IPBlock"."""
+    def inside(cidr):
+        network = ipaddress.ip_network(cidr, strict=False)
+        return network.version == ip.version and ip in network
+
+    ip = ipaddress.ip_address(address)
+    return inside(block["cidr"]) and not any(map(inside, block.get("except") or []))
+
+
+def named_ports(pod, name, protocol):
+    """A name is "a named port on a pod": the one that is asked for the connection."""
+    if pod is None:
+        return []
+    return [p["containerPort"] for c in pod["spec"]["containers"] for p in c.get("ports") or []
+            if p.get("name") == name and p.get("protocol", "TCP") == protocol]

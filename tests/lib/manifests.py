@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kubernetes objects as plain dictionaries, and as text."""
+
+import yaml
+
+NODE = "node1"
+METADATA_NAME = "kubernetes.io/metadata.name"
+
+
+def _object(api, kind, name, namespace=None, labels=None, annotations=None, **rest):
+    metadata = {"name": name}
+    if namespace:
+        metadata["namespace"] = namespace
+    if labels:
+        metadata["labels"] = dict(labels)
+    if annotations:
+        metadata["annotations"] = dict(annotations)
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, **rest}
+
+
+def namespace(name, labels=None, annotations=None):
+    return _object("v1", "Namespace", name, labels=labels, annotations=annotations)
+
+
+def node(name, addresses):
+    listed = [{"type": "InternalIP", "address": a} for a in addresses]
+    return _object("v1", "Node", name, status={"addresses": listed})
+
+
+def pod(ns, name, ips, labels=None, ports=(), node_name=NODE, annotations=None, phase="Running",
+        host_network=False, uid=None, owner=None):
+    """`ports`: (name, protocol, number) each. `owner`: (kind, name) of the controlling object."""
+    spec = {"nodeName": node_name, "containers": [{
+        "name": "main", "image": "example/main",
+        "ports": [{"name": n, "protocol": p, "containerPort": number} for n, p, number in ports]}]}
+    if host_network:
+        spec["hostNetwork"] = True
+    made = _object("v1", "Pod", name, ns, labels, annotations, spec=spec, status={
+        "phase": phase, "podIP": ips[0], "podIPs": [{"ip": ip} for ip in ips]})
+    if uid:
+        made["metadata"]["uid"] = uid
+    if owner:
+        made["metadata"]["ownerReferences"] = [{
+            "apiVersion": "apps/v1", "kind": owner[0], "name": owner[1], "controller": True,
+            "uid": f"owner-{owner[1]}"}]
+    return made
+
+
+def policy(ns, name, spec, annotations=None):
+    return _object("networking.k8s.io/v1", "NetworkPolicy", name, ns, annotations=annotations,
+                   spec=spec)
+
+
+def dry_run(mode="dry-run"):
+    return {"bulkhead.io/mode": mode}
+
+
+def text(*objects):
+    return yaml.safe_dump_all(objects, sort_keys=False)

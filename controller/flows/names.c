@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "controller/flows/names.h"
+#include "controller/model/arena.h"
+#include "controller/model/memory.h"
+#include "controller/model/table.h"
+
+struct bh_names {
+	const struct bh_model *model;
+
+	/* Learnt, and kept when what they name is gone. */
+	struct bh_arena arena;
+	struct bh_table workloads; /* number → struct bh_workload_name */
+	struct bh_table rules;     /* number → struct bh_rule_label */
+	struct bh_table endpoints; /* uid → struct endpoint_name */
+
+	/* Addresses of the model as it was at `indexed`, made when first asked for. */
+	uint64_t indexed;
+	struct bh_arena index_arena;
+	struct bh_table addresses; /* struct bh_ip → struct address_name */
+};
+
+struct endpoint_name {
+	struct bh_pod_name pod;
+	const char *uid;
+};
+
+struct address_name {
+	struct bh_pod_name pod;
+	struct bh_ip ip;
+	int64_t created;
+};
+
+struct bh_names *bh_names_new(const struct bh_model *model)
+{
+	struct bh_names *names = bh_xcalloc(1, sizeof(*names));
+
+	names->model = model;
+	return names;
+}
+
+static void forget_learnt(struct bh_names *names)
+{
+	bh_table_clear(&names->workloads);
+	bh_table_clear(&names->rules);
+	bh_table_clear(&names->endpoints);
+	bh_arena_clear(&names->arena);
+}
+
+static void forget_index(struct bh_names *names)
+{
+	bh_table_clear(&names->addresses);
+	bh_arena_clear(&names->index_arena);
+}
+
+void bh_names_free(struct bh_names *names)
+{
+	if (!names)
+		return;
+	forget_learnt(names);
+	forget_index(names);
+	free(names);
+}
+
+/* ---- Learning
+ * ------------------------------------------------------------------------------------ */
+
+static void learn_workload(struct bh_names *names, const struct bh_desired_workload *from)
+{
+	struct bh_workload_name *to;
+
+	if (bh_names_workload(names, from->number))
+		return;
+	to = bh_arena_new(&names->arena, struct bh_workload_name);
+	to->number = from->number;
+	to->namespace = bh_arena_strdup(&names->arena, from->namespace);
+	to->kind = bh_arena_strdup(&names->arena, from->kind);
+	to->name = bh_arena_strdup(&names->arena, from->name);
+	bh_table_put(&names->workloads, &to->number, sizeof(to->number), to);
+}
+
+static void learn_rule(struct bh_names *names, const struct bh_desired_rule_name *from)
+{
+	struct bh_rule_label *to;
+
+	if (bh_names_rule(names, from->number))
+		return;
+	to = bh_arena_new(&names->arena, struct bh_rule_label);
+	to->number = from->number;
+	to->namespace = bh_arena_strdup(&names->arena, from->namespace);
+	to->policy = bh_arena_strdup(&names->arena, from->policy);
+	to->egress = from->egress;
+	to->index = from->index;
+	to->text = bh_arena_strdup(&names->arena, from->text);
+	bh_table_put(&names->rules, &to->number, sizeof(to->number), to);
+}
+
+/* A pod that was made anew under the same name and uid (a manifest without uid) is the same name.
+ */
+static void learn_endpoint(struct bh_names *names, const struct bh_desired_endpoint *from)
+{
+	struct endpoint_name *to;
+
+	if (bh_names_endpoint(names, from->uid))
+		return;
+	to = bh_arena_new(&names->arena, struct endpoint_name);
+	to->uid = bh_arena_strdup(&names->arena, from->uid);
+	to->pod.namespace = bh_arena_strdup(&names->arena, from->namespace);
+	to->pod.name = bh_arena_strdup(&names->arena, from->name);
+	bh_table_put(&names->endpoints, to->uid, strlen(to->uid) + 1, to);
+}
+
+void bh_names_learn(struct bh_names *names, const struct bh_desired *desired)
+{
+	if (names->workloads.n + names->rules.n + names->endpoints.n > BH_NAMES_MAX)
+		forget_learnt(names);
+	for (size_t i = 0; i < desired->n_workloads; i++)
+		learn_workload(names, &desired->workloads[i]);
+	for (size_t i = 0; i < desired->n_rule_names; i++)
+		learn_rule(names, &desired->rule_names[i]);
+	for (size_t i = 0; i < desired->n_endpoints; i++)
+		learn_endpoint(names, &desired->endpoints[i]);
+}
+
+/* ---- Looking up
+ * ------------------------------------------------------------------------------------ */
+
+const struct bh_workload_name *bh_names_workload(const struct bh_names *names, uint32_t number)
+{
+	return bh_table_get(&names->workloads, &number, sizeof(number));
+}
+
+const struct bh_rule_label *bh_names_rule(const struct bh_names *names, uint32_t number)
+{
+	return bh_table_get(&names->rules, &number, sizeof(number));
+}
+
+const struct bh_pod_name *bh_names_endpoint(const struct bh_names *names, const char *uid)
+{
+	const struct endpoint_name *found = bh_table_get(&names->endpoints, uid, strlen(uid) + 1);
+
+	return found ? &found->pod : NULL;
+}
+
+/* Of two pods with one address the newer one has it, as in the compiler. */
+static void index_address(struct bh_names *names, const struct bh_pod *pod, const struct bh_ip *ip)
+{
+	struct address_name *entry = bh_table_get(&names->addresses, ip, sizeof(*ip));
+
+	if (entry && entry->created >= pod->created)
+		return;
+	if (!entry) {
+		entry = bh_arena_new(&names->index_arena, struct address_name);
+		entry->ip = *ip;
+		bh_table_put(&names->addresses, &entry->ip, sizeof(entry->ip), entry);
+	}
+	entry->created = pod->created;
+	entry->pod.namespace = pod->namespace;
+	entry->pod.name = pod->name;
+}
+
+static void index_model(struct bh_names *names)
+{
+	const struct bh_pod *pod;
+
+	forget_index(names);
+	for (size_t at = 0; (pod = bh_model_next_pod(names->model, &at));) {
+		if (pod->finished || pod->host_network)
+			continue;
+		for (size_t i = 0; i < pod->n_ips; i++)
+			index_address(names, pod, &pod->ips[i]);
+	}
+	names->indexed = bh_model_revision(names->model);
+}
+
+const struct bh_pod_name *bh_names_address(struct bh_names *names, const struct bh_ip *ip)
+{
+	const struct address_name *found;
+
+	if (names->indexed != bh_model_revision(names->model))
+		index_model(names);
+	found = bh_table_get(&names->addresses, ip, sizeof(*ip));
+	return found ? &found->pod : NULL;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BULKHEAD_FLOWS_NAMES_H
+#define BULKHEAD_FLOWS_NAMES_H
+
+/*
+ * What the numbers in flows and edges mean to people. Numbers name content, so one that was learnt
+ * stays true: names of workloads, rules and endpoints are kept for the whole run, also when what
+ * they name is gone (up to a bound, then only what exists now is kept).
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "controller/compile/desired.h"
+#include "controller/model/model.h"
+
+#define BH_NAMES_MAX 100000
+
+struct bh_workload_name {
+	uint32_t number;
+	const char *namespace; /* "" for cluster-wide things */
+	const char *kind;
+	const char *name;
+};
+
+struct bh_rule_label {
+	uint32_t number;
+	const char *namespace;
+	const char *policy;
+	bool egress;
+	int index;
+	const char *text;
+};
+
+struct bh_pod_name {
+	const char *namespace;
+	const char *name;
+};
+
+struct bh_names;
+
+/* `model` is borrowed: where addresses become pods. */
+struct bh_names *bh_names_new(const struct bh_model *model);
+void bh_names_free(struct bh_names *names);
+
+/* Learns the names that a compilation knows. */
+void bh_names_learn(struct bh_names *names, const struct bh_desired *desired);
+
+/*
+ * Each returns NULL for what nobody ever named. Results live until the next bh_names_learn(), those
+ * by address until the model changes.
+ */
+const struct bh_workload_name *bh_names_workload(const struct bh_names *names, uint32_t number);
+const struct bh_rule_label *bh_names_rule(const struct bh_names *names, uint32_t number);
+const struct bh_pod_name *bh_names_endpoint(const struct bh_names *names, const char *uid);
+const struct bh_pod_name *bh_names_address(struct bh_names *names, const struct bh_ip *ip);
+
+#endif

@@ -371,7 +371,7 @@ struct bh_event {
 	__u64 octets[2];
 	__u64 started; /* jiffies; closed only */
 };
-_Static_assert(sizeof(struct bh_event) == 136, "event layout");
+_Static_assert(sizeof(struct bh_event) == 128, "event layout");
 
 /* ---- Counters (per-CPU array of __u64) ---------------------------------------------------------------- */
 

@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controller/compile/policy.h"
+
+#include <ctype.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/model/memory.h"
+
+#define NAMESPACE_LABEL "kubernetes.io/metadata.name"
+
+struct parser {
+	struct bh_policy *policy;
+	struct bh_arena *arena;
+	struct bh_fault fault;
+};
+
+/* ---- Address blocks ---------------------------------------------------------------------------
+ */
+
+int bh_prefix_compare(const struct bh_prefix *a, const struct bh_prefix *b)
+{
+	int order = bh_ip_compare(&a->ip, &b->ip);
+
+	return order ? order : (a->bits > b->bits) - (a->bits < b->bits);
+}
+
+const char *bh_prefix_format(const struct bh_prefix *prefix, char text[BH_PREFIX_TEXT_MAX])
+{
+	bh_ip_format(&prefix->ip, text);
+	snprintf(text + strlen(text), BH_PREFIX_TEXT_MAX - strlen(text), "/%u", prefix->bits);
+	return text;
+}
+
+/* As Kubernetes: host bits may be set, and are masked away. */
+static bool parse_prefix(struct parser *parser, const struct bh_path *path, const json_t *value,
+	struct bh_prefix *ret_prefix)
+{
+	const char *text;
+	char quoted[BH_QUOTE_MAX], address[BH_IP_TEXT_MAX];
+	struct bh_prefix prefix = {0};
+
+	if (!bh_read_string(&parser->fault, path, value, &text))
+		return false;
+	const char *slash = strchr(text, '/');
+	size_t length = slash ? (size_t)(slash - text) : 0;
+	size_t digits = slash ? strspn(slash + 1, "0123456789") : 0;
+
+	if (!length || length >= sizeof(address) || !digits || digits > 3 || slash[1 + digits] ||
+		(digits > 1 && slash[1] == '0'))
+		goto bad;
+	memcpy(address, text, length);
+	address[length] = '\0';
+	if (bh_ip_parse(address, &prefix.ip) || (prefix.ip.family == 4) != !strchr(address, ':'))
+		goto bad; /* an IPv4 address dressed as IPv6 has two readings */
+	unsigned long bits = strtoul(slash + 1, NULL, 10);
+
+	if (bits > bh_ip_bits(&prefix.ip))
+		goto bad;
+	prefix.bits = (uint8_t)bits;
+	bh_ip_mask(&prefix.ip, prefix.bits);
+	*ret_prefix = prefix;
+	return true;
+bad:
+	return bh_fault_note(&parser->fault, path,
+		"%s is not an address block like 10.0.0.0/8 or fd00::/8", bh_quote(text, quoted));
+}
+
+static int compare_prefixes(const void *a, const void *b)
+{
+	return bh_prefix_compare(a, b);
+}
+
+static bool parse_block(struct parser *parser, const struct bh_path *path, const json_t *value,
+	struct bh_block *block)
+{
+	static const char *const fields[] = {"cidr", "except", NULL};
+	size_t n = 0;
+
+	if (!bh_read_object(&parser->fault, path, value, fields))
+		return false;
+	const json_t *cidr = bh_read_field(value, "cidr");
+	const json_t *excepts = bh_read_field(value, "except");
+	const struct bh_path *excepts_path = BH_FIELD(path, "except");
+
+	if (!cidr)
+		return bh_fault_note(&parser->fault, path, "cidr is missing");
+	if (!parse_prefix(parser, BH_FIELD(path, "cidr"), cidr, &block->cidr))
+		return false;
+	if (excepts && !bh_read_array(&parser->fault, excepts_path, excepts, &n))
+		return false;
+	block->excepts = bh_arena_array(parser->arena, n, struct bh_prefix);
+	for (size_t i = 0; i < n; i++) {
+		const struct bh_path *at = BH_ELEMENT(excepts_path, i);
+		struct bh_prefix *except = &block->excepts[i];
+
+		if (!parse_prefix(parser, at, json_array_get(excepts, i), except))
+			return false;
+		if (except->bits <= block->cidr.bits ||
+			!bh_ip_in_prefix(&except->ip, &block->cidr.ip, block->cidr.bits))
+			return bh_fault_note(&parser->fault, at, "%s does not lie inside cidr %s",
+				json_string_value(json_array_get(excepts, i)),
+				json_string_value(cidr));
+	}
+	if (n)
+		qsort(block->excepts, n, sizeof(*block->excepts), compare_prefixes);
+	for (size_t i = 0; i < n; i++) {
+		if (!i || bh_prefix_compare(&block->excepts[i - 1], &block->excepts[i]))
+			block->excepts[block->n_excepts++] = block->excepts[i];
+	}
+	return true;
+}
+
+/* "10.0.0.0/8 except 10.1.0.0/16,10.2.0.0/16" */
+static const char *block_text(struct bh_arena *arena, const struct bh_block *block)
+{
+	char text[BH_PREFIX_TEXT_MAX];
+	char *out = bh_arena_alloc(
+		arena, sizeof(" except ") + (block->n_excepts + 1) * (BH_PREFIX_TEXT_MAX + 1), 1);
+	char *at = stpcpy(out, bh_prefix_format(&block->cidr, text));
+
+	for (size_t i = 0; i < block->n_excepts; i++) {
+		at = stpcpy(at, i ? "," : " except ");
+		at = stpcpy(at, bh_prefix_format(&block->excepts[i], text));
+	}
+	return out;
+}
+
+/* ---- Peers ------------------------------------------------------------------------------------
+ */
+
+static bool parse_peer(struct parser *parser, const struct bh_path *path, const json_t *value,
+	struct bh_peer *peer)
+{
+	static const char *const fields[] = {"podSelector", "namespaceSelector", "ipBlock", NULL};
+
+	if (!bh_read_object(&parser->fault, path, value, fields))
+		return false;
+	const json_t *pods = bh_read_field(value, "podSelector");
+	const json_t *namespaces = bh_read_field(value, "namespaceSelector");
+	const json_t *block = bh_read_field(value, "ipBlock");
+
+	/* An empty peer is not "everyone": it says nothing. */
+	if (!pods && !namespaces && !block)
+		return bh_fault_note(&parser->fault, path,
+			"must have podSelector, namespaceSelector or ipBlock");
+	if (block && (pods || namespaces))
+		return bh_fault_note(&parser->fault, path,
+			"ipBlock goes with neither podSelector nor namespaceSelector");
+	if (block) {
+		peer->is_block = true;
+		if (!parse_block(parser, BH_FIELD(path, "ipBlock"), block, &peer->block))
+			return false;
+		peer->key = bh_arena_printf(
+			parser->arena, "block %s", block_text(parser->arena, &peer->block));
+		return true;
+	}
+	if (!namespaces)
+		peer->namespaces = bh_selector_equal(
+			parser->arena, NAMESPACE_LABEL, parser->policy->namespace);
+	else if (!bh_selector_parse(parser->arena, &parser->fault,
+			 BH_FIELD(path, "namespaceSelector"), namespaces, &peer->namespaces))
+		return false;
+	if (pods && !bh_selector_parse(parser->arena, &parser->fault, BH_FIELD(path, "podSelector"),
+			    pods, &peer->pods))
+		return false;
+	if (!pods)
+		peer->pods.text = "";
+	peer->key = bh_arena_printf(
+		parser->arena, "pods %s in namespaces %s", peer->pods.text, peer->namespaces.text);
+	return true;
+}
+
+/* ---- Ports ------------------------------------------------------------------------------------
+ */
+
+const char *bh_protocol_name(uint8_t protocol)
+{
+	switch (protocol) {
+	case IPPROTO_ICMP:
+		return "ICMP";
+	case IPPROTO_TCP:
+		return "TCP";
+	case IPPROTO_UDP:
+		return "UDP";
+	case IPPROTO_ICMPV6:
+		return "ICMPv6";
+	case IPPROTO_SCTP:
+		return "SCTP";
+	}
+	return NULL;
+}
+
+static bool parse_protocol(struct parser *parser, const struct bh_path *path, const json_t *value,
+	uint8_t *ret_protocol)
+{
+	static const uint8_t known[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP};
+	char quoted[BH_QUOTE_MAX];
+	const char *text;
+
+	if (!bh_read_string(&parser->fault, path, value, &text))
+		return false;
+	for (size_t i = 0; i < sizeof(known); i++) {
+		if (!strcmp(text, bh_protocol_name(known[i]))) {
+			*ret_protocol = known[i];
+			return true;
+		}
+	}
+	return bh_fault_note(
+		&parser->fault, path, "%s is not one of TCP, UDP, SCTP", bh_quote(text, quoted));
+}
+
+static bool parse_number(
+	struct parser *parser, const struct bh_path *path, const json_t *value, uint16_t *ret_port)
+{
+	json_int_t number = json_integer_value(value);
+
+	if (!json_is_integer(value))
+		return bh_fault_note(
+			&parser->fault, path, "must be an integer, not %s", bh_json_kind(value));
+	if (number < 1 || number > 65535)
+		return bh_fault_note(&parser->fault, path,
+			"%" JSON_INTEGER_FORMAT " is not between 1 and 65535", number);
+	*ret_port = (uint16_t)number;
+	return true;
+}
+
+/* An IANA service name (RFC 6335): up to 15 of a-z 0-9 -, a letter among them, no doubled or outer
+ * dash. */
+static bool is_port_name(const char *name)
+{
+	size_t length = strlen(name);
+	bool letter = false;
+
+	if (!length || length > 15 || name[0] == '-' || name[length - 1] == '-')
+		return false;
+	for (const char *at = name; *at; at++) {
+		if (!islower((unsigned char)*at) && !isdigit((unsigned char)*at) && *at != '-')
+			return false;
+		if (at[0] == '-' && at[1] == '-')
+			return false;
+		letter |= islower((unsigned char)*at) != 0;
+	}
+	return letter;
+}
+
+static bool parse_port(struct parser *parser, const struct bh_path *path, const json_t *value,
+	struct bh_port *port)
+{
+	static const char *const fields[] = {"protocol", "port", "endPort", NULL};
+	char quoted[BH_QUOTE_MAX];
+
+	if (!bh_read_object(&parser->fault, path, value, fields))
+		return false;
+	const json_t *protocol = bh_read_field(value, "protocol");
+	const json_t *first = bh_read_field(value, "port");
+	const json_t *last = bh_read_field(value, "endPort");
+	const struct bh_path *port_path = BH_FIELD(path, "port");
+	const struct bh_path *end_path = BH_FIELD(path, "endPort");
+
+	*port = (struct bh_port){.kind = BH_PORT_RANGE, .protocol = IPPROTO_TCP, .hi = 65535};
+	if (protocol &&
+		!parse_protocol(parser, BH_FIELD(path, "protocol"), protocol, &port->protocol))
+		return false;
+	if (!first)
+		return !last || bh_fault_note(&parser->fault, end_path, "needs a port");
+	if (json_is_string(first)) {
+		const char *name = json_string_value(first);
+
+		if (!is_port_name(name))
+			return bh_fault_note(&parser->fault, port_path,
+				"%s is neither a number (write it without quotes) nor a port's "
+				"name",
+				bh_quote(name, quoted));
+		if (last)
+			return bh_fault_note(
+				&parser->fault, end_path, "goes with a port number only");
+		port->kind = BH_PORT_NAMED;
+		port->name = bh_arena_strdup(parser->arena, name);
+		return true;
+	}
+	if (!parse_number(parser, port_path, first, &port->lo))
+		return false;
+	port->hi = port->lo;
+	if (last && !parse_number(parser, end_path, last, &port->hi))
+		return false;
+	if (port->hi < port->lo)
+		return bh_fault_note(
+			&parser->fault, end_path, "%u is less than port %u", port->hi, port->lo);
+	return true;
+}
+
+/* ---- The text of a rule -------------------------------------------------------------------------
+ */
+
+/* Cut off where it would fill more than a line or two. */
+#define RULE_TEXT_MAX 240
+
+struct line {
+	char text[RULE_TEXT_MAX];
+	size_t used;
+	bool cut;
+};
+
+static void __attribute__((format(printf, 2, 3))) add(struct line *line, const char *format, ...)
+{
+	va_list arguments;
+
+	if (line->cut)
+		return;
+	size_t room = sizeof(line->text) - line->used - sizeof("…");
+
+	va_start(arguments, format);
+	int n = vsnprintf(line->text + line->used, room, format, arguments);
+
+	va_end(arguments);
+	if (n < 0 || (size_t)n >= room) {
+		line->cut = true;
+		strcpy(line->text + line->used, "…");
+		return;
+	}
+	line->used += (size_t)n;
+}
+
+static void add_peer(struct line *line, const struct bh_policy *policy, const struct bh_peer *peer)
+{
+	const struct bh_requirement *first = peer->namespaces.requirements;
+	bool own = peer->namespaces.n == 1 && !strcmp(first->key, NAMESPACE_LABEL) &&
+		   first->op == BH_OPERATOR_IN && first->n_values == 1 &&
+		   !strcmp(first->values[0], policy->namespace);
+
+	if (peer->is_block) {
+		add(line, "%s", peer->key + strlen("block "));
+		return;
+	}
+	if (peer->pods.n)
+		add(line, "pods %s", peer->pods.text);
+	else
+		add(line, "all pods");
+	if (own)
+		return;
+	if (peer->namespaces.n)
+		add(line, " in namespaces %s", peer->namespaces.text);
+	else
+		add(line, " in all namespaces");
+}
+
+static void add_port(struct line *line, const struct bh_port *port)
+{
+	const char *protocol = bh_protocol_name(port->protocol);
+
+	if (port->kind == BH_PORT_NAMED)
+		add(line, "%s %s", protocol, port->name);
+	else if (port->lo == port->hi)
+		add(line, "%s %u", protocol, port->lo);
+	else if (!port->lo)
+		add(line, "%s", protocol);
+	else
+		add(line, "%s %u-%u", protocol, port->lo, port->hi);
+}
+
+static const char *rule_text(struct parser *parser, enum bh_direction direction, size_t index,
+	const struct bh_policy_rule *rule)
+{
+	const struct bh_policy *policy = parser->policy;
+	bool egress = direction == BH_EGRESS;
+	struct line line = {0};
+
+	add(&line, "%s/%s %s[%zu]: %s ", policy->namespace, policy->name,
+		egress ? "egress" : "ingress", index, egress ? "to" : "from");
+	for (size_t i = 0; i < rule->n_peers; i++) {
+		add(&line, "%s", i ? " or " : "");
+		add_peer(&line, policy, &rule->peers[i]);
+	}
+	if (!rule->n_peers)
+		add(&line, "anyone");
+	for (size_t i = 0; i < rule->n_ports; i++) {
+		add(&line, ", ");
+		add_port(&line, &rule->ports[i]);
+	}
+	if (!rule->n_ports)
+		add(&line, ", everything");
+	return bh_arena_strdup(parser->arena, line.text);
+}
+
+/* ---- Rules ------------------------------------------------------------------------------------
+ */
+
+static bool parse_rule(struct parser *parser, const struct bh_path *path, const json_t *value,
+	enum bh_direction direction, size_t index, struct bh_policy_rule *rule)
+{
+	static const char *const fields[2][3] = {
+		[BH_INGRESS] = {"from", "ports", NULL},
+		[BH_EGRESS] = {"to", "ports", NULL},
+	};
+	size_t n_peers = 0, n_ports = 0;
+
+	if (!bh_read_object(&parser->fault, path, value, fields[direction]))
+		return false;
+	const json_t *peers = bh_read_field(value, fields[direction][0]);
+	const json_t *ports = bh_read_field(value, "ports");
+	const struct bh_path *peers_path = BH_FIELD(path, fields[direction][0]);
+	const struct bh_path *ports_path = BH_FIELD(path, "ports");
+
+	if (peers && !bh_read_array(&parser->fault, peers_path, peers, &n_peers))
+		return false;
+	if (ports && !bh_read_array(&parser->fault, ports_path, ports, &n_ports))
+		return false;
+	rule->n_peers = n_peers;
+	rule->peers = bh_arena_array(parser->arena, n_peers, struct bh_peer);
+	for (size_t i = 0; i < n_peers; i++) {
+		if (!parse_peer(parser, BH_ELEMENT(peers_path, i), json_array_get(peers, i),
+			    &rule->peers[i]))
+			return false;
+	}
+	rule->n_ports = n_ports;
+	rule->ports = bh_arena_array(parser->arena, n_ports, struct bh_port);
+	for (size_t i = 0; i < n_ports; i++) {
+		if (!parse_port(parser, BH_ELEMENT(ports_path, i), json_array_get(ports, i),
+			    &rule->ports[i]))
+			return false;
+	}
+	rule->text = rule_text(parser, direction, index, rule);
+	return true;
+}
+
+static bool parse_rules(struct parser *parser, const struct bh_path *path, const json_t *value,
+	enum bh_direction direction)
+{
+	struct bh_policy *policy = parser->policy;
+	size_t n = 0;
+
+	if (!value)
+		return true;
+	if (!bh_read_array(&parser->fault, path, value, &n))
+		return false;
+	policy->n_rules[direction] = n;
+	policy->rules[direction] = bh_arena_array(parser->arena, n, struct bh_policy_rule);
+	for (size_t i = 0; i < n; i++) {
+		if (!parse_rule(parser, BH_ELEMENT(path, i), json_array_get(value, i), direction, i,
+			    &policy->rules[direction][i]))
+			return false;
+	}
+	return true;
+}
+
+/* ---- The policy -------------------------------------------------------------------------------
+ */
+
+/* Where the types are not given: ingress always, egress if there is an egress section. */
+static bool parse_types(struct parser *parser, const struct bh_path *path, const json_t *spec)
+{
+	const json_t *types = bh_read_field(spec, "policyTypes");
+	bool *isolates = parser->policy->isolates;
+	bool seen[2] = {false, false};
+	size_t n = 0;
+
+	/* Until they have been understood: both. */
+	isolates[BH_INGRESS] = isolates[BH_EGRESS] = true;
+	if (types && !bh_read_array(&parser->fault, path, types, &n))
+		return false;
+	if (n > 2)
+		return bh_fault_note(&parser->fault, path, "must not have more than two entries");
+	for (size_t i = 0; i < n; i++) {
+		const char *type;
+		char quoted[BH_QUOTE_MAX];
+
+		if (!bh_read_string(
+			    &parser->fault, BH_ELEMENT(path, i), json_array_get(types, i), &type))
+			return false;
+		if (!strcmp(type, "Ingress"))
+			seen[BH_INGRESS] = true;
+		else if (!strcmp(type, "Egress"))
+			seen[BH_EGRESS] = true;
+		else
+			return bh_fault_note(&parser->fault, BH_ELEMENT(path, i),
+				"%s is neither Ingress nor Egress", bh_quote(type, quoted));
+	}
+	const json_t *egress = bh_read_field(spec, "egress");
+
+	isolates[BH_INGRESS] = !n || seen[BH_INGRESS];
+	/* An egress section of the wrong type was still meant as one. */
+	isolates[BH_EGRESS] =
+		n ? seen[BH_EGRESS] : egress && (!json_is_array(egress) || json_array_size(egress));
+	return true;
+}
+
+/*
+ * What is needed to isolate comes first, so that a fault further down still isolates the right pods
+ * in the right directions.
+ */
+static void parse_spec(struct parser *parser, const json_t *spec)
+{
+	static const char *const fields[] = {
+		"podSelector", "policyTypes", "ingress", "egress", NULL};
+	const struct bh_path *path = BH_FIELD(NULL, "spec");
+	struct bh_policy *policy = parser->policy;
+	struct bh_selector subjects = {.text = ""};
+
+	if (spec && !json_is_object(spec)) {
+		policy->isolates[BH_INGRESS] = policy->isolates[BH_EGRESS] = true;
+		bh_fault_note(
+			&parser->fault, path, "must be an object, not %s", bh_json_kind(spec));
+		return;
+	}
+	const json_t *selector = bh_read_field(spec, "podSelector");
+
+	parse_types(parser, BH_FIELD(path, "policyTypes"), spec);
+	if (selector)
+		bh_selector_parse(parser->arena, &parser->fault, BH_FIELD(path, "podSelector"),
+			selector, &subjects);
+	policy->subjects = subjects;
+	if (spec)
+		bh_read_object(&parser->fault, path, spec, fields);
+	parse_rules(parser, BH_FIELD(path, "ingress"), bh_read_field(spec, "ingress"), BH_INGRESS);
+	parse_rules(parser, BH_FIELD(path, "egress"), bh_read_field(spec, "egress"), BH_EGRESS);
+}
+
+struct bh_policy *bh_policy_parse(const struct bh_network_policy *object)
+{
+	struct bh_policy *policy = bh_xcalloc(1, sizeof(*policy));
+	struct parser parser = {.policy = policy, .arena = &policy->arena};
+
+	policy->namespace = bh_arena_strdup(parser.arena, object->namespace);
+	policy->name = bh_arena_strdup(parser.arena, object->name);
+	policy->serial = object->serial;
+	policy->mode = bh_mode_parse(object->mode);
+	if (object->mode && policy->mode == BH_MODE_UNSET)
+		policy->bad_mode = bh_arena_strdup(parser.arena, object->mode);
+	parse_spec(&parser, object->spec);
+	if (parser.fault.set) {
+		policy->fault = bh_arena_strdup(parser.arena, parser.fault.text);
+		policy->n_rules[BH_INGRESS] = policy->n_rules[BH_EGRESS] = 0;
+	}
+	return policy;
+}
+
+void bh_policy_free(struct bh_policy *policy)
+{
+	if (!policy)
+		return;
+	struct bh_arena arena = policy->arena;
+
+	bh_arena_clear(&arena);
+	free(policy);
+}
+
+int bh_policy_compare(const struct bh_policy *a, const struct bh_policy *b)
+{
+	int order = strcmp(a->namespace, b->namespace);
+
+	if (!order)
+		order = strcmp(a->name, b->name);
+	return order ? order : (a->serial > b->serial) - (a->serial < b->serial);
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "controller/compile/policy.h"
+#include "controller/compile/netpol.h"
 
 #include <ctype.h>
 #include <netinet/in.h>
@@ -11,7 +11,7 @@
 #define NAMESPACE_LABEL "kubernetes.io/metadata.name"
 
 struct parser {
-	struct bh_policy *policy;
+	struct bh_netpol *policy;
 	struct bh_arena *arena;
 	struct bh_fault fault;
 };
@@ -131,7 +131,7 @@ static const char *block_text(struct bh_arena *arena, const struct bh_block *blo
  */
 
 static bool parse_peer(struct parser *parser, const struct bh_path *path, const json_t *value,
-	struct bh_peer *peer)
+	struct bh_netpol_peer *peer)
 {
 	static const char *const fields[] = {"podSelector", "namespaceSelector", "ipBlock", NULL};
 
@@ -246,7 +246,7 @@ static bool is_port_name(const char *name)
 }
 
 static bool parse_port(struct parser *parser, const struct bh_path *path, const json_t *value,
-	struct bh_port *port)
+	struct bh_netpol_port *port)
 {
 	static const char *const fields[] = {"protocol", "port", "endPort", NULL};
 	char quoted[BH_QUOTE_MAX];
@@ -259,7 +259,8 @@ static bool parse_port(struct parser *parser, const struct bh_path *path, const 
 	const struct bh_path *port_path = BH_FIELD(path, "port");
 	const struct bh_path *end_path = BH_FIELD(path, "endPort");
 
-	*port = (struct bh_port){.kind = BH_PORT_RANGE, .protocol = IPPROTO_TCP, .hi = 65535};
+	*port = (struct bh_netpol_port){
+		.kind = BH_PORT_RANGE, .protocol = IPPROTO_TCP, .hi = 65535};
 	if (protocol &&
 		!parse_protocol(parser, BH_FIELD(path, "protocol"), protocol, &port->protocol))
 		return false;
@@ -323,7 +324,8 @@ static void __attribute__((format(printf, 2, 3))) add(struct line *line, const c
 	line->used += (size_t)n;
 }
 
-static void add_peer(struct line *line, const struct bh_policy *policy, const struct bh_peer *peer)
+static void add_peer(
+	struct line *line, const struct bh_netpol *policy, const struct bh_netpol_peer *peer)
 {
 	const struct bh_requirement *first = peer->namespaces.requirements;
 	bool own = peer->namespaces.n == 1 && !strcmp(first->key, NAMESPACE_LABEL) &&
@@ -346,7 +348,7 @@ static void add_peer(struct line *line, const struct bh_policy *policy, const st
 		add(line, " in all namespaces");
 }
 
-static void add_port(struct line *line, const struct bh_port *port)
+static void add_port(struct line *line, const struct bh_netpol_port *port)
 {
 	const char *protocol = bh_protocol_name(port->protocol);
 
@@ -361,9 +363,9 @@ static void add_port(struct line *line, const struct bh_port *port)
 }
 
 static const char *rule_text(struct parser *parser, enum bh_direction direction, size_t index,
-	const struct bh_policy_rule *rule)
+	const struct bh_netpol_rule *rule)
 {
-	const struct bh_policy *policy = parser->policy;
+	const struct bh_netpol *policy = parser->policy;
 	bool egress = direction == BH_EGRESS;
 	struct line line = {0};
 
@@ -388,7 +390,7 @@ static const char *rule_text(struct parser *parser, enum bh_direction direction,
  */
 
 static bool parse_rule(struct parser *parser, const struct bh_path *path, const json_t *value,
-	enum bh_direction direction, size_t index, struct bh_policy_rule *rule)
+	enum bh_direction direction, size_t index, struct bh_netpol_rule *rule)
 {
 	static const char *const fields[2][3] = {
 		[BH_INGRESS] = {"from", "ports", NULL},
@@ -408,14 +410,14 @@ static bool parse_rule(struct parser *parser, const struct bh_path *path, const 
 	if (ports && !bh_read_array(&parser->fault, ports_path, ports, &n_ports))
 		return false;
 	rule->n_peers = n_peers;
-	rule->peers = bh_arena_array(parser->arena, n_peers, struct bh_peer);
+	rule->peers = bh_arena_array(parser->arena, n_peers, struct bh_netpol_peer);
 	for (size_t i = 0; i < n_peers; i++) {
 		if (!parse_peer(parser, BH_ELEMENT(peers_path, i), json_array_get(peers, i),
 			    &rule->peers[i]))
 			return false;
 	}
 	rule->n_ports = n_ports;
-	rule->ports = bh_arena_array(parser->arena, n_ports, struct bh_port);
+	rule->ports = bh_arena_array(parser->arena, n_ports, struct bh_netpol_port);
 	for (size_t i = 0; i < n_ports; i++) {
 		if (!parse_port(parser, BH_ELEMENT(ports_path, i), json_array_get(ports, i),
 			    &rule->ports[i]))
@@ -428,7 +430,7 @@ static bool parse_rule(struct parser *parser, const struct bh_path *path, const 
 static bool parse_rules(struct parser *parser, const struct bh_path *path, const json_t *value,
 	enum bh_direction direction)
 {
-	struct bh_policy *policy = parser->policy;
+	struct bh_netpol *policy = parser->policy;
 	size_t n = 0;
 
 	if (!value)
@@ -436,7 +438,7 @@ static bool parse_rules(struct parser *parser, const struct bh_path *path, const
 	if (!bh_read_array(&parser->fault, path, value, &n))
 		return false;
 	policy->n_rules[direction] = n;
-	policy->rules[direction] = bh_arena_array(parser->arena, n, struct bh_policy_rule);
+	policy->rules[direction] = bh_arena_array(parser->arena, n, struct bh_netpol_rule);
 	for (size_t i = 0; i < n; i++) {
 		if (!parse_rule(parser, BH_ELEMENT(path, i), json_array_get(value, i), direction, i,
 			    &policy->rules[direction][i]))
@@ -495,7 +497,7 @@ static void parse_spec(struct parser *parser, const json_t *spec)
 	static const char *const fields[] = {
 		"podSelector", "policyTypes", "ingress", "egress", NULL};
 	const struct bh_path *path = BH_FIELD(NULL, "spec");
-	struct bh_policy *policy = parser->policy;
+	struct bh_netpol *policy = parser->policy;
 	struct bh_selector subjects = {.text = ""};
 
 	if (spec && !json_is_object(spec)) {
@@ -517,9 +519,9 @@ static void parse_spec(struct parser *parser, const json_t *spec)
 	parse_rules(parser, BH_FIELD(path, "egress"), bh_read_field(spec, "egress"), BH_EGRESS);
 }
 
-struct bh_policy *bh_policy_parse(const struct bh_network_policy *object)
+struct bh_netpol *bh_netpol_parse(const struct bh_network_policy *object)
 {
-	struct bh_policy *policy = bh_xcalloc(1, sizeof(*policy));
+	struct bh_netpol *policy = bh_xcalloc(1, sizeof(*policy));
 	struct parser parser = {.policy = policy, .arena = &policy->arena};
 
 	policy->namespace = bh_arena_strdup(parser.arena, object->namespace);
@@ -536,7 +538,7 @@ struct bh_policy *bh_policy_parse(const struct bh_network_policy *object)
 	return policy;
 }
 
-void bh_policy_free(struct bh_policy *policy)
+void bh_netpol_free(struct bh_netpol *policy)
 {
 	if (!policy)
 		return;
@@ -546,7 +548,7 @@ void bh_policy_free(struct bh_policy *policy)
 	free(policy);
 }
 
-int bh_policy_compare(const struct bh_policy *a, const struct bh_policy *b)
+int bh_netpol_compare(const struct bh_netpol *a, const struct bh_netpol *b)
 {
 	int order = strcmp(a->namespace, b->namespace);
 

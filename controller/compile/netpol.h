@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BULKHEAD_COMPILE_POLICY_H
-#define BULKHEAD_COMPILE_POLICY_H
+#ifndef BULKHEAD_COMPILE_NETPOL_H
+#define BULKHEAD_COMPILE_NETPOL_H
 
 /*
  * One NetworkPolicy (networking.k8s.io/v1), read strictly. A policy that is not understood
@@ -24,7 +24,7 @@ struct bh_block {
 };
 
 /* Either an address block, or pods by the labels of their namespace and their own. */
-struct bh_peer {
+struct bh_netpol_peer {
 	bool is_block;
 	struct bh_block block;
 	struct bh_selector namespaces; /* of the policy's own: kubernetes.io/metadata.name=… */
@@ -37,7 +37,7 @@ enum bh_port_kind {
 	BH_PORT_NAMED,
 };
 
-struct bh_port {
+struct bh_netpol_port {
 	enum bh_port_kind kind;
 	uint8_t protocol;
 	uint16_t lo; /* a range; 0–65535 when no port was given */
@@ -45,15 +45,15 @@ struct bh_port {
 	const char *name;
 };
 
-struct bh_policy_rule {
+struct bh_netpol_rule {
 	size_t n_peers; /* 0: anyone */
-	struct bh_peer *peers;
+	struct bh_netpol_peer *peers;
 	size_t n_ports; /* 0: everything, protocols without ports too */
-	struct bh_port *ports;
+	struct bh_netpol_port *ports;
 	const char *text; /* "shop/web ingress[0]: from pods app=front, TCP 80" */
 };
 
-struct bh_policy {
+struct bh_netpol {
 	const char *namespace;
 	const char *name;
 	uint64_t serial; /* of the object it was read from */
@@ -62,18 +62,18 @@ struct bh_policy {
 	struct bh_selector subjects; /* pods of its namespace */
 	bool isolates[2];            /* by enum bh_direction */
 	size_t n_rules[2];
-	struct bh_policy_rule *rules[2];
+	struct bh_netpol_rule *rules[2];
 	const char *fault; /* not NULL: invalid, no rules. "spec.ingress[0].ports[1].endPort: …" */
 	struct bh_arena arena; /* all of the above */
 	bool used;             /* for whoever keeps a cache */
 };
 
-/* Never NULL; free with bh_policy_free(). */
-struct bh_policy *bh_policy_parse(const struct bh_network_policy *object);
-void bh_policy_free(struct bh_policy *policy);
+/* Never NULL; free with bh_netpol_free(). */
+struct bh_netpol *bh_netpol_parse(const struct bh_network_policy *object);
+void bh_netpol_free(struct bh_netpol *policy);
 
 /* By namespace, then name, then serial. */
-int bh_policy_compare(const struct bh_policy *a, const struct bh_policy *b);
+int bh_netpol_compare(const struct bh_netpol *a, const struct bh_netpol *b);
 
 int bh_prefix_compare(const struct bh_prefix *a, const struct bh_prefix *b);
 /* "10.0.0.0/8" */

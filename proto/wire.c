@@ -20,9 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <nng/nng.h>
@@ -30,6 +27,7 @@
 #include <nng/transport/ipc/ipc.h>
 
 #include "proto/cleanup.h"
+#include "proto/socket.h"
 #include "proto/wire.h"
 
 /* Up to here a message that is too long is refused and the connection goes on; beyond, nng hangs
@@ -279,30 +277,6 @@ static void on_sent(void *data)
 /* ---- Opening and closing
  * ---------------------------------------------------------------------------- */
 
-static int errno_of(int err)
-{
-	if (err == 0)
-		return 0;
-	if (err & NNG_ESYSERR)
-		return -(err & ~NNG_ESYSERR);
-	switch (err) {
-	case NNG_ENOMEM:
-		return -ENOMEM;
-	case NNG_EADDRINUSE:
-		return -EADDRINUSE;
-	case NNG_EPERM:
-		return -EACCES;
-	case NNG_ENOENT:
-		return -ENOENT;
-	case NNG_EINVAL:
-	case NNG_EADDRINVAL:
-		return -EINVAL;
-	case NNG_ENOFILES:
-		return -EMFILE;
-	}
-	return -EIO;
-}
-
 static void wire_cleanup(struct bh_wire **wire)
 {
 	bh_wire_free(*wire);
@@ -330,7 +304,7 @@ static int wire_new(uid_t peer_uid, struct bh_wire **ret_wire)
 		(err = nng_pipe_notify(wire->socket, NNG_PIPE_EV_ADD_PRE, on_pipe, wire)) ||
 		(err = nng_pipe_notify(wire->socket, NNG_PIPE_EV_ADD_POST, on_pipe, wire)) ||
 		(err = nng_pipe_notify(wire->socket, NNG_PIPE_EV_REM_POST, on_pipe, wire)))
-		return errno_of(err);
+		return bh_socket_errno(err);
 	*ret_wire = bh_take_pointer(wire);
 	return 0;
 }
@@ -341,36 +315,6 @@ static void wire_start_receiving(struct bh_wire *wire)
 	nng_recv_aio(wire->socket, wire->receive_aio);
 }
 
-static int url_of(const char *path, char *ret_url, size_t size)
-{
-	int n = snprintf(ret_url, size, "ipc://%s", path);
-
-	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path) || n < 0 ||
-		(size_t)n >= size)
-		return -ENAMETOOLONG;
-	return 0;
-}
-
-/* Removes the socket file of a process that is gone. Returns -EADDRINUSE when somebody listens. */
-static int remove_leftover(const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	_cleanup_close_ int fd = -1;
-	struct stat status;
-
-	if (lstat(path, &status) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(status.st_mode))
-		return -EEXIST;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	memcpy(address.sun_path, path, strlen(path) + 1); /* url_of() measured it */
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN)
-		return -EADDRINUSE;
-	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
 int bh_wire_listen(const char *path, uid_t owner, struct bh_wire **ret_wire)
 {
 	_cleanup_(wire_cleanup) struct bh_wire *wire = NULL;
@@ -378,10 +322,10 @@ int bh_wire_listen(const char *path, uid_t owner, struct bh_wire **ret_wire)
 	nng_listener listener;
 	int err;
 
-	err = url_of(path, url, sizeof(url));
+	err = bh_socket_url(path, url, sizeof(url));
 	if (err < 0)
 		return err;
-	err = remove_leftover(path);
+	err = bh_socket_remove_leftover(path);
 	if (err < 0)
 		return err;
 	err = wire_new(owner, &wire);
@@ -391,7 +335,7 @@ int bh_wire_listen(const char *path, uid_t owner, struct bh_wire **ret_wire)
 	if ((err = nng_listener_create(&listener, wire->socket, url)) ||
 		(err = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, 0600)) ||
 		(err = nng_listener_start(listener, 0)))
-		return errno_of(err);
+		return bh_socket_errno(err);
 	if (owner != geteuid() && lchown(path, owner, (gid_t)-1) < 0)
 		return -errno;
 	wire_start_receiving(wire);
@@ -406,7 +350,7 @@ int bh_wire_dial(const char *path, struct bh_wire **ret_wire)
 	nng_dialer dialer;
 	int err;
 
-	err = url_of(path, url, sizeof(url));
+	err = bh_socket_url(path, url, sizeof(url));
 	if (err < 0)
 		return err;
 	err = wire_new(geteuid(), &wire);
@@ -416,7 +360,7 @@ int bh_wire_dial(const char *path, struct bh_wire **ret_wire)
 		(err = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMINT, RECONNECT_MIN_MS)) ||
 		(err = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, RECONNECT_MAX_MS)) ||
 		(err = nng_dialer_start(dialer, NNG_FLAG_NONBLOCK)))
-		return errno_of(err);
+		return bh_socket_errno(err);
 	wire_start_receiving(wire);
 	*ret_wire = bh_take_pointer(wire);
 	return 0;

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "controller/api/common.h"
+
+static const struct {
+	const char *name;
+	bh_api_command *run;
+} commands[] = {
+	{"status", bh_api_status},
+	{"pods", bh_api_pods},
+	{"policies", bh_api_policies},
+	{"flows", bh_api_flows},
+	{"edges", bh_api_edges},
+	{"graph", bh_api_graph},
+	{"explain", bh_api_explain},
+	{"mode", bh_api_mode},
+	{"quarantine", bh_api_quarantine},
+	{"wait", bh_api_wait},
+};
+
+json_t *bh_api_handle(void *data, struct bh_control_call *call)
+{
+	const char *name;
+	json_t *error = bh_api_string(call->request, "command", &name);
+
+	if (error)
+		return error;
+	if (!name)
+		return bh_control_error("the request has no 'command'");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return commands[i].run(data, call);
+	}
+	return bh_control_error("there is no command '%.64s'", name);
+}

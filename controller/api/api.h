@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BULKHEAD_API_H
+#define BULKHEAD_API_H
+
+/*
+ * The commands of the control socket. Each answers with one JSON object; what the fields mean is in
+ * docs/api.md. The controller lends its parts, and does what changes something.
+ */
+
+#include <jansson.h>
+
+#include "controller/api/control.h"
+#include "controller/compile/explain.h"
+#include "controller/flows/edges.h"
+#include "controller/flows/log.h"
+#include "controller/flows/names.h"
+#include "controller/link/link.h"
+#include "controller/source/source.h"
+
+/* Something the controller itself has to say to the operator. */
+struct bh_api_notice {
+	const char *code;
+	const char *object;
+	const char *text;
+};
+
+struct bh_api {
+	struct bh_model *model;
+	struct bh_compiler *compiler;
+	struct bh_manifests *manifests;
+	struct bh_link *link;
+	struct bh_names *names;
+	struct bh_flow_log *flows;
+	struct bh_edges *edges;
+	const struct bh_desired *desired; /* what the link was last told to want */
+	uint64_t started_ns;              /* since 1970 */
+	bool mode_by_command; /* the node's mode was set by command, and not by --mode */
+	size_t n_notices;
+	const struct bh_api_notice *notices;
+
+	/* Reads the sources again and compiles, so that `desired` is what they say now. */
+	void (*rescan)(void *data);
+	/* The model was changed by command: keeps that on disk, then compiles. 0 or -errno, and
+	 * then the caller takes the change back. */
+	int (*settings_changed)(void *data);
+	void *data;
+};
+
+/* Answers one request (a bh_control_handler with a struct bh_api as data). */
+json_t *bh_api_handle(void *data, struct bh_control_call *call);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BULKHEAD_API_COMMON_H
+#define BULKHEAD_API_COMMON_H
+
+/* What the commands share: arguments out of a request, and names and numbers into JSON. */
+
+#include "controller/api/api.h"
+
+/* One per command; as bh_control_handler. */
+typedef json_t *bh_api_command(struct bh_api *api, struct bh_control_call *call);
+
+bh_api_command bh_api_status;
+bh_api_command bh_api_pods;
+bh_api_command bh_api_policies;
+bh_api_command bh_api_flows;
+bh_api_command bh_api_edges;
+bh_api_command bh_api_graph;
+bh_api_command bh_api_explain;
+bh_api_command bh_api_mode;
+bh_api_command bh_api_quarantine;
+bh_api_command bh_api_wait;
+
+/* ---- Arguments. Each returns an error to answer with, or NULL. --------------------------------
+ */
+
+/* The string of that name, or NULL if it is not there. */
+json_t *bh_api_string(const json_t *request, const char *name, const char **ret_value);
+/* The whole number of that name within [0, max]; *ret_value stays as it is if it is not there. */
+json_t *bh_api_number(const json_t *request, const char *name, uint64_t max, uint64_t *ret_value);
+/* True or false; *ret_value stays as it is if it is not there. */
+json_t *bh_api_flag(const json_t *request, const char *name, bool *ret_value);
+/* "tcp", "SCTP", "47": *ret_found says if it is there. */
+json_t *bh_api_protocol(const json_t *request, uint8_t *ret_protocol, bool *ret_found);
+/* Splits "namespace/name" in place of the copy it makes; free() *ret_namespace, which holds both.
+ */
+json_t *bh_api_pod_name(const char *text, char **ret_namespace, const char **ret_name);
+
+/* ---- JSON
+ * ----------------------------------------------------------------------------------------- */
+
+/* A string, with what is not UTF-8 replaced. */
+json_t *bh_json_text(const char *text);
+/* Sets `name` to a text. */
+void bh_json_set_text(json_t *object, const char *name, const char *text);
+/* RFC 3339 with microseconds, UTC; null for 0. */
+json_t *bh_json_time(uint64_t ns);
+/* "TCP", "ICMPv6", or the number as a string. */
+json_t *bh_json_protocol(uint8_t protocol);
+json_t *bh_json_workload(const struct bh_api *api, uint32_t number);
+/* The rule, or null. */
+json_t *bh_json_rule(const struct bh_api *api, uint32_t number);
+json_t *bh_json_ip(const struct bh_ip *ip);
+/* {"fromClient": a, "fromServer": b} */
+json_t *bh_json_both_ways(const uint64_t counts[2]);
+
+/* ---- Shared answers
+ * --------------------------------------------------------------------------------- */
+
+/*
+ * One line for people why a verdict was reached: the rule, or who isolates and that nothing
+ * matched, or the reason's sentence. The pod is given by name (NULL: any pod of `workload`).
+ */
+json_t *bh_api_decision(const struct bh_api *api, uint32_t reason, uint32_t rule, bool egress,
+	const char *namespace, const char *pod, uint32_t workload);
+
+/* True if the policy isolates its pods in this direction. */
+bool bh_api_policy_isolates(const struct bh_network_policy *policy, bool egress);
+
+/* Everything the operator has to know or mend. */
+json_t *bh_api_problems(const struct bh_api *api);
+
+/* The state of an endpoint as a word, and what the data plane says of it (NULL: nothing yet). */
+const char *bh_api_endpoint_state(const struct bh_api *api, const char *uid,
+	const Bulkhead__Wire__EndpointStatus **ret_status);
+
+/* True once the wanted state, as it was at `revision`, is in force; else *ret_missing says what is
+ * missing: free() it. Pods that cannot be supported do not count. */
+bool bh_api_in_force(const struct bh_api *api, uint64_t revision, char **ret_missing);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The pods of this node, the policies, and what they would say to a connection. */
+
+#include <string.h>
+
+#include "controller/api/common.h"
+#include "controller/model/memory.h"
+#include "proto/cleanup.h"
+
+/* ---- pods
+ * ------------------------------------------------------------------------------------------ */
+
+static json_t *pod_object(const struct bh_api *api, const struct bh_desired_endpoint *endpoint)
+{
+	const Bulkhead__Wire__EndpointStatus *status;
+	const char *state = bh_api_endpoint_state(api, endpoint->uid, &status);
+	json_t *pod = json_object();
+	json_t *ips = json_array();
+	json_t *policies = json_array();
+
+	for (size_t i = 0; i < endpoint->n_ips; i++)
+		json_array_append_new(ips, bh_json_ip(&endpoint->ips[i]));
+	for (size_t i = 0; i < endpoint->n_policies; i++)
+		json_array_append_new(policies, bh_json_text(endpoint->policies[i]));
+	bh_json_set_text(pod, "namespace", endpoint->namespace);
+	bh_json_set_text(pod, "name", endpoint->name);
+	bh_json_set_text(pod, "uid", endpoint->uid);
+	json_object_set_new(pod, "ips", ips);
+	bh_json_set_text(pod, "interface", status ? status->interface : "");
+	json_object_set_new(pod, "ifindex", json_integer(status ? status->ifindex : 0));
+	bh_json_set_text(pod, "hook", status ? status->hook : "");
+	bh_json_set_text(pod, "mode", bh_mode_name(endpoint->mode));
+	bh_json_set_text(pod, "state", state);
+	bh_json_set_text(pod, "detail", status ? status->detail : "");
+	json_object_set_new(pod, "quarantined", json_boolean(endpoint->quarantined));
+	json_object_set_new(pod, "ingressIsolated", json_boolean(endpoint->ingress_isolated));
+	json_object_set_new(pod, "egressIsolated", json_boolean(endpoint->egress_isolated));
+	json_object_set_new(pod, "policies", policies);
+	json_object_set_new(pod, "workload", bh_json_workload(api, endpoint->workload));
+	return pod;
+}
+
+static int compare_endpoints(const void *a, const void *b)
+{
+	const struct bh_desired_endpoint *x = *(const struct bh_desired_endpoint *const *)a;
+	const struct bh_desired_endpoint *y = *(const struct bh_desired_endpoint *const *)b;
+	int order = strcmp(x->namespace, y->namespace);
+
+	return order ? order : strcmp(x->name, y->name);
+}
+
+json_t *bh_api_pods(struct bh_api *api, struct bh_control_call *call)
+{
+	size_t n = api->desired->n_endpoints;
+	_cleanup_free_ const struct bh_desired_endpoint **sorted = bh_xcalloc(n, sizeof(*sorted));
+	json_t *pods = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &api->desired->endpoints[i];
+	qsort(sorted, n, sizeof(*sorted), compare_endpoints);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(pods, pod_object(api, sorted[i]));
+	return json_pack("{s:b, s:o}", "ok", 1, "pods", pods);
+}
+
+/* ---- policies
+ * --------------------------------------------------------------------------------------- */
+
+/* Names of this node's pods that the policy selects. */
+static json_t *selected_pods(const struct bh_api *api, const struct bh_network_policy *policy)
+{
+	json_t *pods = json_array();
+
+	for (size_t i = 0; i < api->desired->n_endpoints; i++) {
+		const struct bh_desired_endpoint *endpoint = &api->desired->endpoints[i];
+
+		if (strcmp(endpoint->namespace, policy->namespace) != 0)
+			continue;
+		for (size_t j = 0; j < endpoint->n_policies; j++) {
+			if (strcmp(endpoint->policies[j], policy->name) == 0)
+				json_array_append_new(pods, bh_json_text(endpoint->name));
+		}
+	}
+	return pods;
+}
+
+static json_t *policy_rules(const struct bh_api *api, const struct bh_network_policy *policy)
+{
+	json_t *rules = json_array();
+
+	for (size_t i = 0; i < api->desired->n_rule_names; i++) {
+		const struct bh_desired_rule_name *rule = &api->desired->rule_names[i];
+
+		if (strcmp(rule->namespace, policy->namespace) == 0 &&
+			strcmp(rule->policy, policy->name) == 0)
+			json_array_append_new(rules, bh_json_rule(api, rule->number));
+	}
+	return rules;
+}
+
+static json_t *policy_problems(const struct bh_api *api, const struct bh_network_policy *policy)
+{
+	_cleanup_free_ char *object =
+		bh_xasprintf("NetworkPolicy %s/%s", policy->namespace, policy->name);
+	json_t *problems = json_array();
+
+	for (size_t i = 0; i < api->desired->n_problems; i++) {
+		if (strcmp(api->desired->problems[i].object, object) == 0)
+			json_array_append_new(
+				problems, bh_json_text(api->desired->problems[i].text));
+	}
+	return problems;
+}
+
+static json_t *policy_object(const struct bh_api *api, const struct bh_network_policy *policy)
+{
+	json_t *object = json_object();
+	json_t *problems = policy_problems(api, policy);
+
+	bh_json_set_text(object, "namespace", policy->namespace);
+	bh_json_set_text(object, "name", policy->name);
+	bh_json_set_text(object, "uid", policy->uid);
+	bh_json_set_text(object, "mode",
+		bh_mode_parse(policy->mode) == BH_MODE_UNSET ? "pod" : policy->mode);
+	json_object_set_new(object, "ingress", json_boolean(bh_api_policy_isolates(policy, false)));
+	json_object_set_new(object, "egress", json_boolean(bh_api_policy_isolates(policy, true)));
+	json_object_set_new(object, "valid", json_boolean(json_array_size(problems) == 0));
+	json_object_set_new(object, "problems", problems);
+	json_object_set_new(object, "pods", selected_pods(api, policy));
+	json_object_set_new(object, "rules", policy_rules(api, policy));
+	return object;
+}
+
+static int compare_policies(const void *a, const void *b)
+{
+	const struct bh_network_policy *x = *(const struct bh_network_policy *const *)a;
+	const struct bh_network_policy *y = *(const struct bh_network_policy *const *)b;
+	int order = strcmp(x->namespace, y->namespace);
+
+	return order ? order : strcmp(x->name, y->name);
+}
+
+json_t *bh_api_policies(struct bh_api *api, struct bh_control_call *call)
+{
+	size_t n = bh_model_count_policies(api->model);
+	_cleanup_free_ const struct bh_network_policy **sorted = bh_xcalloc(n, sizeof(*sorted));
+	const struct bh_network_policy *policy;
+	json_t *policies = json_array();
+	size_t i = 0;
+
+	for (size_t at = 0; i < n && (policy = bh_model_next_policy(api->model, &at));)
+		sorted[i++] = policy;
+	n = i;
+	qsort(sorted, n, sizeof(*sorted), compare_policies);
+	for (i = 0; i < n; i++)
+		json_array_append_new(policies, policy_object(api, sorted[i]));
+	return json_pack("{s:b, s:o}", "ok", 1, "policies", policies);
+}
+
+/* ---- explain
+ * ---------------------------------------------------------------------------------------- */
+
+static json_t *verdict_object(const struct bh_api *api, const struct bh_explain_verdict *verdict)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "allowed", json_boolean(verdict->allowed));
+	bh_json_set_text(object, "reason", verdict->reason);
+	json_object_set_new(object, "rule", bh_json_rule(api, verdict->rule));
+	bh_json_set_text(object, "text", verdict->text);
+	return object;
+}
+
+static json_t *side_object(const struct bh_api *api, const struct bh_explain_side *side)
+{
+	json_t *object = json_object();
+	json_t *policies = json_array();
+
+	bh_json_set_text(object, "direction", side->egress ? "egress" : "ingress");
+	bh_json_set_text(object, "subject", side->subject ? side->subject : "");
+	json_object_set_new(object, "judged", json_boolean(side->judged));
+	if (!side->judged) {
+		json_decref(policies);
+		return object;
+	}
+	for (size_t i = 0; i < side->n_policies; i++)
+		json_array_append_new(policies, bh_json_text(side->policies[i]));
+	bh_json_set_text(object, "node", side->node ? side->node : "");
+	json_object_set_new(object, "here", json_boolean(side->here));
+	bh_json_set_text(object, "mode", side->mode ? side->mode : "");
+	json_object_set_new(object, "quarantined", json_boolean(side->quarantined));
+	json_object_set_new(object, "isolated", json_boolean(side->isolated));
+	json_object_set_new(object, "policies", policies);
+	bh_json_set_text(object, "peerAddress", side->peer_address ? side->peer_address : "");
+	json_object_set_new(object, "peerClass", json_integer(side->peer_class));
+	json_object_set_new(object, "active", verdict_object(api, &side->active));
+	json_object_set_new(object, "pending", verdict_object(api, &side->pending));
+	return object;
+}
+
+json_t *bh_api_explain(struct bh_api *api, struct bh_control_call *call)
+{
+	struct bh_explain_query query = {0};
+	struct bh_explanation *explanation;
+	_cleanup_free_ char *problem = NULL;
+	uint64_t port = 0;
+	bool found = false;
+	json_t *answer;
+	json_t *error = bh_api_string(call->request, "src", &query.src);
+
+	error = error ?: bh_api_string(call->request, "dst", &query.dst);
+	error = error ?: bh_api_number(call->request, "port", 65535, &port);
+	error = error ?: bh_api_protocol(call->request, &query.protocol, &found);
+	if (error)
+		return error;
+	if (!query.src || !query.dst || !found)
+		return bh_control_error("explain needs 'src', 'dst' and 'protocol'");
+	query.port = (uint16_t)port;
+	if (bh_explain(api->compiler, api->model, &query, &explanation, &problem) < 0)
+		return bh_control_error("%s", problem ? problem : "cannot be explained");
+
+	answer = json_pack("{s:b, s:o, s:o, s:o, s:i, s:b, s:b, s:[o, o]}", "ok", 1, "src",
+		bh_json_text(explanation->src), "dst", bh_json_text(explanation->dst), "protocol",
+		bh_json_protocol(explanation->protocol), "port", (int)explanation->port, "allowed",
+		explanation->allowed, "pendingAllowed", explanation->pending_allowed, "sides",
+		side_object(api, &explanation->sides[0]), side_object(api, &explanation->sides[1]));
+	bh_explanation_free(explanation);
+	return answer;
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the operator orders: modes, quarantines, and to be told when everything is in force. */
+
+#include <string.h>
+
+#include "controller/api/common.h"
+#include "controller/model/memory.h"
+#include "proto/cleanup.h"
+
+#define WAIT_MAX_MS (24 * 60 * 60 * 1000ull)
+/* An order that is not in force by then is answered all the same, with what is missing. */
+#define ORDER_WAIT_MS 10000
+
+/*
+ * The common end of every order: answers `answer` (which it takes) once the wanted state is in
+ * force. NULL while it is not.
+ */
+static json_t *when_in_force(struct bh_api *api, struct bh_control_call *call, json_t *answer)
+{
+	_cleanup_free_ char *missing = NULL;
+
+	if (call->first) {
+		call->memo = api->desired->revision;
+		call->deadline = call->arrived + ORDER_WAIT_MS;
+	}
+	if (bh_api_in_force(api, call->memo, &missing)) {
+		json_object_set_new(answer, "inForce", json_true());
+		return answer;
+	}
+	if (!call->expired) {
+		json_decref(answer);
+		return NULL;
+	}
+	json_object_set_new(answer, "inForce", json_false());
+	bh_json_set_text(answer, "missing", missing);
+	return answer;
+}
+
+/* ---- mode
+ * --------------------------------------------------------------------------------------------- */
+
+/* What an order or a question is about. */
+struct target {
+	enum bh_scope scope;
+	const char *namespace;
+	const char *name;
+	char *copy; /* holds both for a pod */
+};
+
+static void target_cleanup(struct target *target)
+{
+	free(target->copy);
+}
+
+static json_t *read_target(const json_t *request, struct target *ret_target)
+{
+	const char *namespace;
+	const char *pod;
+	json_t *error = bh_api_string(request, "namespace", &namespace);
+
+	error = error ?: bh_api_string(request, "pod", &pod);
+	if (error)
+		return error;
+	if (namespace && pod)
+		return bh_control_error("name a namespace or a pod, not both");
+	if (namespace && (!*namespace || strchr(namespace, '/')))
+		return bh_control_error("'%s' is no namespace", namespace);
+	if (pod) {
+		error = bh_api_pod_name(pod, &ret_target->copy, &ret_target->name);
+		ret_target->namespace = ret_target->copy;
+		ret_target->scope = BH_SCOPE_POD;
+	} else {
+		ret_target->namespace = namespace;
+		ret_target->scope = namespace ? BH_SCOPE_NAMESPACE : BH_SCOPE_NODE;
+	}
+	return error;
+}
+
+static json_t *override_object(const struct bh_override *override)
+{
+	json_t *object = json_object();
+
+	bh_json_set_text(object, "scope",
+		override->scope == BH_SCOPE_NODE  ? "node"
+		: override->scope == BH_SCOPE_POD ? "pod"
+						  : "namespace");
+	bh_json_set_text(object, "namespace", override->namespace);
+	bh_json_set_text(object, "name", override->name);
+	bh_json_set_text(object, "mode", bh_mode_name(override->mode));
+	json_object_set_new(object, "quarantined", json_boolean(override->quarantined));
+	return object;
+}
+
+static json_t *overrides(const struct bh_api *api, bool quarantines)
+{
+	_cleanup_free_ struct bh_override *list = NULL;
+	size_t n = bh_model_overrides(api->model, &list);
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		if (quarantines ? list[i].quarantined : list[i].mode != BH_MODE_UNSET)
+			json_array_append_new(array, override_object(&list[i]));
+	}
+	return array;
+}
+
+static json_t *show_modes(struct bh_api *api, const struct target *target)
+{
+	json_t *answer = json_pack("{s:b, s:{s:s, s:s}, s:o}", "ok", 1, "node", "mode",
+		bh_mode_name(bh_model_node_mode(api->model)), "source",
+		api->mode_by_command ? "command" : "command-line", "overrides",
+		overrides(api, false));
+	json_t *pods = json_array();
+
+	/* The mode in force of each pod that is asked about. */
+	for (size_t i = 0; i < api->desired->n_endpoints; i++) {
+		const struct bh_desired_endpoint *endpoint = &api->desired->endpoints[i];
+		json_t *pod;
+
+		if (target->scope != BH_SCOPE_NODE &&
+			strcmp(endpoint->namespace, target->namespace) != 0)
+			continue;
+		if (target->scope == BH_SCOPE_POD && strcmp(endpoint->name, target->name) != 0)
+			continue;
+		pod = json_object();
+		bh_json_set_text(pod, "namespace", endpoint->namespace);
+		bh_json_set_text(pod, "name", endpoint->name);
+		bh_json_set_text(pod, "mode", bh_mode_name(endpoint->mode));
+		json_object_set_new(pod, "quarantined", json_boolean(endpoint->quarantined));
+		json_array_append_new(pods, pod);
+	}
+	json_object_set_new(answer, "pods", pods);
+	return answer;
+}
+
+static json_t *set_mode(struct bh_api *api, const struct target *target, enum bh_mode mode)
+{
+	enum bh_mode before =
+		bh_model_mode(api->model, target->scope, target->namespace, target->name);
+	int r;
+
+	if (!bh_model_set_mode(api->model, target->scope, target->namespace, target->name, mode))
+		return NULL;
+	r = api->settings_changed(api->data);
+	if (r == 0)
+		return NULL;
+	bh_model_set_mode(api->model, target->scope, target->namespace, target->name, before);
+	return bh_control_error(
+		"the mode was not changed, because it cannot be kept: writing the settings: %s",
+		strerror(-r));
+}
+
+json_t *bh_api_mode(struct bh_api *api, struct bh_control_call *call)
+{
+	_cleanup_(target_cleanup) struct target target = {0};
+	const char *value = NULL;
+	enum bh_mode mode;
+	json_t *error = read_target(call->request, &target);
+
+	error = error ?: bh_api_string(call->request, "value", &value);
+	if (error)
+		return error;
+	if (!value)
+		return show_modes(api, &target);
+	mode = bh_mode_parse(value);
+	if (mode == BH_MODE_UNSET && strcmp(value, "clear") != 0)
+		return bh_control_error(
+			"'%s' is no mode: observe, dry-run, enforce, or clear", value);
+	if (call->first)
+		error = set_mode(api, &target, mode);
+	if (error)
+		return error;
+	return when_in_force(api, call, show_modes(api, &target));
+}
+
+/* ---- quarantine
+ * --------------------------------------------------------------------------------------- */
+
+json_t *bh_api_quarantine(struct bh_api *api, struct bh_control_call *call)
+{
+	_cleanup_(target_cleanup) struct target target = {0};
+	bool release = false;
+	json_t *answer;
+	json_t *error = read_target(call->request, &target);
+	int r = 0;
+
+	error = error ?: bh_api_flag(call->request, "release", &release);
+	if (error)
+		return error;
+	if (target.scope == BH_SCOPE_NAMESPACE)
+		return bh_control_error("quarantine is for pods: write namespace/name");
+	if (target.scope == BH_SCOPE_NODE)
+		return json_pack("{s:b, s:o}", "ok", 1, "quarantined", overrides(api, true));
+
+	if (call->first &&
+		bh_model_set_quarantine(api->model, target.namespace, target.name, !release))
+		r = api->settings_changed(api->data);
+	if (r < 0) {
+		bh_model_set_quarantine(api->model, target.namespace, target.name, release);
+		return bh_control_error("nothing was changed, because it cannot be kept: writing "
+					"the settings: %s",
+			strerror(-r));
+	}
+	answer = json_pack("{s:b, s:o, s:b}", "ok", 1, "quarantined", overrides(api, true), "known",
+		bh_model_pod_by_name(api->model, target.namespace, target.name) != NULL);
+	return when_in_force(api, call, answer);
+}
+
+/* ---- wait
+ * ---------------------------------------------------------------------------------------------- */
+
+/* A manifest that is not in force as it is written; NULL if all are. */
+static char *broken_manifest(const struct bh_api *api)
+{
+	struct bh_manifests_status status;
+
+	bh_manifests_status(api->manifests, &status);
+	for (size_t i = 0; i < status.n_problems; i++) {
+		if (strcmp(status.problems[i].code, "duplicate-object") != 0)
+			return bh_xasprintf(
+				"%s: %s", status.problems[i].object, status.problems[i].text);
+	}
+	return NULL;
+}
+
+/* Problems that keep nothing from being in force, but that whoever waits should hear of. */
+static json_t *warnings(const struct bh_api *api)
+{
+	json_t *problems = bh_api_problems(api);
+	json_t *texts = json_array();
+	json_t *problem;
+	size_t i;
+
+	json_array_foreach(problems, i, problem)
+	{
+		_cleanup_free_ char *text = bh_xasprintf("%s: %s",
+			json_string_value(json_object_get(problem, "object")),
+			json_string_value(json_object_get(problem, "text")));
+
+		json_array_append_new(texts, bh_json_text(text));
+	}
+	json_decref(problems);
+	return texts;
+}
+
+json_t *bh_api_wait(struct bh_api *api, struct bh_control_call *call)
+{
+	_cleanup_free_ char *missing = NULL;
+	_cleanup_free_ char *broken = NULL;
+	struct bh_link_state state;
+	uint64_t timeout = 30000;
+	uint64_t revision;
+	json_t *error = bh_api_number(call->request, "timeout", WAIT_MAX_MS, &timeout);
+
+	if (error)
+		return error;
+	if (call->first) {
+		api->rescan(api->data);
+		call->deadline = call->arrived + timeout;
+	}
+	/*
+	 * What was wanted when the call came: revision, and in the lowest bit whether the data
+	 * plane had said how it stands by then. Its first status brings the host's addresses, which
+	 * change what is wanted.
+	 */
+	if (!(call->memo & 1)) {
+		bh_link_state(api->link, &state);
+		call->memo = api->desired->revision << 1 | (state.status != NULL);
+	}
+	revision = call->memo >> 1;
+	if (!bh_api_in_force(api, revision, &missing)) {
+		if (!call->expired && timeout > 0)
+			return NULL;
+		return bh_control_error("not everything is in force: %s", missing);
+	}
+	broken = broken_manifest(api);
+	if (broken)
+		return bh_control_error("not everything is in force: %s", broken);
+	return json_pack("{s:b, s:I, s:o}", "ok", 1, "revision", (json_int_t)revision, "warnings",
+		warnings(api));
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* How it stands: revisions, endpoints, problems; and whether everything asked for is in force. */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "controller/api/common.h"
+#include "controller/flows/reasons.h"
+#include "controller/model/memory.h"
+#include "proto/cleanup.h"
+
+/* An update normally takes milliseconds. */
+#define SLOW_UPDATE_MS 10000
+
+/* ---- Endpoints
+ * ------------------------------------------------------------------------------------ */
+
+static const char *state_word(Bulkhead__Wire__EndpointState state)
+{
+	switch (state) {
+	case BULKHEAD__WIRE__ENDPOINT_STATE__STATE_ATTACHED:
+		return "attached";
+	case BULKHEAD__WIRE__ENDPOINT_STATE__STATE_UNSUPPORTED:
+		return "unsupported";
+	case BULKHEAD__WIRE__ENDPOINT_STATE__STATE_FAILED:
+		return "failed";
+	default:
+		return "waiting";
+	}
+}
+
+const char *bh_api_endpoint_state(const struct bh_api *api, const char *uid,
+	const Bulkhead__Wire__EndpointStatus **ret_status)
+{
+	const Bulkhead__Wire__EndpointStatus *status = bh_link_endpoint(api->link, uid);
+
+	*ret_status = status;
+	return status ? state_word(status->state) : "waiting";
+}
+
+static json_t *count_states(const struct bh_api *api)
+{
+	json_t *counts = json_pack(
+		"{s:i, s:i, s:i, s:i}", "attached", 0, "waiting", 0, "unsupported", 0, "failed", 0);
+	const Bulkhead__Wire__EndpointStatus *status;
+
+	for (size_t i = 0; i < api->desired->n_endpoints; i++) {
+		const char *state =
+			bh_api_endpoint_state(api, api->desired->endpoints[i].uid, &status);
+		json_t *count = json_object_get(counts, state);
+
+		json_integer_set(count, json_integer_value(count) + 1);
+	}
+	return counts;
+}
+
+static json_t *count_modes(const struct bh_api *api)
+{
+	int counts[BH_MODE_ENFORCE + 1] = {0};
+	int quarantined = 0;
+
+	for (size_t i = 0; i < api->desired->n_endpoints; i++) {
+		counts[api->desired->endpoints[i].mode]++;
+		quarantined += api->desired->endpoints[i].quarantined;
+	}
+	return json_pack("{s:i, s:i, s:i, s:i}", "observe", counts[BH_MODE_OBSERVE], "dry-run",
+		counts[BH_MODE_DRY_RUN], "enforce", counts[BH_MODE_ENFORCE], "quarantined",
+		quarantined);
+}
+
+/* ---- Problems
+ * --------------------------------------------------------------------------------------- */
+
+static void add_problem(json_t *problems, const char *source, const char *code, const char *object,
+	const char *text)
+{
+	json_t *problem = json_object();
+
+	bh_json_set_text(problem, "source", source);
+	bh_json_set_text(problem, "code", code);
+	bh_json_set_text(problem, "object", object);
+	bh_json_set_text(problem, "text", text);
+	json_array_append_new(problems, problem);
+}
+
+static void link_problems(const struct bh_api *api, json_t *problems)
+{
+	struct bh_link_state state;
+
+	bh_link_state(api->link, &state);
+	if (state.incompatible)
+		add_problem(problems, "controller", "dataplane-incompatible", state.program,
+			state.incompatible);
+	else if (!state.connected)
+		add_problem(problems, "controller", "dataplane-disconnected", "bulkhead-dataplane",
+			"the controller is not connected to it: the kernel goes on enforcing what "
+			"it was last told; see why the daemon is not running");
+	if (state.refused) {
+		_cleanup_free_ char *object =
+			bh_xasprintf("revision %" PRIu64, state.refused_revision);
+		_cleanup_free_ char *text =
+			bh_xasprintf("%s; what was in force before stays in force", state.refused);
+
+		add_problem(problems, "dataplane", "update-refused", object, text);
+	}
+}
+
+/* What nobody else says: a pod that is open because nothing could be attached to it. */
+static void endpoint_problems(const struct bh_api *api, json_t *problems)
+{
+	const Bulkhead__Wire__EndpointStatus *status;
+
+	for (size_t i = 0; i < api->desired->n_endpoints; i++) {
+		const struct bh_desired_endpoint *endpoint = &api->desired->endpoints[i];
+		const char *state = bh_api_endpoint_state(api, endpoint->uid, &status);
+		_cleanup_free_ char *object = NULL;
+		_cleanup_free_ char *code = NULL;
+		_cleanup_free_ char *text = NULL;
+
+		if (!status || strcmp(state, "attached") == 0 || strcmp(state, "waiting") == 0)
+			continue;
+		object = bh_xasprintf("Pod %s/%s", endpoint->namespace, endpoint->name);
+		code = bh_xasprintf("endpoint-%s", state);
+		text = bh_xasprintf("no policy is enforced on it: %s",
+			status->detail[0] ? status->detail : "the data plane does not say why");
+		add_problem(problems, "dataplane", code, object, text);
+	}
+}
+
+json_t *bh_api_problems(const struct bh_api *api)
+{
+	json_t *problems = json_array();
+	struct bh_manifests_status source;
+	struct bh_link_state state;
+
+	for (size_t i = 0; i < api->n_notices; i++)
+		add_problem(problems, "controller", api->notices[i].code, api->notices[i].object,
+			api->notices[i].text);
+	bh_manifests_status(api->manifests, &source);
+	for (size_t i = 0; i < source.n_problems; i++)
+		add_problem(problems, "manifests", source.problems[i].code,
+			source.problems[i].object, source.problems[i].text);
+	for (size_t i = 0; i < api->desired->n_problems; i++)
+		add_problem(problems, "policy", api->desired->problems[i].code,
+			api->desired->problems[i].object, api->desired->problems[i].text);
+	link_problems(api, problems);
+	bh_link_state(api->link, &state);
+	for (size_t i = 0; state.status && i < state.status->n_problems; i++) {
+		const Bulkhead__Wire__Problem *problem = state.status->problems[i];
+
+		add_problem(problems, "dataplane", problem->code, problem->object, problem->text);
+	}
+	endpoint_problems(api, problems);
+	return problems;
+}
+
+/* ---- In force?
+ * -------------------------------------------------------------------------------------- */
+
+static char *missing_update(const struct bh_api *api, uint64_t revision)
+{
+	struct bh_link_state state;
+
+	bh_link_state(api->link, &state);
+	if (state.incompatible)
+		return bh_xasprintf("the data plane cannot be used: %s", state.incompatible);
+	if (!state.connected)
+		return bh_xstrdup("the controller is not connected to the data plane");
+	if (bh_link_applied(api->link) >= revision)
+		return state.status ? NULL
+				    : bh_xstrdup("the data plane has not said how it stands yet");
+	if (state.refused)
+		return bh_xasprintf("revision %" PRIu64 " was refused: %s", state.refused_revision,
+			state.refused);
+	return bh_xasprintf("revision %" PRIu64 " is not in force yet (now: %" PRIu64 ")", revision,
+		bh_link_applied(api->link));
+}
+
+/* "pod shop/web: no interface has 10.0.0.7 (and 3 more)" */
+static char *missing_endpoint(const struct bh_api *api)
+{
+	const Bulkhead__Wire__EndpointStatus *status;
+	const Bulkhead__Wire__EndpointStatus *first_status = NULL;
+	const struct bh_desired_endpoint *first = NULL;
+	_cleanup_free_ char *more = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < api->desired->n_endpoints; i++) {
+		const struct bh_desired_endpoint *endpoint = &api->desired->endpoints[i];
+		const char *state = bh_api_endpoint_state(api, endpoint->uid, &status);
+
+		if (strcmp(state, "attached") == 0 || strcmp(state, "unsupported") == 0)
+			continue;
+		if (n++ == 0) {
+			first = endpoint;
+			first_status = status;
+		}
+	}
+	if (n == 0)
+		return NULL;
+	more = n > 1 ? bh_xasprintf(" (and %zu more)", n - 1) : bh_xstrdup("");
+	return bh_xasprintf("pod %s/%s: %s%s", first->namespace, first->name,
+		first_status && first_status->detail[0] ? first_status->detail
+							: "no interface found yet",
+		more);
+}
+
+bool bh_api_in_force(const struct bh_api *api, uint64_t revision, char **ret_missing)
+{
+	char *missing = missing_update(api, revision);
+
+	if (!missing)
+		missing = missing_endpoint(api);
+	if (!missing)
+		return true;
+	*ret_missing = missing;
+	return false;
+}
+
+/* ---- The answer
+ * ---------------------------------------------------------------------------------------- */
+
+static json_t *counters(size_t n, Bulkhead__Wire__Counter **from, bool reasons)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < n; i++) {
+		if (reasons && from[i]->value == 0)
+			continue;
+		if (json_object_set_new(
+			    object, from[i]->name, json_integer((json_int_t)from[i]->value)) < 0)
+			continue; /* a name that is not UTF-8 names no counter of ours */
+	}
+	return object;
+}
+
+/* The sentence of each reason that is counted. */
+static json_t *sentences(json_t *drops)
+{
+	json_t *object = json_object();
+	const char *word;
+	json_t *value;
+
+	json_object_foreach(drops, word, value)
+	{
+		const char *sentence = bh_reason_sentence_of(word);
+
+		if (sentence)
+			bh_json_set_text(object, word, sentence);
+	}
+	return object;
+}
+
+static json_t *map_pressure(const Bulkhead__Wire__Status *status)
+{
+	json_t *maps = json_array();
+
+	for (size_t i = 0; i < status->n_maps; i++) {
+		json_t *map = json_object();
+
+		bh_json_set_text(map, "map", status->maps[i]->map);
+		json_object_set_new(
+			map, "entries", json_integer((json_int_t)status->maps[i]->entries));
+		json_object_set_new(map, "max", json_integer((json_int_t)status->maps[i]->max));
+		json_array_append_new(maps, map);
+	}
+	return maps;
+}
+
+static json_t *dataplane_state(const struct bh_api *api, uint64_t now)
+{
+	struct bh_link_state state;
+	json_t *object = json_object();
+
+	bh_link_state(api->link, &state);
+	json_object_set_new(object, "connected", json_boolean(state.connected));
+	bh_json_set_text(object, "program", state.program);
+	bh_json_set_text(object, "attach", state.status ? state.status->attach : "");
+	bh_json_set_text(object, "kernel", state.status ? state.status->kernel : "");
+	json_object_set_new(object, "slow",
+		json_boolean(state.waiting_since && now > state.waiting_since + SLOW_UPDATE_MS));
+	json_object_set_new(object, "garbage", json_integer((json_int_t)state.garbage));
+	return object;
+}
+
+static json_t *sources(const struct bh_api *api)
+{
+	struct bh_manifests_status status;
+	json_t *source = json_object();
+
+	bh_manifests_status(api->manifests, &status);
+	bh_json_set_text(source, "kind", "manifests");
+	bh_json_set_text(source, "path", status.path);
+	json_object_set_new(source, "files", json_integer((json_int_t)status.n_files));
+	json_object_set_new(source, "objects", json_integer((json_int_t)status.n_objects));
+	json_object_set_new(source, "scans", json_integer((json_int_t)status.scans));
+	json_object_set_new(source, "problems", json_integer((json_int_t)status.n_problems));
+	return json_pack("[o]", source);
+}
+
+json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
+{
+	_cleanup_free_ char *missing = NULL;
+	uint64_t wanted = api->desired->revision;
+	bool ready = bh_api_in_force(api, wanted, &missing);
+	json_t *answer = json_pack("{s:b, s:{s:I, s:I}, s:s, s:s, s:b, s:o, s:I, s:o, s:o, s:o}",
+		"ok", 1, "revision", "wanted", (json_int_t)wanted, "applied",
+		(json_int_t)bh_link_applied(api->link), "mode",
+		bh_mode_name(bh_model_node_mode(api->model)), "modeSource",
+		api->mode_by_command ? "command" : "command-line", "ready", ready, "sources",
+		sources(api), "endpoints", (json_int_t)api->desired->n_endpoints, "endpointStates",
+		count_states(api), "endpointModes", count_modes(api), "problems",
+		bh_api_problems(api));
+	struct bh_link_state state;
+
+	if (missing)
+		bh_json_set_text(answer, "missing", missing);
+	bh_json_set_text(answer, "node", bh_model_node_name(api->model));
+	bh_json_set_text(answer, "version", BH_VERSION);
+	json_object_set_new(answer, "started", bh_json_time(api->started_ns));
+	json_object_set_new(answer, "dataplane", dataplane_state(api, call->now));
+	json_object_set_new(
+		answer, "policies", json_integer((json_int_t)bh_model_count_policies(api->model)));
+	json_object_set_new(
+		answer, "pods", json_integer((json_int_t)bh_model_count_pods(api->model)));
+	json_object_set_new(answer, "flowRecords",
+		json_integer((
+			json_int_t)(bh_flow_log_next(api->flows) - bh_flow_log_first(api->flows))));
+
+	bh_link_state(api->link, &state);
+	if (state.status) {
+		json_t *drops = counters(state.status->n_drops, state.status->drops, true);
+		json_t *losses = counters(state.status->n_losses, state.status->losses, true);
+
+		json_object_set_new(answer, "dropReasons", sentences(drops));
+		json_object_set_new(answer, "drops", drops);
+		json_object_set_new(answer, "passes",
+			counters(state.status->n_passes, state.status->passes, true));
+		json_object_set_new(answer, "losses", losses);
+		json_object_set_new(answer, "maps", map_pressure(state.status));
+		if (bh_flow_log_lost(api->flows))
+			json_object_set_new(losses, "events-lost-sending",
+				json_integer((json_int_t)bh_flow_log_lost(api->flows)));
+		if (bh_edges_forgotten(api->edges))
+			json_object_set_new(losses, "edges-forgotten",
+				json_integer((json_int_t)bh_edges_forgotten(api->edges)));
+	}
+	return answer;
+}

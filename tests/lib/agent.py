@@ -22,6 +22,7 @@ import struct
 import time
 import traceback
 
+import bpf
 import scope as scopes
 
 _HEADER = struct.Struct("!I")
@@ -139,6 +140,7 @@ class _Worker:
         self.connections = {}
         self.streams = {}
         self.captures = {}
+        self.strangers = {}
         self.tasks = set()
         self.sctp_waiting = {}
         self.sctp_ports = itertools.count()
@@ -338,8 +340,44 @@ class _Worker:
         except (TimeoutError, OSError):
             return False
 
+    async def do_say_all(self, names, timeout):
+        """do_say() on all of them at the same time: {name: bool}."""
+        return dict(zip(names, await asyncio.gather(*(self.do_say(n, timeout) for n in names))))
+
     def do_close(self, name):
         self.connections.pop(name).close()
+
+    def do_close_all(self):
+        for name in list(self.connections):
+            self.do_close(name)
+
+    async def do_open_udp(self, name, address, port, timeout=5):
+        """A UDP socket that has had one answer, kept under a name."""
+        sock = self.connections[name] = _socket(address, socket.SOCK_DGRAM)
+        sock.connect((address, port))
+        sock.send(b"hello")
+        async with asyncio.timeout(timeout):
+            await self.loop.sock_recv(sock, 256)
+
+    def do_local_port(self, name):
+        return self.connections[name].getsockname()[1]
+
+    async def do_hears(self, name, timeout):
+        """True if anything arrives on the socket in time."""
+        try:
+            async with asyncio.timeout(timeout):
+                return bool(await self.loop.sock_recv(self.connections[name], 256))
+        except TimeoutError:
+            return False
+
+    def do_push(self, port, address, peer_port):
+        """A datagram nobody asked for, from the UDP server at `port`."""
+        for sock in self.servers:
+            if (sock.type == socket.SOCK_DGRAM and sock.family == family_of(address)
+                    and sock.getsockname()[1] == port):
+                sock.sendto(b"push", (address, peer_port))
+                return
+        raise LookupError(f"no UDP server at {port}")
 
     # ---- Streams ---------------------------------------------------------------------------------------
 
@@ -473,6 +511,17 @@ class _Worker:
                     answers.append(len(await self.loop.sock_recv(sock, 65536)))
             return answers
 
+    def do_send_only(self, address, port, sizes, source_port):
+        """The same, waiting for nothing."""
+        with _socket(address, socket.SOCK_DGRAM) as sock:
+            sock.bind(("::" if ":" in address else "0.0.0.0", source_port))
+            for size in sizes:
+                sock.sendto(b"x" * size, (address, port))
+
+    def do_send_to(self, address, port, payload):
+        with _socket(address, socket.SOCK_DGRAM) as sock:
+            sock.sendto(payload, (address, port))
+
     # ---- Frames ------------------------------------------------------------------------------------------
 
     def do_mac(self, interface="eth0"):
@@ -485,6 +534,26 @@ class _Worker:
             sock.bind((interface, 0))
             for frame in frames:
                 sock.send(frame)
+
+    def do_flood(self, template, port_offset, count, interface="eth0"):
+        """Sends one frame `count` times, each with another sequence number and source port."""
+        frame = bytearray(template)
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+            sock.bind((interface, 0))
+            for number in range(count):
+                struct.pack_into("!HHI", frame, port_offset, 1024 + number % 64000,
+                                 struct.unpack_from("!H", template, port_offset + 2)[0], number)
+                sock.send(frame)
+
+    def do_put_before(self, interface):
+        """Attaches a strange TCX program in front of what is there, for take_away() to remove."""
+        program = bpf.load_passing_program()
+        self.strangers[interface] = [program] + [
+            bpf.attach_tcx_before(program, interface, way) for way in (bpf.TCX_INGRESS, bpf.TCX_EGRESS)]
+
+    def do_take_away(self, interface):
+        for fd in self.strangers.pop(interface):
+            os.close(fd)
 
     def do_capture(self, name, interface="eth0"):
         """Keeps every frame that arrives from now on."""

@@ -24,10 +24,11 @@ def build_folder():
 
 
 class Bulkhead:
-    def __init__(self, scope, cluster, name="bh", build=None):
+    def __init__(self, scope, cluster, name="bh", build=None, node=manifests.NODE):
         self.scope = scope
         self.cluster = cluster
         self.name = name
+        self.node = node
         self.build = pathlib.Path(build) if build else build_folder()
         self.run_dir = scope.instance(name)
         self.folder = scope.folder / f"{name}.manifests"
@@ -42,7 +43,7 @@ class Bulkhead:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [*self._enter(), str(self.build / "bulkhead"), "--run-dir", str(self.run_dir), "up",
-                 "--manifests", str(self.folder), "--node", manifests.NODE, "--mode", mode,
+                 "--manifests", str(self.folder), "--node", self.node, "--mode", mode,
                  *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=lambda: scopes.die_with_parent(signal.SIGTERM))

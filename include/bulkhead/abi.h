@@ -54,9 +54,10 @@ enum bh_hook {
 
 /* ---- Configuration: one element, memory-mapped by the dataplane --------------------------- */
 
-#define BH_CONFIG_TRIE4 (1u << 0)        /* address blocks are in use for IPv4 */
-#define BH_CONFIG_TRIE6 (1u << 1)        /* … and for IPv6 */
-#define BH_CONFIG_UNKNOWN_OPEN (1u << 2) /* an interface without endpoint passes (nothing enforced) */
+#define BH_CONFIG_TRIE4 (1u << 0) /* address blocks are in use for IPv4 */
+#define BH_CONFIG_TRIE6 (1u << 1) /* … and for IPv6 */
+#define BH_CONFIG_UNKNOWN_OPEN \
+	(1u << 2) /* an interface without endpoint passes (nothing enforced) */
 #define BH_CONFIG_NO_NEW_EVENTS (1u << 3) /* no event for new and closed flows */
 
 struct bh_config {
@@ -72,7 +73,8 @@ struct bh_config {
 	__u32 deny_burst;
 };
 
-/* ---- Endpoints -------------------------------------------------------------------------------- */
+/* ---- Endpoints --------------------------------------------------------------------------------
+ */
 
 #define BH_ENDPOINTS_MAX 4096
 #define BH_ENDPOINT_ADDRS 2 /* per address family */
@@ -93,7 +95,8 @@ struct bh_endpoint {
 	__u32 flags;
 	__be32 addr4[BH_ENDPOINT_ADDRS];
 	__u8 addr6[BH_ENDPOINT_ADDRS][16];
-	__u64 born; /* the first epoch of this endpoint: a leg with an older one is of another pod */
+	__u64 born; /* the first epoch of this endpoint: a leg with an older one is of another pod
+		     */
 	__u8 reserved[40];
 };
 _Static_assert(sizeof(struct bh_endpoint) == 128, "endpoint layout");
@@ -104,7 +107,8 @@ struct bh_iface {
 	__u32 flags;
 };
 
-/* ---- Identity ----------------------------------------------------------------------------------- */
+/* ---- Identity -----------------------------------------------------------------------------------
+ */
 
 /* Value of the address maps: exact hashes (key __be32 or 16 bytes) and longest-prefix tries. */
 struct bh_identity {
@@ -125,7 +129,8 @@ struct bh_prefix6 {
 	__u8 addr[16];
 };
 
-/* ---- Policy ------------------------------------------------------------------------------------- */
+/* ---- Policy -------------------------------------------------------------------------------------
+ */
 
 #define BH_POLICY_EGRESS (1u << 31)
 
@@ -189,7 +194,8 @@ struct bh_spill {
 	__u32 flags; /* BH_RULE_DENY */
 };
 
-/* ---- Flows ---------------------------------------------------------------------------------------- */
+/* ---- Flows
+ * ---------------------------------------------------------------------------------------- */
 
 /*
  * One entry per connection and host. The two ends are sorted by (address, port) as bytes, so both
@@ -222,12 +228,13 @@ enum bh_flow_state {
 	BH_FLOW_STATES = 6,
 };
 
-/* One end of the flow as judged at a pod interface of this host; all zero if that end is not here. */
+/* One end of the flow as judged at a pod interface of this host; all zero if that end is not here.
+ */
 struct bh_leg {
 	__u64 epoch; /* the endpoint's, when this leg was judged */
 	__u32 ifindex;
-	__u32 edge; /* slot in the edge counters */
-	__u16 slot; /* endpoint */
+	__u32 edge;   /* slot in the edge counters */
+	__u16 slot;   /* endpoint */
 	__u8 reason;  /* enum bh_reason of the verdict in force */
 	__u8 pending; /* … of the pending program; equal to `reason` when there is none other */
 	__u8 openers; /* midstream flows: bit N = this leg allows that side N has opened it */
@@ -280,14 +287,17 @@ _Static_assert(sizeof(struct bh_fragment_key) == 44, "fragment key layout");
 struct bh_fragment {
 	__be16 sport;
 	__be16 dport;
-	__u32 seen; /* jiffies; a datagram lives 30 s at most */
-	__u8 protocol; /* behind the IPv6 extension headers, where the key has the fragment header's */
+	__u32 seen;    /* jiffies; a datagram lives 30 s at most */
+	__u8 protocol; /* behind the IPv6 extension headers, where the key has the fragment header's
+			*/
 	__u8 pad[3];
 };
 
-/* ---- Edges ------------------------------------------------------------------------------------------ */
+/* ---- Edges
+ * ------------------------------------------------------------------------------------------ */
 
-#define BH_EDGE_PEER_LOCAL (1u << 0) /* the other end is a pod of this node: it has an edge of its own */
+#define BH_EDGE_PEER_LOCAL \
+	(1u << 0) /* the other end is a pod of this node: it has an edge of its own */
 
 /* What the topology is made of. Seen from the local end. */
 struct bh_edge_key {
@@ -332,7 +342,8 @@ struct bh_edge {
 };
 _Static_assert(sizeof(struct bh_edge) == 64, "edge layout");
 
-/* ---- Events ------------------------------------------------------------------------------------------ */
+/* ---- Events
+ * ------------------------------------------------------------------------------------------ */
 
 enum bh_event_type {
 	BH_EVENT_NEW = 1,
@@ -348,7 +359,7 @@ struct bh_event {
 	__u8 reason;
 	__u8 pending;
 	__u8 hook;
-	__u8 family;    /* 4, 6; 0 when no address was parsed */
+	__u8 family; /* 4, 6; 0 when no address was parsed */
 	__u8 protocol;
 	__u8 direction; /* of the flow, seen from this endpoint */
 	__u8 tcp_flags; /* or the ICMP type */
@@ -365,21 +376,23 @@ struct bh_event {
 	__u8 dst[16];
 	__be16 sport;
 	__be16 dport;
-	__u16 ethertype; /* host order */
-	__u16 flags;     /* BH_FLOW_* */
+	__u16 ethertype;  /* host order */
+	__u16 flags;      /* BH_FLOW_* */
 	__u64 packets[2]; /* closed: by the opener, by the responder. Denied: [0] = 1 */
 	__u64 octets[2];
 	__u64 started; /* jiffies; closed only */
 };
 _Static_assert(sizeof(struct bh_event) == 128, "event layout");
 
-/* ---- Counters (per-CPU array of __u64) ---------------------------------------------------------------- */
+/* ---- Counters (per-CPU array of __u64)
+ * ---------------------------------------------------------------- */
 
 /* [0, BH_REASON_MAX): packets by reason, those of known flows excepted (their edges count them). */
 enum bh_counter {
-	BH_COUNTER_EVENTS_LOST = BH_REASON_MAX,                        /* + enum bh_event_type: ring full */
-	BH_COUNTER_EVENTS_SUPPRESSED = BH_COUNTER_EVENTS_LOST + BH_EVENT_TYPES, /* by the token bucket */
-	BH_COUNTER_EVENTS = BH_COUNTER_EVENTS_SUPPRESSED + BH_EVENT_TYPES,       /* written, by type */
+	BH_COUNTER_EVENTS_LOST = BH_REASON_MAX, /* + enum bh_event_type: ring full */
+	BH_COUNTER_EVENTS_SUPPRESSED =
+		BH_COUNTER_EVENTS_LOST + BH_EVENT_TYPES,                   /* by the token bucket */
+	BH_COUNTER_EVENTS = BH_COUNTER_EVENTS_SUPPRESSED + BH_EVENT_TYPES, /* written, by type */
 	BH_COUNTER_EDGE_OVERFLOW = BH_COUNTER_EVENTS + BH_EVENT_TYPES, /* flows counted in slot 0 */
 	BH_COUNTER_FLOW_INSERT_FAILED,
 	BH_COUNTER_MIDSTREAM,
@@ -387,7 +400,8 @@ enum bh_counter {
 	BH_COUNTERS,
 };
 
-/* What the program bh_clock leaves in the map bh_clock when it is test-run: how jiffies are read. */
+/* What the program bh_clock leaves in the map bh_clock when it is test-run: how jiffies are read.
+ */
 struct bh_clock {
 	__u64 jiffies;
 	__u64 monotonic; /* CLOCK_MONOTONIC, ns */

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef BULKHEAD_BPF_EDGE_H
+#define BULKHEAD_BPF_EDGE_H
+
+/*
+ * Who talks to whom, counted exactly. A key is looked up when a flow is judged; the flow's leg
+ * keeps the slot, and its packets pay one per-CPU increment. Slots come from a stack that the
+ * dataplane fills; when none is left, slot 0 counts, and totals stay exact.
+ */
+
+#include "lib/maps.h"
+#include "lib/packet.h"
+#include "lib/work.h"
+
+struct bh_edge_rules {
+	__u32 rule;
+	__u32 pending_rule;
+};
+
+static __always_inline bool bh_edge_has_ports(const struct bh_edge_key *key)
+{
+	return key->port && (key->protocol == BH_PROTO_TCP || key->protocol == BH_PROTO_UDP ||
+				    key->protocol == BH_PROTO_SCTP);
+}
+
+static __always_inline void bh_edge_rules_set(
+	struct bh_edge_ref *ref, const struct bh_edge_rules *rules)
+{
+	if (ref->rule != rules->rule)
+		ref->rule = rules->rule;
+	if (ref->pending_rule != rules->pending_rule)
+		ref->pending_rule = rules->pending_rule;
+}
+
+static __always_inline __u32 bh_edge_create(
+	const struct bh_edge_key *key, const struct bh_edge_rules *rules)
+{
+	struct bh_edge_ref fresh = {.rule = rules->rule, .pending_rule = rules->pending_rule};
+	struct bh_edge_ref *ref;
+	__u32 slot;
+
+	if (bpf_map_pop_elem(&bh_edge_free, &slot))
+		return BH_EDGE_OVERFLOW;
+	fresh.slot = slot;
+	if (!bpf_map_update_elem(&bh_edge_index, key, &fresh, BPF_NOEXIST))
+		return slot;
+	/* Another CPU was first, or the index is full. */
+	bpf_map_push_elem(&bh_edge_free, &slot, BPF_ANY);
+	ref = bpf_map_lookup_elem(&bh_edge_index, key);
+	return ref ? ref->slot : BH_EDGE_OVERFLOW;
+}
+
+/*
+ * The pair's entry without a port, which counts how many ports have edges of their own.
+ * Returns true while one more may.
+ */
+static __always_inline bool bh_edge_port_take(const struct bh_edge_key *pair)
+{
+	struct bh_edge_ref fresh = {.ports = 1};
+	struct bh_edge_ref *ref = bpf_map_lookup_elem(&bh_edge_index, pair);
+
+	if (!ref)
+		return !bpf_map_update_elem(&bh_edge_index, pair, &fresh, BPF_NOEXIST);
+	if (ref->ports >= BH_EDGE_PORTS_MAX)
+		return false;
+	__sync_fetch_and_add(&ref->ports, 1);
+	return true;
+}
+
+/* The pair's own slot, given when the first port beyond the bound needs it. */
+static __always_inline __u32 bh_edge_pair_slot(
+	const struct bh_edge_key *pair, const struct bh_edge_rules *rules)
+{
+	struct bh_edge_ref *ref = bpf_map_lookup_elem(&bh_edge_index, pair);
+	struct bh_edge_ref with_slot;
+	__u32 slot;
+
+	if (!ref)
+		return BH_EDGE_OVERFLOW;
+	bh_edge_rules_set(ref, rules);
+	if (ref->slot)
+		return ref->slot;
+	if (bpf_map_pop_elem(&bh_edge_free, &slot))
+		return BH_EDGE_OVERFLOW;
+	with_slot = *ref;
+	with_slot.slot = slot;
+	/* Two CPUs at once: the later one's slot stays, the dataplane finds the other on its
+	 * rounds. */
+	if (bpf_map_update_elem(&bh_edge_index, pair, &with_slot, BPF_EXIST))
+		bpf_map_push_elem(&bh_edge_free, &slot, BPF_ANY);
+	return slot;
+}
+
+/* The slot of the edge in hand, made if there is none yet. */
+__noinline __u32 bh_edge_slot(__u32 rule, __u32 pending_rule)
+{
+	struct bh_edge_rules rules = {.rule = rule, .pending_rule = pending_rule};
+	struct bh_work *work = bh_work_get();
+	struct bh_edge_key pair, *key;
+	struct bh_edge_ref *ref;
+	__u32 slot;
+
+	if (!work)
+		return BH_EDGE_OVERFLOW;
+	key = &work->edge;
+	ref = bpf_map_lookup_elem(&bh_edge_index, key);
+	if (ref && ref->slot) {
+		bh_edge_rules_set(ref, &rules);
+		return ref->slot;
+	}
+	if (bh_edge_has_ports(key)) {
+		pair = *key;
+		pair.port = 0;
+		slot = bh_edge_port_take(&pair) ? bh_edge_create(key, &rules)
+						: bh_edge_pair_slot(&pair, &rules);
+	} else {
+		slot = bh_edge_create(key, &rules);
+	}
+	if (slot == BH_EDGE_OVERFLOW)
+		bh_count(BH_COUNTER_EDGE_OVERFLOW, 1);
+	return slot;
+}
+
+static __always_inline void bh_edge_count(
+	__u32 slot, const struct bh_packet *p, __u64 now, __u32 flows, bool reset)
+{
+	struct bh_edge *edge = bpf_map_lookup_elem(&bh_edges, &slot);
+
+	if (!edge)
+		return;
+	if (bh_packet_from_pod(p)) {
+		edge->packets[0] += p->packets;
+		edge->octets[0] += p->octets;
+	} else {
+		edge->packets[1] += p->packets;
+		edge->octets[1] += p->octets;
+	}
+	edge->last = now;
+	if (bh_unlikely(flows)) {
+		edge->flows += flows;
+		if (!edge->first)
+			edge->first = now;
+	}
+	if (bh_unlikely(reset))
+		edge->resets++;
+}
+
+#endif

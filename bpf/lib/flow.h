@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef BULKHEAD_BPF_FLOW_H
+#define BULKHEAD_BPF_FLOW_H
+
+/*
+ * Connection tracking. One entry per connection and host; what a packet costs is one lookup here.
+ *
+ * An entry is born in the half-open table and moves to the other when both ends have spoken (TCP:
+ * with the handshake's third packet), so no flood can push out what was ever established.
+ * Everything a later packet of the flow needs is in the entry: per leg the verdict, under which
+ * epoch it was reached, and the edge that counts it.
+ *
+ * The families share this code; `family` is a constant wherever it is a parameter.
+ */
+
+#include "lib/edge.h"
+#include "lib/event.h"
+#include "lib/judge.h"
+#include "lib/maps.h"
+#include "lib/packet.h"
+#include "lib/work.h"
+
+static __always_inline void *bh_flow_table(const int family, const bool half)
+{
+	if (family == 4)
+		return half ? (void *)&bh_half4 : (void *)&bh_flows4;
+	return half ? (void *)&bh_half6 : (void *)&bh_flows6;
+}
+
+/* Fills the sorted key of a packet from src:sport to dst:dport; returns the side of src. */
+static __always_inline __u32 bh_flow_key4_fill(struct bh_flow_key4 *key, const void *src,
+	const void *dst, __be16 sport, __be16 dport, __u8 protocol)
+{
+	__be32 s = bh_load32(src), d = bh_load32(dst);
+	__u32 side = bpf_ntohl(s) > bpf_ntohl(d) || (s == d && bpf_ntohs(sport) > bpf_ntohs(dport));
+
+	key->addr[0] = side ? d : s;
+	key->addr[1] = side ? s : d;
+	key->port[0] = side ? dport : sport;
+	key->port[1] = side ? sport : dport;
+	key->protocol = protocol;
+	memset(key->pad, 0, sizeof(key->pad));
+	return side;
+}
+
+static __always_inline int bh_compare16(const void *a, const void *b)
+{
+	const __u32 *x = a, *y = b;
+
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		if (x[i] != y[i])
+			return bpf_ntohl(x[i]) > bpf_ntohl(y[i]) ? 1 : -1;
+	}
+	return 0;
+}
+
+static __always_inline __u32 bh_flow_key6_fill(struct bh_flow_key6 *key, const void *src,
+	const void *dst, __be16 sport, __be16 dport, __u8 protocol)
+{
+	int order = bh_compare16(src, dst);
+	__u32 side = order > 0 || (!order && bpf_ntohs(sport) > bpf_ntohs(dport));
+
+	memcpy(key->addr[0], side ? dst : src, 16);
+	memcpy(key->addr[1], side ? src : dst, 16);
+	key->port[0] = side ? dport : sport;
+	key->port[1] = side ? sport : dport;
+	key->protocol = protocol;
+	memset(key->pad, 0, sizeof(key->pad));
+	return side;
+}
+
+static __always_inline bool bh_is_tcp(const struct bh_packet *p)
+{
+	return p->protocol == BH_PROTO_TCP;
+}
+
+static __always_inline bool bh_is_syn(const struct bh_packet *p)
+{
+	return bh_is_tcp(p) && (p->tcp_flags & (BH_TCP_SYN | BH_TCP_ACK)) == BH_TCP_SYN;
+}
+
+static __always_inline bool bh_flow_expired(
+	const struct bh_config *config, const struct bh_flow *flow, __u32 now)
+{
+	/* Signed: another CPU may have stored a later jiffy than the one we read. */
+	return (__s32)(now - flow->seen) > (__s32)config->timeout[flow->state & 7];
+}
+
+/*
+ * A SYN begins a new connection, unless it repeats the one that is being opened. In the reply
+ * direction, or over a finished connection, it must not live off the old verdict.
+ */
+static __always_inline bool bh_flow_begins_anew(
+	const struct bh_packet *p, const struct bh_flow *flow)
+{
+	return bh_is_syn(p) && !(flow->state == BH_FLOW_NEW && flow->opener == p->src_side &&
+				       !(flow->flags & BH_FLOW_MIDSTREAM));
+}
+
+static __always_inline void bh_edge_key_of(
+	const struct bh_packet *p, const struct bh_judgement *j, struct bh_edge_key *key)
+{
+	const bool source_opened = (j->direction == BH_EGRESS) == bh_packet_from_pod(p);
+
+	key->local = j->local;
+	key->remote = j->remote;
+	key->port = p->flags & BH_PACKET_PORTS ? bpf_ntohs(source_opened ? p->dport : p->sport) : 0;
+	key->protocol = p->protocol;
+	key->direction = j->direction;
+	key->verdict = j->reason;
+	key->pending = j->pending;
+	key->flags = j->peer_local ? BH_EDGE_PEER_LOCAL : 0;
+	key->family = p->family;
+}
+
+/* Edge, counters and events of the judgement in hand; returns the edge's slot. */
+__noinline __u32 bh_record(__u32 begins)
+{
+	struct bh_work *work = bh_work_get();
+	__u32 slot = BH_EDGE_OVERFLOW;
+	const struct bh_judgement *j;
+	const struct bh_packet *p;
+	bool passes;
+
+	if (!work)
+		return slot;
+	p = &work->packet;
+	j = &work->judgement;
+	passes = BH_REASON_PASSES(j->reason);
+	bh_count(j->reason, p->packets);
+	/* On the uplink a packet that passes is counted at the pod's own hook. */
+	if (passes && p->hook == BH_HOOK_UPLINK)
+		return slot;
+	if (j->slot && p->family && p->kind == BH_KIND_FLOW) {
+		bh_edge_key_of(p, j, &work->edge);
+		slot = bh_edge_slot(j->rule, j->pending_rule);
+		bh_edge_count(slot, p, bpf_jiffies64(), passes && begins,
+			bh_is_tcp(p) && p->tcp_flags & BH_TCP_RST);
+	}
+	if (!passes)
+		bh_event_judged(BH_EVENT_DENIED);
+	else if (!BH_REASON_PASSES(j->pending))
+		bh_event_judged(BH_EVENT_WOULD_DENY);
+	return slot;
+}
+
+/* Stores a judgement in the leg. The epoch last: who reads the old one judges again. */
+static __always_inline void bh_leg_store(const struct bh_packet *p, struct bh_flow *flow,
+	__u32 side, const struct bh_judgement *j, __u32 edge, __u8 openers)
+{
+	struct bh_leg *leg = &flow->leg[side & 1];
+
+	leg->reason = j->reason;
+	leg->pending = j->pending;
+	leg->edge = edge;
+	leg->slot = j->slot;
+	leg->ifindex = p->ifindex;
+	leg->openers = openers;
+	flow->rule[side & 1] = j->rule;
+	flow->pending_rule[side & 1] = j->pending_rule;
+	*(volatile __u64 *)&leg->epoch = j->epoch;
+}
+
+/* BH_ASK_* are about source and destination, a leg's openers about sides. */
+static __always_inline __u8 bh_openers_by_side(const struct bh_packet *p, __u32 openers)
+{
+	if (!p->src_side)
+		return openers;
+	return (openers & BH_ASK_SOURCE ? 2 : 0) | (openers & BH_ASK_DESTINATION ? 1 : 0);
+}
+
+/*
+ * A leg that has no verdict in force: the second hook of a new flow, another epoch, another pod
+ * behind the interface, or a leg that is denied and stays so. Returns the reason.
+ */
+static __always_inline int bh_flow_judge_leg(struct bh_work *work, struct bh_flow *flow)
+{
+	const struct bh_packet *p = &work->packet;
+	struct bh_judgement *j = &work->judgement;
+	const __u32 side = bh_pod_side(p);
+	struct bh_leg *leg = &flow->leg[side];
+	const struct bh_leg *other = &flow->leg[side ^ 1];
+	const bool midstream = flow->flags & BH_FLOW_MIDSTREAM;
+	const bool first = !leg->epoch || leg->ifindex != p->ifindex;
+	const bool nodes = !first && leg->reason == BH_REASON_NODE && flow->opener != side;
+	const struct bh_endpoint *endpoint;
+	__u32 ask, edge;
+	__u8 openers;
+
+	if (midstream)
+		ask = BH_ASK_SOURCE | BH_ASK_DESTINATION;
+	else
+		ask = flow->opener == p->src_side ? BH_ASK_SOURCE : BH_ASK_DESTINATION;
+	bh_judge(ask, BH_REASON_NONE);
+	endpoint = bh_endpoint_at(j->slot);
+	/* What the node opened stays the node's; an answer does not show who asked. */
+	if (nodes && !j->refused && endpoint && leg->epoch >= endpoint->born) {
+		j->reason = j->pending = BH_REASON_NODE;
+		j->remote = BH_WORKLOAD_NODE;
+	}
+	openers = bh_openers_by_side(p, j->openers);
+	/* Both ends must be able to believe in the same opener. */
+	if (midstream && other->ifindex && BH_REASON_PASSES(j->reason) && !j->refused &&
+		!(openers & other->openers) && j->reason != BH_REASON_OPEN)
+		j->reason = BH_REASON_ISOLATED;
+	if (!first)
+		bh_count(BH_COUNTER_REJUDGED, 1);
+	edge = bh_record(first);
+	if (!j->refused && j->slot && p->hook != BH_HOOK_UPLINK)
+		bh_leg_store(p, flow, side, j, edge, openers);
+	return j->reason;
+}
+
+static __always_inline void bh_flow_close(struct bh_work *work, struct bh_flow *flow)
+{
+	flow->state = BH_FLOW_CLOSED;
+	if (flow->flags & BH_FLOW_CLOSE_SENT)
+		return;
+	flow->flags |= BH_FLOW_CLOSE_SENT;
+	memcpy(&work->flow, flow, sizeof(*flow));
+	bh_event_closed();
+}
+
+/* Advances the state by one packet; returns true when both ends are now known to be there. */
+static __always_inline bool bh_flow_advance(struct bh_work *work, struct bh_flow *flow)
+{
+	const struct bh_packet *p = &work->packet;
+	const __u32 side = p->src_side & 1;
+
+	if (!bh_is_tcp(p)) {
+		if (flow->state != BH_FLOW_NEW || flow->opener == side)
+			return false;
+		flow->state = BH_FLOW_REPLIED;
+		return true;
+	}
+	if (p->tcp_flags & BH_TCP_RST) {
+		bh_flow_close(work, flow);
+		return false;
+	}
+	if (p->tcp_flags & BH_TCP_FIN) {
+		flow->flags |= side ? BH_FLOW_FIN1 : BH_FLOW_FIN0;
+		if (flow->state < BH_FLOW_CLOSING)
+			flow->state = BH_FLOW_CLOSING;
+		return false;
+	}
+	switch (flow->state) {
+	case BH_FLOW_NEW:
+		if (flow->flags & BH_FLOW_MIDSTREAM) {
+			if (!flow->packets[side ^ 1])
+				return false;
+			flow->state = BH_FLOW_ESTABLISHED;
+			return true;
+		}
+		if (flow->opener != side && p->tcp_flags & BH_TCP_SYN)
+			flow->state = BH_FLOW_SYN_RECV;
+		return false;
+	case BH_FLOW_SYN_RECV:
+		if (flow->opener != side || p->tcp_flags & BH_TCP_SYN)
+			return false;
+		flow->state = BH_FLOW_ESTABLISHED;
+		return true;
+	case BH_FLOW_CLOSING:
+		/* Both have said FIN, and this one only acknowledges. */
+		if ((flow->flags & (BH_FLOW_FIN0 | BH_FLOW_FIN1)) == (BH_FLOW_FIN0 | BH_FLOW_FIN1))
+			bh_flow_close(work, flow);
+		return false;
+	}
+	return false;
+}
+
+/* From the half-open table to the other. The old entry must not be touched afterwards. */
+static __always_inline void bh_flow_promote(
+	const union bh_flow_key *key, struct bh_flow *flow, const int family)
+{
+	if (bpf_map_update_elem(bh_flow_table(family, false), key, flow, BPF_ANY)) {
+		bh_count(BH_COUNTER_FLOW_INSERT_FAILED, 1);
+		return;
+	}
+	bpf_map_delete_elem(bh_flow_table(family, true), key);
+}
+
+/* Is the leg's verdict one that lets this very packet pass? */
+static __always_inline bool bh_leg_in_force(const struct bh_packet *p, const struct bh_leg *leg)
+{
+	const struct bh_endpoint *endpoint = bh_endpoint_at(leg->slot);
+
+	return endpoint && leg->ifindex == p->ifindex &&
+	       leg->epoch == BH_READ_ONCE(endpoint->epoch) && BH_REASON_PASSES(leg->reason) &&
+	       (!bh_packet_from_pod(p) || bh_endpoint_mac(endpoint, p->smac));
+}
+
+/*
+ * Counts a packet in its flow. Returns true at the one hook that also moves the flow on: the
+ * source's own if it is here, else the destination's.
+ */
+static __always_inline bool bh_flow_account(
+	const struct bh_packet *p, struct bh_flow *flow, __u64 now)
+{
+	const __u32 side = p->src_side & 1;
+
+	if (flow->seen != (__u32)now)
+		flow->seen = now;
+	if (!bh_packet_from_pod(p) && flow->leg[side].ifindex)
+		return false;
+	__sync_fetch_and_add(&flow->packets[side], p->packets);
+	__sync_fetch_and_add(&flow->octets[side], p->octets);
+	return true;
+}
+
+/* Fills the entry in hand for a flow that was just allowed. */
+static __always_inline void bh_flow_template(struct bh_work *work, bool midstream, __u32 edge)
+{
+	const struct bh_packet *p = &work->packet;
+	const struct bh_judgement *j = &work->judgement;
+	const bool source_opened = (j->direction == BH_EGRESS) == bh_packet_from_pod(p);
+	const __u32 side = p->src_side & 1;
+	struct bh_flow *flow = &work->flow;
+
+	memset(flow, 0, sizeof(*flow));
+	flow->state = BH_FLOW_NEW;
+	flow->opener = source_opened ? side : side ^ 1;
+	flow->flags = midstream ? BH_FLOW_MIDSTREAM : 0;
+	flow->started = bpf_jiffies64();
+	flow->seen = flow->started;
+	flow->packets[side] = p->packets;
+	flow->octets[side] = p->octets;
+	bh_leg_store(p, flow, bh_pod_side(p), j, edge, bh_openers_by_side(p, j->openers));
+}
+
+/* Which beginnings a packet without a flow may belong to. */
+static __always_inline __u32 bh_flow_ask(const struct bh_packet *p)
+{
+	if (!bh_is_tcp(p) || bh_is_syn(p))
+		return BH_ASK_SOURCE;
+	if (p->tcp_flags & BH_TCP_SYN)
+		return BH_ASK_DESTINATION; /* SYN-ACK: who gets it has opened */
+	return BH_ASK_SOURCE | BH_ASK_DESTINATION;
+}
+
+/* The first packet of a flow, or one whose flow is not known any more. Returns the reason. */
+static __always_inline int bh_flow_new(
+	struct bh_work *work, const union bh_flow_key *key, const int family)
+{
+	const struct bh_config *config = bh_config_get();
+	const struct bh_packet *p = &work->packet;
+	struct bh_judgement *j = &work->judgement;
+	const __u32 ask = bh_flow_ask(p);
+	const bool midstream = ask != BH_ASK_SOURCE;
+	__u32 edge;
+
+	bh_judge(ask, bh_icmp_is_reply(p) ? BH_REASON_ICMP_NO_FLOW : BH_REASON_NONE);
+	edge = bh_record(true);
+	if (!BH_REASON_PASSES(j->reason) || j->refused || !j->slot ||
+		p->flags & BH_PACKET_STATELESS || p->hook == BH_HOOK_UPLINK ||
+		(bh_is_tcp(p) && p->tcp_flags & BH_TCP_RST))
+		return j->reason;
+	if (midstream)
+		bh_count(BH_COUNTER_MIDSTREAM, 1);
+	bh_flow_template(work, midstream, edge);
+	if (bpf_map_update_elem(bh_flow_table(family, true), key, &work->flow, BPF_ANY))
+		bh_count(BH_COUNTER_FLOW_INSERT_FAILED, 1);
+	if (config && !(config->flags & BH_CONFIG_NO_NEW_EVENTS) && BH_REASON_PASSES(j->pending))
+		bh_event_judged(BH_EVENT_NEW);
+	return j->reason;
+}
+
+static __always_inline void bh_flow_key_fill(
+	struct bh_packet *p, union bh_flow_key *key, const int family)
+{
+	if (family == 4)
+		p->src_side = bh_flow_key4_fill(
+			&key->v4, p->src, p->dst, p->sport, p->dport, p->protocol);
+	else
+		p->src_side = bh_flow_key6_fill(
+			&key->v6, p->src, p->dst, p->sport, p->dport, p->protocol);
+}
+
+/*
+ * The flow of a key, from either table; *ret_half says which. NULL also for one that has timed out,
+ * or that the packet begins anew.
+ */
+static __always_inline struct bh_flow *bh_flow_find(const struct bh_config *config,
+	const struct bh_packet *p, const union bh_flow_key *key, __u64 now, bool *ret_half,
+	bool *ret_over, const int family)
+{
+	struct bh_flow *flow = bpf_map_lookup_elem(bh_flow_table(family, false), key);
+
+	*ret_half = false;
+	*ret_over = false;
+	if (!flow) {
+		*ret_half = true;
+		flow = bpf_map_lookup_elem(bh_flow_table(family, true), key);
+	}
+	if (!flow)
+		return NULL;
+	if (bh_unlikely(bh_flow_expired(config, flow, now) || bh_flow_begins_anew(p, flow))) {
+		*ret_over = !*ret_half;
+		return NULL;
+	}
+	return flow;
+}
+
+/*
+ * What the quick way below leaves: no flow, a leg without a verdict in force, or a packet that
+ * moves the flow's state. Returns the reason.
+ */
+static __always_inline int bh_flow_slow(const int family)
+{
+	const struct bh_config *config = bh_config_get();
+	struct bh_work *work = bh_work_get();
+	__u64 now = bpf_jiffies64();
+	struct bh_flow *flow = NULL;
+	bool half = true, over = false;
+	union bh_flow_key *key;
+	struct bh_packet *p;
+	int reason;
+
+	if (!config || !work)
+		return BH_REASON_INTERNAL;
+	p = &work->packet;
+	key = &work->key;
+	bh_flow_key_fill(p, key, family);
+	if (!(p->flags & BH_PACKET_STATELESS))
+		flow = bh_flow_find(config, p, key, now, &half, &over, family);
+	if (!flow) {
+		reason = bh_flow_new(work, key, family);
+		/* A finished connection whose ports are used again. */
+		if (over && BH_REASON_PASSES(reason) && p->hook != BH_HOOK_UPLINK)
+			bpf_map_delete_elem(bh_flow_table(family, false), key);
+		return reason;
+	}
+	if (bh_leg_in_force(p, &flow->leg[bh_pod_side(p)])) {
+		reason = flow->leg[bh_pod_side(p)].reason;
+		if (p->hook != BH_HOOK_UPLINK)
+			bh_edge_count(flow->leg[bh_pod_side(p)].edge, p, now, 0,
+				bh_is_tcp(p) && p->tcp_flags & BH_TCP_RST);
+	} else {
+		reason = bh_flow_judge_leg(work, flow);
+	}
+	/* A forged packet that passes, because nothing is enforced, must not move the flow. */
+	if (BH_REASON_PASSES(reason) && p->hook != BH_HOOK_UPLINK &&
+		flow->leg[bh_pod_side(p)].ifindex == p->ifindex && bh_flow_account(p, flow, now) &&
+		bh_flow_advance(work, flow) && half)
+		bh_flow_promote(key, flow, family);
+	return reason;
+}
+
+__noinline int bh_flow_slow4(void)
+{
+	return bh_flow_slow(4);
+}
+
+__noinline int bh_flow_slow6(void)
+{
+	return bh_flow_slow(6);
+}
+
+/* Nothing about the flow but its counters will change. */
+static __always_inline bool bh_flow_settled(const struct bh_packet *p, const struct bh_flow *flow)
+{
+	if (bh_is_tcp(p))
+		return flow->state == BH_FLOW_ESTABLISHED &&
+		       !(p->tcp_flags & (BH_TCP_SYN | BH_TCP_FIN | BH_TCP_RST));
+	return flow->state == BH_FLOW_REPLIED;
+}
+
+/* A packet with a flow key: the quick way of a packet of a known flow. Returns the reason. */
+static __always_inline int bh_flow_verdict(struct bh_packet *p, const int family)
+{
+	const struct bh_config *config = bh_config_get();
+	__u64 now = bpf_jiffies64();
+	union bh_flow_key key;
+	struct bh_flow *flow;
+	struct bh_leg *leg;
+
+	if (!config)
+		return BH_REASON_INTERNAL;
+	bh_flow_key_fill(p, &key, family);
+	flow = bpf_map_lookup_elem(bh_flow_table(family, false), &key);
+	if (bh_unlikely(!flow || p->flags & BH_PACKET_STATELESS || !bh_flow_settled(p, flow) ||
+			bh_flow_expired(config, flow, now)))
+		goto slow;
+	leg = &flow->leg[bh_pod_side(p)];
+	if (bh_unlikely(!bh_leg_in_force(p, leg)))
+		goto slow;
+	if (p->hook == BH_HOOK_UPLINK)
+		return leg->reason;
+	bh_edge_count(leg->edge, p, now, 0, false);
+	bh_flow_account(p, flow, now);
+	return leg->reason;
+slow:
+	return family == 4 ? bh_flow_slow4() : bh_flow_slow6();
+}
+
+/* An ICMP error: is there a flow it can be about, and is the pod here one of its ends? */
+static __always_inline bool bh_flow_error_known(const struct bh_packet *p, const int family)
+{
+	union bh_flow_key key;
+	struct bh_flow *flow;
+	__u32 side;
+
+	/* The packet it is about went from whom the error goes to, to the one claimed. */
+	if (family == 4)
+		side = bh_flow_key4_fill(
+			&key.v4, p->dst, p->claim, p->sport, p->dport, p->protocol);
+	else
+		side = bh_flow_key6_fill(
+			&key.v6, p->dst, p->claim, p->sport, p->dport, p->protocol);
+	flow = bpf_map_lookup_elem(bh_flow_table(family, false), &key);
+	if (!flow)
+		flow = bpf_map_lookup_elem(bh_flow_table(family, true), &key);
+	if (!flow)
+		return false;
+	if (bh_packet_from_pod(p)) {
+		if (!bh_equal16(p->claim, p->src))
+			return false;
+		side ^= 1;
+	}
+	return flow->leg[side & 1].ifindex == p->ifindex &&
+	       BH_REASON_PASSES(flow->leg[side & 1].reason);
+}
+
+#endif

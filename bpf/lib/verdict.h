@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef BULKHEAD_BPF_VERDICT_H
+#define BULKHEAD_BPF_VERDICT_H
+
+/* From a parsed packet, or the reason why it could not be, to the reason of its verdict. */
+
+#include "lib/flow.h"
+#include "lib/fragment.h"
+#include "lib/judge.h"
+#include "lib/packet.h"
+
+/* What is no flow of its own: unparsable, ARP, neighbour discovery, DHCP, ICMP errors. */
+__noinline int bh_verdict_exception(__u32 broken)
+{
+	struct bh_work *work = bh_work_get();
+	const struct bh_packet *p;
+	int reason;
+
+	if (!work)
+		return BH_REASON_INTERNAL;
+	p = &work->packet;
+	if (!broken && p->kind == BH_KIND_ICMP_ERROR &&
+		!(p->family == 4 ? bh_flow_error_known(p, 4) : bh_flow_error_known(p, 6)))
+		broken = BH_REASON_ICMP_NO_FLOW;
+	reason = bh_judge(BH_ASK_SOURCE, broken);
+	bh_record(false);
+	return reason;
+}
+
+static __always_inline bool bh_is_multicast(const struct bh_packet *p)
+{
+	if (p->family == 6)
+		return p->dst[0] == 0xff;
+	return p->dst[0] >> 4 == 14 || bh_load32(p->dst) == 0xffffffff;
+}
+
+static __always_inline int bh_verdict(struct bh_packet *p, int broken)
+{
+	int reason;
+
+	/* Towards a pod, a client's broadcast is a datagram like any other. */
+	if (bh_unlikely(p->kind == BH_KIND_DHCP_CLIENT && !bh_packet_from_pod(p)))
+		p->kind = BH_KIND_FLOW;
+	if (bh_unlikely(broken || p->kind != BH_KIND_FLOW))
+		return bh_verdict_exception(broken);
+	p->octets += (p->packets - 1) * p->header_octets;
+	if (bh_unlikely(p->flags & BH_PACKET_LATER_FRAGMENT))
+		bh_fragment_find();
+	if (bh_unlikely(bh_is_multicast(p)))
+		p->flags |= BH_PACKET_STATELESS;
+	if (p->family == 4)
+		reason = bh_flow_verdict(p, 4);
+	else
+		reason = bh_flow_verdict(p, 6);
+	if (bh_unlikely(p->flags & BH_PACKET_FIRST_FRAGMENT) && BH_REASON_PASSES(reason))
+		bh_fragment_remember();
+	return reason;
+}
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef BULKHEAD_BPF_WORK_H
+#define BULKHEAD_BPF_WORK_H
+
+/*
+ * The packet in hand and what is found out about it, in per-CPU memory: no two packets are in these
+ * programs at once on one CPU. It is what lets the steps below be global functions, which the
+ * verifier proves once each and not once per path that leads to them (inlined, they exceed its
+ * million instructions), and on Linux 5.10 a global function takes nothing but scalars.
+ */
+
+#include "lib/maps.h"
+#include "lib/packet.h"
+
+struct bh_judgement {
+	__u64 epoch;
+	__u32 slot; /* 0: no endpoint, nothing below but the reasons */
+	__u32 local;
+	__u32 remote;
+	__u32 class;
+	__u32 rule;
+	__u32 pending_rule;
+	__u8 reason;
+	__u8 pending;
+	__u8 direction;  /* enum bh_direction, of the flow, seen from the pod */
+	__u8 openers;    /* BH_ASK_*: with whom as opener the active program lets it pass */
+	__u8 peer_local; /* the peer is a pod of this node */
+	__u8 refused;    /* broken or forged: no flow may come of it, even where it passes */
+	__u8 pad[2];
+};
+
+#define BH_OPTIONS_MAX 40
+
+union bh_flow_key {
+	struct bh_flow_key4 v4;
+	struct bh_flow_key6 v6;
+};
+
+struct bh_work {
+	struct bh_packet packet;
+	union bh_flow_key key; /* of the flow, on the slow way */
+	struct bh_judgement judgement;
+	struct bh_edge_key edge;
+	struct bh_flow flow; /* an entry to be */
+	__u8 options[64];    /* IPv4 options, a power of two to be masked */
+};
+
+BH_MAP_DEF(bh_work, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct bh_work, 1, 0);
+
+static __always_inline struct bh_work *bh_work_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&bh_work, &zero);
+}
+
+#endif

@@ -30,6 +30,7 @@ struct bh_netpol_peer {
 	struct bh_selector namespaces; /* of the policy's own: kubernetes.io/metadata.name=… */
 	struct bh_selector pods;
 	const char *key; /* canonical: the same for every peer that means the same */
+	uint32_t atom;   /* its place among the atoms of the compilation under way */
 };
 
 enum bh_port_kind {
@@ -43,6 +44,7 @@ struct bh_netpol_port {
 	uint16_t lo; /* a range; 0–65535 when no port was given */
 	uint16_t hi;
 	const char *name;
+	uint32_t named; /* its place among the port names of the compilation under way */
 };
 
 struct bh_netpol_rule {
@@ -50,6 +52,7 @@ struct bh_netpol_rule {
 	struct bh_netpol_peer *peers;
 	size_t n_ports; /* 0: everything, protocols without ports too */
 	struct bh_netpol_port *ports;
+	uint32_t number;  /* of the compilation under way */
 	const char *text; /* "shop/web ingress[0]: from pods app=front, TCP 80" */
 };
 
@@ -66,6 +69,7 @@ struct bh_netpol {
 	const char *fault; /* not NULL: invalid, no rules. "spec.ingress[0].ports[1].endPort: …" */
 	struct bh_arena arena; /* all of the above */
 	bool used;             /* for whoever keeps a cache */
+	bool selects;          /* a pod of the compilation under way */
 };
 
 /* Never NULL; free with bh_netpol_free(). */

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Who has which address, and what class and workload that makes it. */
+#include "controller/compile/compilation.h"
+#include "controller/compile/workload.h"
+#include "controller/model/memory.h"
+
+/* What no pod or node can have: the kernel would be told nonsense. */
+static bool is_usable(const struct bh_ip *ip)
+{
+	static const uint8_t zero[16], loopback6[16] = {[15] = 1};
+
+	if (ip->family == 4)
+		return ip->ip[0] && ip->ip[0] != 127 && ip->ip[0] < 224;
+	return memcmp(ip->ip, zero, 16) && memcmp(ip->ip, loopback6, 16) && ip->ip[0] != 0xff;
+}
+
+struct holders {
+	size_t n;
+	size_t capacity;
+	struct bh_holder *items;
+};
+
+static void add_holder(
+	struct holders *holders, const struct bh_ip *ip, const struct bh_pod *pod, const char *node)
+{
+	bh_xgrow(holders->items, holders->n, holders->capacity);
+	holders->items[holders->n++] = (struct bh_holder){*ip, pod, node};
+}
+
+static void add_pods(struct bh_compilation *compilation, struct holders *holders)
+{
+	const struct bh_pod *pod;
+
+	for (size_t at = 0; (pod = bh_model_next_pod(compilation->model, &at));) {
+		if (pod->host_network || pod->finished)
+			continue;
+		for (size_t i = 0; i < pod->n_ips; i++) {
+			char text[BH_IP_TEXT_MAX];
+
+			if (is_usable(&pod->ips[i])) {
+				add_holder(holders, &pod->ips[i], pod, NULL);
+				continue;
+			}
+			bh_compilation_problem(compilation, "bad-address",
+				bh_compilation_pod_object(compilation, pod),
+				bh_arena_printf(compilation->out,
+					"%s is not an address a pod can have; it is left out",
+					bh_ip_format(&pod->ips[i], text)));
+		}
+	}
+}
+
+static void add_nodes(struct bh_compilation *compilation, struct holders *holders)
+{
+	const struct bh_node *node;
+	const struct bh_ip *ips;
+	bool here = !strcmp(compilation->node, bh_model_node_name(compilation->model));
+	size_t n = bh_model_host_addresses(compilation->model, &ips);
+
+	for (size_t i = 0; i < n; i++) {
+		if (is_usable(&ips[i]))
+			add_holder(holders, &ips[i], NULL,
+				here ? NULL : bh_model_node_name(compilation->model));
+	}
+	for (size_t at = 0; (node = bh_model_next_node(compilation->model, &at));) {
+		bool own = !strcmp(node->name, compilation->node);
+
+		for (size_t i = 0; i < node->n_ips; i++) {
+			if (is_usable(&node->ips[i]))
+				add_holder(holders, &node->ips[i], NULL, own ? NULL : node->name);
+		}
+	}
+}
+
+/*
+ * By address; of those that claim the same one, whoever keeps it first: this node, another node,
+ * the newest pod. An address is given on as soon as its pod ends, but the news of the end may be
+ * late.
+ */
+static int compare_holders(const void *a, const void *b)
+{
+	const struct bh_holder *left = a, *right = b;
+	int order = bh_ip_compare(&left->ip, &right->ip);
+
+	if (order)
+		return order;
+	if (!left->pod != !right->pod)
+		return left->pod ? 1 : -1;
+	if (!left->pod) {
+		if (!left->node || !right->node)
+			return !left->node ? (!right->node ? 0 : -1) : 1;
+		return strcmp(left->node, right->node);
+	}
+	if (left->pod->created != right->pod->created)
+		return left->pod->created > right->pod->created ? -1 : 1;
+	return -strcmp(left->pod->uid, right->pod->uid);
+}
+
+static void note_conflict(struct bh_compilation *compilation, const struct bh_holder *winner,
+	const struct bh_holder *loser)
+{
+	char text[BH_IP_TEXT_MAX];
+
+	if (!loser->pod || loser->pod == winner->pod)
+		return;
+	const char *keeper = winner->pod ? bh_compilation_pod_object(compilation, winner->pod)
+					 : bh_arena_printf(compilation->out, "Node %s",
+						   winner->node ? winner->node : compilation->node);
+
+	bh_compilation_problem(compilation, "address-conflict",
+		bh_compilation_pod_object(compilation, loser->pod),
+		bh_arena_printf(compilation->out,
+			"its address %s also belongs to %s, which keeps it: remove the one that no "
+			"longer exists",
+			bh_ip_format(&loser->ip, text), keeper));
+}
+
+void bh_compilation_hold(struct bh_compilation *compilation)
+{
+	struct holders all = {0};
+	size_t kept = 0;
+
+	add_pods(compilation, &all);
+	add_nodes(compilation, &all);
+	if (all.n)
+		qsort(all.items, all.n, sizeof(*all.items), compare_holders);
+	for (size_t i = 0; i < all.n; i++) {
+		if (kept && !bh_ip_compare(&all.items[kept - 1].ip, &all.items[i].ip))
+			note_conflict(compilation, &all.items[kept - 1], &all.items[i]);
+		else
+			all.items[kept++] = all.items[i];
+	}
+	compilation->holders = all.items;
+	compilation->n_holders = kept;
+}
+
+static int by_ip(const void *key, const void *element)
+{
+	return bh_ip_compare(key, &((const struct bh_holder *)element)->ip);
+}
+
+const struct bh_pod *bh_compilation_holder(
+	const struct bh_compilation *compilation, const struct bh_ip *ip)
+{
+	const struct bh_holder *holder = bsearch(ip, compilation->holders, compilation->n_holders,
+		sizeof(*compilation->holders), by_ip);
+
+	return holder ? holder->pod : NULL;
+}
+
+static uint32_t holder_workload(struct bh_compilation *compilation, const struct bh_holder *holder)
+{
+	if (holder->pod)
+		return bh_compilation_pod_workload(compilation, holder->pod);
+	if (!holder->node)
+		return BH_WORKLOAD_NODE;
+	return bh_compilation_workload(compilation, "", "Node", holder->node);
+}
+
+void bh_compilation_place(struct bh_compilation *compilation)
+{
+	struct bh_desired *desired = &compilation->result->public;
+	const struct bh_blocks *blocks = &compilation->classes.blocks;
+	struct bh_desired_address *addresses =
+		bh_arena_array(compilation->out, compilation->n_holders, struct bh_desired_address);
+	struct bh_desired_block *out =
+		bh_arena_array(compilation->out, blocks->n, struct bh_desired_block);
+
+	for (size_t i = 0; i < compilation->n_holders; i++) {
+		const struct bh_holder *holder = &compilation->holders[i];
+		const struct bh_labels *labels =
+			holder->pod ? bh_model_namespace_labels(
+					      compilation->model, holder->pod->namespace)
+				    : NULL;
+		const struct bh_class *class = bh_class_of_address(
+			&compilation->classes, &holder->ip, holder->pod, labels);
+
+		addresses[i].ip = holder->ip;
+		addresses[i].class = class ? class->number : BH_CLASS_NONE;
+		addresses[i].workload = holder_workload(compilation, holder);
+	}
+	for (size_t i = 0; i < blocks->n; i++) {
+		const struct bh_class *class =
+			bh_class_of_block(&compilation->classes, &blocks->nodes[i]);
+
+		out[i].ip = blocks->nodes[i].prefix.ip;
+		out[i].bits = blocks->nodes[i].prefix.bits;
+		out[i].class = class ? class->number : BH_CLASS_NONE;
+		out[i].workload = BH_WORKLOAD_WORLD;
+	}
+	desired->n_addresses = compilation->n_holders;
+	desired->addresses = addresses;
+	desired->n_blocks = blocks->n;
+	desired->blocks = out;
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controller/compile/program.h"
+
+#include "controller/model/memory.h"
+
+/* One program in the making. */
+struct build {
+	struct bh_programs *programs;
+	const struct bh_pod *pod;
+	const struct bh_netpol *const *policies;
+	size_t n_policies;
+	size_t n;
+	size_t capacity;
+	struct bh_desired_entry *entries;
+};
+
+/* ---- What a rule allows ------------------------------------------------------------------------
+ */
+
+/* Ingress: the port of this name at the pod itself. A name the pod does not have allows nothing. */
+static void add_own_port(struct build *build, const struct bh_netpol_port *port, uint32_t rule)
+{
+	for (size_t i = 0; i < build->pod->n_ports; i++) {
+		const struct bh_pod_port *own = &build->pod->ports[i];
+
+		if (own->protocol == port->protocol && !strcmp(own->name, port->name))
+			bh_ranges_add(&build->programs->ranges, port->protocol, own->port,
+				own->port, rule);
+	}
+}
+
+/* Egress: whatever ports of this name the peers of this class have. */
+static void add_peer_port(struct build *build, const struct bh_netpol_port *port, uint32_t rule,
+	const struct bh_class *class)
+{
+	for (size_t i = 0; class && i < class->n_ports; i++) {
+		const struct bh_class_port *theirs = &class->ports[i];
+
+		if (theirs->named == port->named)
+			bh_ranges_add(&build->programs->ranges, port->protocol, theirs->port,
+				theirs->port, rule);
+	}
+}
+
+static void add_rule(struct build *build, enum bh_direction direction,
+	const struct bh_netpol_rule *rule, const struct bh_class *class)
+{
+	struct bh_ranges *ranges = &build->programs->ranges;
+
+	if (!rule->n_ports)
+		bh_ranges_add(ranges, 0, 0, 65535, rule->number);
+	for (size_t i = 0; i < rule->n_ports; i++) {
+		const struct bh_netpol_port *port = &rule->ports[i];
+
+		if (port->kind == BH_PORT_RANGE)
+			bh_ranges_add(ranges, port->protocol, port->lo, port->hi, rule->number);
+		else if (direction == BH_INGRESS)
+			add_own_port(build, port, rule->number);
+		else
+			add_peer_port(build, port, rule->number, class);
+	}
+}
+
+static bool matches(const struct bh_netpol_rule *rule, const struct bh_class *class)
+{
+	for (size_t i = 0; class && i < rule->n_peers; i++) {
+		if (bh_class_has_atom(class, rule->peers[i].atom))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Everything that applies to the class (NULL: any). Rules for anyone come first, so that where they
+ * already allow a port they also name it, and a class that gains nothing else is not listed.
+ */
+static size_t allowed(struct build *build, enum bh_direction direction,
+	const struct bh_class *class, const struct bh_desired_rule **ret_rules)
+{
+	bh_ranges_reset(&build->programs->ranges);
+	for (int anyone = 1; anyone >= 0; anyone--) {
+		for (size_t i = 0; i < build->n_policies; i++) {
+			const struct bh_netpol *policy = build->policies[i];
+
+			for (size_t j = 0;
+				policy->isolates[direction] && j < policy->n_rules[direction];
+				j++) {
+				const struct bh_netpol_rule *rule = &policy->rules[direction][j];
+
+				if (anyone ? !rule->n_peers : matches(rule, class))
+					add_rule(build, direction, rule, class);
+			}
+		}
+	}
+	return bh_ranges_merge(&build->programs->ranges, build->programs->scratch, ret_rules);
+}
+
+/* ---- Entries ----------------------------------------------------------------------------------
+ */
+
+static bool same_rules(
+	const struct bh_desired_rule *a, size_t n_a, const struct bh_desired_rule *b, size_t n_b)
+{
+	if (n_a != n_b)
+		return false;
+	for (size_t i = 0; i < n_a; i++) {
+		if (a[i].protocol != b[i].protocol || a[i].port_lo != b[i].port_lo ||
+			a[i].port_hi != b[i].port_hi || a[i].rule != b[i].rule)
+			return false;
+	}
+	return true;
+}
+
+static void add_entry(struct build *build, enum bh_direction direction, uint32_t class,
+	const struct bh_desired_rule *rules, size_t n)
+{
+	bh_xgrow(build->entries, build->n, build->capacity);
+	build->entries[build->n++] = (struct bh_desired_entry){
+		.egress = direction == BH_EGRESS, .class = class, .n_rules = n, .rules = rules};
+}
+
+struct candidates {
+	size_t n;
+	size_t capacity;
+	struct bh_class **items;
+};
+
+static void add_candidates(
+	struct build *build, struct candidates *candidates, const struct bh_class_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		struct bh_class *class = list->items[i];
+
+		if (class->visited == build->programs->visit)
+			continue;
+		class->visited = build->programs->visit;
+		bh_xgrow(candidates->items, candidates->n, candidates->capacity);
+		candidates->items[candidates->n++] = class;
+	}
+}
+
+/* The classes that some rule may treat differently from all others. */
+static void find_candidates(
+	struct build *build, enum bh_direction direction, struct candidates *candidates)
+{
+	const struct bh_classes *classes = build->programs->classes;
+
+	build->programs->visit++;
+	for (size_t i = 0; i < build->n_policies; i++) {
+		const struct bh_netpol *policy = build->policies[i];
+
+		for (size_t j = 0; policy->isolates[direction] && j < policy->n_rules[direction];
+			j++) {
+			const struct bh_netpol_rule *rule = &policy->rules[direction][j];
+
+			for (size_t k = 0; k < rule->n_peers; k++)
+				add_candidates(build, candidates,
+					&classes->atoms[rule->peers[k].atom].classes);
+			for (size_t k = 0;
+				direction == BH_EGRESS && !rule->n_peers && k < rule->n_ports;
+				k++) {
+				if (rule->ports[k].kind == BH_PORT_NAMED)
+					add_candidates(build, candidates,
+						&classes->names[rule->ports[k].named].classes);
+			}
+		}
+	}
+}
+
+static void build_direction(struct build *build, enum bh_direction direction)
+{
+	struct candidates candidates = {0};
+	const struct bh_desired_rule *any, *rules;
+	size_t n_any = allowed(build, direction, NULL, &any);
+
+	if (n_any)
+		add_entry(build, direction, BH_CLASS_ANY, any, n_any);
+	find_candidates(build, direction, &candidates);
+	for (size_t i = 0; i < candidates.n; i++) {
+		size_t n = allowed(build, direction, candidates.items[i], &rules);
+
+		if (!same_rules(any, n_any, rules, n))
+			add_entry(build, direction, candidates.items[i]->number, rules, n);
+	}
+	free(candidates.items);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct bh_desired_entry *left = a, *right = b;
+
+	if (left->egress != right->egress)
+		return left->egress ? 1 : -1;
+	return (left->class > right->class) - (left->class < right->class);
+}
+
+/* ---- Naming -----------------------------------------------------------------------------------
+ */
+
+/* What the number is the name of. Written out field by field: structs have padding. */
+static uint32_t number_of(struct build *build, uint32_t isolated)
+{
+	size_t words = 1, at = 0;
+
+	for (size_t i = 0; i < build->n; i++)
+		words += 3 + 3 * build->entries[i].n_rules;
+	uint32_t *content = bh_xcalloc(words, sizeof(*content));
+
+	content[at++] = isolated;
+	for (size_t i = 0; i < build->n; i++) {
+		const struct bh_desired_entry *entry = &build->entries[i];
+
+		content[at++] = entry->egress;
+		content[at++] = entry->class;
+		content[at++] = (uint32_t)entry->n_rules;
+		for (size_t j = 0; j < entry->n_rules; j++) {
+			const struct bh_desired_rule *rule = &entry->rules[j];
+
+			content[at++] = (uint32_t)rule->protocol << 1 | rule->deny;
+			content[at++] = (uint32_t)rule->port_hi << 16 | rule->port_lo;
+			content[at++] = rule->rule;
+		}
+	}
+	uint32_t number =
+		bh_registry_number(build->programs->registry, content, words * sizeof(*content));
+
+	free(content);
+	return number | isolated;
+}
+
+/* Puts the program into the result unless an equal one is there already. */
+static uint32_t finish(struct build *build, uint32_t isolated)
+{
+	struct bh_programs *programs = build->programs;
+
+	if (build->n)
+		qsort(build->entries, build->n, sizeof(*build->entries), compare_entries);
+	uint32_t number = number_of(build, isolated);
+
+	if (!bh_table_get(&programs->by_number, &number, sizeof(number))) {
+		struct bh_desired_entry *entries = bh_arena_copy(
+			programs->out, build->entries, build->n, sizeof(*build->entries));
+		uint32_t *key = bh_arena_copy(programs->scratch, &number, 1, sizeof(number));
+
+		for (size_t i = 0; i < build->n; i++)
+			entries[i].rules = bh_arena_copy(programs->out, entries[i].rules,
+				entries[i].n_rules, sizeof(*entries[i].rules));
+		bh_xgrow(programs->list, programs->n, programs->capacity);
+		programs->list[programs->n++] = (struct bh_desired_program){
+			.number = number, .n_entries = build->n, .entries = entries};
+		bh_table_put(&programs->by_number, key, sizeof(*key), key);
+	}
+	free(build->entries);
+	return number;
+}
+
+/* ---- Public -----------------------------------------------------------------------------------
+ */
+
+static bool uses_own_names(const struct bh_netpol *policy)
+{
+	for (size_t i = 0; policy->isolates[BH_INGRESS] && i < policy->n_rules[BH_INGRESS]; i++) {
+		const struct bh_netpol_rule *rule = &policy->rules[BH_INGRESS][i];
+
+		for (size_t j = 0; j < rule->n_ports; j++) {
+			if (rule->ports[j].kind == BH_PORT_NAMED)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Which policies, and how the pod names its ports if that matters: equal keys, equal programs. */
+static void *make_key(struct build *build, size_t *ret_size)
+{
+	char *text = NULL;
+	FILE *out = bh_xcheck(open_memstream(&text, ret_size));
+	bool names = false;
+
+	for (size_t i = 0; i < build->n_policies; i++) {
+		fwrite(&build->policies[i], sizeof(build->policies[i]), 1, out);
+		names |= uses_own_names(build->policies[i]);
+	}
+	for (size_t i = 0; names && i < build->pod->n_ports; i++)
+		fprintf(out, "%s/%u=%u,", build->pod->ports[i].name, build->pod->ports[i].protocol,
+			build->pod->ports[i].port);
+	if (fclose(out))
+		abort();
+	void *key = bh_arena_copy(build->programs->scratch, text, *ret_size, 1);
+
+	free(text);
+	return key;
+}
+
+uint32_t bh_program_compile(struct bh_programs *programs, const struct bh_pod *pod,
+	const struct bh_netpol *const *policies, size_t n_policies)
+{
+	struct build build = {
+		.programs = programs, .pod = pod, .policies = policies, .n_policies = n_policies};
+	uint32_t isolated = 0;
+	size_t size;
+
+	for (size_t i = 0; i < n_policies; i++) {
+		if (policies[i]->isolates[BH_INGRESS])
+			isolated |= BH_PROGRAM_INGRESS_ISOLATED;
+		if (policies[i]->isolates[BH_EGRESS])
+			isolated |= BH_PROGRAM_EGRESS_ISOLATED;
+	}
+	if (!isolated)
+		return BH_PROGRAM_NONE;
+	void *key = make_key(&build, &size);
+	uint32_t *known = bh_table_get(&programs->by_key, key, size);
+
+	if (known)
+		return *known;
+	if (isolated & BH_PROGRAM_INGRESS_ISOLATED)
+		build_direction(&build, BH_INGRESS);
+	if (isolated & BH_PROGRAM_EGRESS_ISOLATED)
+		build_direction(&build, BH_EGRESS);
+	uint32_t number = finish(&build, isolated);
+
+	bh_table_put(&programs->by_key, key, size,
+		bh_arena_copy(programs->scratch, &number, 1, sizeof(number)));
+	return number;
+}
+
+uint32_t bh_program_cut_off(struct bh_programs *programs)
+{
+	struct build build = {.programs = programs};
+
+	return finish(&build, BH_PROGRAM_INGRESS_ISOLATED | BH_PROGRAM_EGRESS_ISOLATED);
+}
+
+void bh_programs_clear(struct bh_programs *programs)
+{
+	bh_table_clear(&programs->by_key);
+	bh_table_clear(&programs->by_number);
+	bh_ranges_clear(&programs->ranges);
+	free(programs->list);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The pods of this node: which policies select them, in which mode, and the programs that follow.
+ */
+#include "controller/compile/compilation.h"
+#include "controller/model/memory.h"
+
+bool bh_compilation_is_subject(const struct bh_compilation *compilation, const struct bh_pod *pod)
+{
+	if (pod->host_network || pod->finished)
+		return false;
+	/* Manifests for a plain host need not say the node's name. */
+	return !pod->node_name || !strcmp(pod->node_name, compilation->node);
+}
+
+/* ---- Selecting --------------------------------------------------------------------------------
+ */
+
+/* The addresses the pod holds, as many of each family as an endpoint has room for. */
+static void take_ips(struct bh_compilation *compilation, struct bh_subject *subject)
+{
+	const struct bh_pod *pod = subject->pod;
+	size_t by_family[2] = {0, 0};
+
+	subject->ips = bh_arena_array(compilation->out, pod->n_ips, struct bh_ip);
+	for (size_t i = 0; i < pod->n_ips; i++) {
+		const struct bh_ip *ip = &pod->ips[i];
+		bool repeated = false;
+
+		for (size_t j = 0; j < subject->n_ips; j++)
+			repeated |= !bh_ip_compare(&subject->ips[j], ip);
+		if (repeated || bh_compilation_holder(compilation, ip) != pod)
+			continue;
+		if (by_family[ip->family == 6]++ < BH_ENDPOINT_ADDRS)
+			subject->ips[subject->n_ips++] = *ip;
+	}
+	if (by_family[0] > BH_ENDPOINT_ADDRS || by_family[1] > BH_ENDPOINT_ADDRS)
+		bh_compilation_problem(compilation, "too-many-addresses",
+			bh_compilation_pod_object(compilation, pod),
+			bh_arena_printf(compilation->out,
+				"only its first %d addresses of each family are its own; what it "
+				"sends from the others is dropped as spoofed",
+				BH_ENDPOINT_ADDRS));
+}
+
+/* Policies are sorted by namespace: the index of the first one of it. */
+static size_t first_policy(const struct bh_compilation *compilation, const char *namespace)
+{
+	size_t low = 0, high = compilation->n_policies;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (strcmp(compilation->policies[middle]->namespace, namespace) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void take_policies(struct bh_compilation *compilation, struct bh_subject *subject)
+{
+	const struct bh_pod *pod = subject->pod;
+	size_t begin = first_policy(compilation, pod->namespace), end = begin;
+
+	while (end < compilation->n_policies &&
+		!strcmp(compilation->policies[end]->namespace, pod->namespace))
+		end++;
+	subject->policies =
+		bh_arena_array(&compilation->scratch, end - begin, const struct bh_netpol *);
+	for (size_t i = begin; i < end; i++) {
+		struct bh_netpol *policy = compilation->policies[i];
+
+		if (!bh_selector_matches(&policy->subjects, pod->labels))
+			continue;
+		policy->selects = true;
+		subject->policies[subject->n_policies++] = policy;
+	}
+}
+
+static int compare_subjects(const void *a, const void *b)
+{
+	const struct bh_subject *left = a, *right = b;
+
+	return strcmp(left->pod->uid, right->pod->uid);
+}
+
+void bh_compilation_select(struct bh_compilation *compilation)
+{
+	size_t n = 0, capacity = 0;
+	struct bh_subject *subjects = NULL;
+	const struct bh_pod *pod;
+
+	for (size_t at = 0; (pod = bh_model_next_pod(compilation->model, &at));) {
+		struct bh_subject subject = {.pod = pod};
+
+		if (!bh_compilation_is_subject(compilation, pod))
+			continue;
+		take_ips(compilation, &subject);
+		if (!subject.n_ips)
+			continue;
+		take_policies(compilation, &subject);
+		bh_xgrow(subjects, n, capacity);
+		subjects[n++] = subject;
+	}
+	if (n)
+		qsort(subjects, n, sizeof(*subjects), compare_subjects);
+	compilation->subjects =
+		bh_arena_copy(&compilation->scratch, subjects, n, sizeof(*subjects));
+	compilation->n_subjects = n;
+	free(subjects);
+}
+
+/* ---- Modes ------------------------------------------------------------------------------------
+ */
+
+/* Every level: what was set by command, else the annotation, else the next level's. */
+static enum bh_mode pod_mode(struct bh_compilation *compilation, const struct bh_pod *pod)
+{
+	const struct bh_model *model = compilation->model;
+	const struct bh_namespace *namespace = bh_model_namespace(model, pod->namespace);
+	enum bh_mode mode = bh_model_mode(model, BH_SCOPE_POD, pod->namespace, pod->name);
+
+	if (mode == BH_MODE_UNSET)
+		mode = bh_mode_parse(pod->mode);
+	if (mode == BH_MODE_UNSET)
+		mode = bh_model_mode(model, BH_SCOPE_NAMESPACE, pod->namespace, NULL);
+	if (mode == BH_MODE_UNSET && namespace)
+		mode = bh_mode_parse(namespace->mode);
+	return mode == BH_MODE_UNSET ? bh_model_node_mode(model) : mode;
+}
+
+static void check_annotations(struct bh_compilation *compilation, const struct bh_pod *pod)
+{
+	char quoted[BH_QUOTE_MAX];
+
+	if (pod->mode && bh_mode_parse(pod->mode) == BH_MODE_UNSET)
+		bh_compilation_problem(compilation, "unknown-mode",
+			bh_compilation_pod_object(compilation, pod),
+			bh_arena_printf(compilation->out,
+				"annotation bulkhead.io/mode: %s is not one of observe, dry-run, "
+				"enforce; the namespace's mode applies",
+				bh_quote(pod->mode, quoted)));
+	if (pod->hook && strcmp(pod->hook, "tc") && strcmp(pod->hook, "xdp"))
+		bh_compilation_problem(compilation, "unknown-hook",
+			bh_compilation_pod_object(compilation, pod),
+			bh_arena_printf(compilation->out,
+				"annotation bulkhead.io/hook: %s is neither tc nor xdp; tc is used",
+				bh_quote(pod->hook, quoted)));
+}
+
+static uint32_t compile_set(struct bh_compilation *compilation, const struct bh_subject *subject,
+	enum bh_mode pod, enum bh_mode least)
+{
+	const struct bh_netpol **chosen = bh_arena_array(
+		&compilation->scratch, subject->n_policies, const struct bh_netpol *);
+	size_t n = 0;
+
+	for (size_t i = 0; i < subject->n_policies; i++) {
+		enum bh_mode own = subject->policies[i]->mode;
+
+		/* The modes are in order: observe, dry-run, enforce. */
+		if ((own == BH_MODE_UNSET ? pod : own) >= least)
+			chosen[n++] = subject->policies[i];
+	}
+	return bh_program_compile(&compilation->programs, subject->pod, chosen, n);
+}
+
+/* The table in docs/architecture.md, "Modes". */
+static void choose_programs(struct bh_compilation *compilation, const struct bh_subject *subject,
+	struct bh_desired_endpoint *endpoint)
+{
+	bool any_enforced = false, any_asked = false;
+	enum bh_mode mode = endpoint->mode;
+
+	for (size_t i = 0; i < subject->n_policies; i++) {
+		any_enforced |= subject->policies[i]->mode == BH_MODE_ENFORCE;
+		any_asked |= subject->policies[i]->mode >= BH_MODE_DRY_RUN;
+	}
+	endpoint->active = BH_PROGRAM_OPEN;
+	endpoint->pending = BH_PROGRAM_OPEN;
+	if (endpoint->quarantined) {
+		endpoint->active = endpoint->pending = bh_program_cut_off(&compilation->programs);
+		return;
+	}
+	if (mode == BH_MODE_ENFORCE || any_enforced)
+		endpoint->active = compile_set(compilation, subject, mode, BH_MODE_ENFORCE);
+	if (mode >= BH_MODE_DRY_RUN || any_asked)
+		endpoint->pending = compile_set(compilation, subject, mode, BH_MODE_DRY_RUN);
+}
+
+void bh_compilation_judge(struct bh_compilation *compilation)
+{
+	struct bh_desired *desired = &compilation->result->public;
+	struct bh_desired_endpoint *endpoints = bh_arena_array(
+		compilation->out, compilation->n_subjects, struct bh_desired_endpoint);
+	bool enforced = bh_model_node_mode(compilation->model) == BH_MODE_ENFORCE;
+
+	for (size_t i = 0; i < compilation->n_subjects; i++) {
+		const struct bh_subject *subject = &compilation->subjects[i];
+		const struct bh_pod *pod = subject->pod;
+		struct bh_desired_endpoint *endpoint = &endpoints[i];
+		const char **policies =
+			bh_arena_array(compilation->out, subject->n_policies, const char *);
+
+		check_annotations(compilation, pod);
+		for (size_t j = 0; j < subject->n_policies; j++) {
+			const struct bh_netpol *policy = subject->policies[j];
+
+			policies[j] = bh_arena_strdup(compilation->out, policy->name);
+			endpoint->ingress_isolated |= policy->isolates[BH_INGRESS];
+			endpoint->egress_isolated |= policy->isolates[BH_EGRESS];
+		}
+		endpoint->uid = bh_arena_strdup(compilation->out, pod->uid);
+		endpoint->namespace = bh_arena_strdup(compilation->out, pod->namespace);
+		endpoint->name = bh_arena_strdup(compilation->out, pod->name);
+		endpoint->n_ips = subject->n_ips;
+		endpoint->ips = subject->ips;
+		endpoint->workload = bh_compilation_pod_workload(compilation, pod);
+		endpoint->xdp = pod->hook && !strcmp(pod->hook, "xdp");
+		endpoint->mode = pod_mode(compilation, pod);
+		endpoint->quarantined =
+			bh_model_quarantined(compilation->model, pod->namespace, pod->name);
+		endpoint->n_policies = subject->n_policies;
+		endpoint->policies = policies;
+		choose_programs(compilation, subject, endpoint);
+		enforced |= endpoint->active != BH_PROGRAM_OPEN;
+	}
+	desired->n_endpoints = compilation->n_subjects;
+	desired->endpoints = endpoints;
+	desired->unknown_open = !enforced;
+}

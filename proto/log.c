@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,27 @@ void bh_log_open(const char *program, enum bh_log_level level)
 	log_program = program;
 	log_level = level;
 	log_journal = getenv("JOURNAL_STREAM") != NULL;
+}
+
+int bh_log_level_parse(const char *word, enum bh_log_level *ret_level)
+{
+	static const struct {
+		const char *word;
+		enum bh_log_level level;
+	} levels[] = {
+		{"error", BH_LOG_ERROR},
+		{"warning", BH_LOG_WARNING},
+		{"info", BH_LOG_INFO},
+		{"debug", BH_LOG_DEBUG},
+	};
+
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (strcmp(levels[i].word, word) == 0) {
+			*ret_level = levels[i].level;
+			return 0;
+		}
+	}
+	return -EINVAL;
 }
 
 /*

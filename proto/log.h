@@ -17,6 +17,9 @@ enum bh_log_level {
 /* `program` must outlive the process's logging. Lines above `level` are not written. */
 void bh_log_open(const char *program, enum bh_log_level level);
 
+/* "error", "warning", "info" or "debug". Returns 0, or -EINVAL. */
+int bh_log_level_parse(const char *word, enum bh_log_level *ret_level);
+
 void bh_log(enum bh_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define bh_error(...) bh_log(BH_LOG_ERROR, __VA_ARGS__)

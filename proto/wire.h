@@ -38,25 +38,25 @@ void bh_wire_free(struct bh_wire *wire);
 int bh_wire_fd(const struct bh_wire *wire);
 
 enum bh_wire_event {
-	BH_WIRE_NOTHING = 0,   /* no more for now */
-	BH_WIRE_CONNECTED,     /* a new peer: say Hello, forget what the last one knew */
+	BH_WIRE_NOTHING = 0, /* no more for now */
+	BH_WIRE_CONNECTED,   /* a new peer: say Hello, forget what the last one knew */
 	BH_WIRE_DISCONNECTED,
-	BH_WIRE_MESSAGE,       /* *ret_message is set: free with bh_wire_message_free() */
-	BH_WIRE_GARBAGE,       /* *ret_reason says what was wrong; answered with a Refusal already */
+	BH_WIRE_MESSAGE, /* *ret_message is set: free with bh_wire_message_free() */
+	BH_WIRE_GARBAGE, /* *ret_reason says what was wrong; answered with a Refusal already */
 };
 
 /*
  * Takes the next event; call until BH_WIRE_NOTHING. ret_reason points to storage of the wire, valid
  * until the next call. Never blocks.
  */
-enum bh_wire_event bh_wire_receive(struct bh_wire *wire, Bulkhead__Wire__Envelope **ret_message,
-		const char **ret_reason);
+enum bh_wire_event bh_wire_receive(
+	struct bh_wire *wire, Bulkhead__Wire__Envelope **ret_message, const char **ret_reason);
 
 void bh_wire_message_free(Bulkhead__Wire__Envelope *message);
 
 /*
- * Sends one envelope, which stays the caller's. Never blocks: what the socket cannot take yet is queued, up to
- * `BH_WIRE_QUEUE_MAX` bytes. Returns 0, -ENOTCONN without a peer, -EMSGSIZE above
+ * Sends one envelope, which stays the caller's. Never blocks: what the socket cannot take yet is
+ * queued, up to `BH_WIRE_QUEUE_MAX` bytes. Returns 0, -ENOTCONN without a peer, -EMSGSIZE above
  * BH_WIRE_MESSAGE_MAX, -ENOBUFS when the queue is full (nothing was sent), -ENOMEM.
  */
 #define BH_WIRE_QUEUE_MAX (64 * 1024 * 1024)
@@ -64,7 +64,8 @@ int bh_wire_send(struct bh_wire *wire, const Bulkhead__Wire__Envelope *message);
 
 bool bh_wire_connected(const struct bh_wire *wire);
 
-/* Decodes one message as bh_wire_receive() does; for tests and fuzzing. Returns NULL and *ret_reason. */
+/* Decodes one message as bh_wire_receive() does; for tests and fuzzing. Returns NULL and
+ * *ret_reason. */
 Bulkhead__Wire__Envelope *bh_wire_decode(const uint8_t *data, size_t size, const char **ret_reason);
 
 #endif

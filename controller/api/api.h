@@ -49,4 +49,7 @@ struct bh_api {
 /* Answers one request (a bh_control_handler with a struct bh_api as data). */
 json_t *bh_api_handle(void *data, struct bh_control_call *call);
 
+/* Everything the operator has to know or mend: an array of {source, code, object, text}. */
+json_t *bh_api_problems(const struct bh_api *api);
+
 #endif

@@ -66,9 +66,6 @@ json_t *bh_api_decision(const struct bh_api *api, uint32_t reason, uint32_t rule
 /* True if the policy isolates its pods in this direction. */
 bool bh_api_policy_isolates(const struct bh_network_policy *policy, bool egress);
 
-/* Everything the operator has to know or mend. */
-json_t *bh_api_problems(const struct bh_api *api);
-
 /* The state of an endpoint as a word, and what the data plane says of it (NULL: nothing yet). */
 const char *bh_api_endpoint_state(const struct bh_api *api, const char *uid,
 	const Bulkhead__Wire__EndpointStatus **ret_status);

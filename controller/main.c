@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The controller: an ordinary user's process that reads what the orchestrator says, compiles it,
+ * and keeps the data plane told. One thread, one loop:
+ *
+ *   folder changed → (settle) → rescan → model → compile → link → data plane
+ *   data plane     → link → flow log, edges, status
+ *   command line   → control → api → an answer, at once or when what it waits for has come
+ *
+ * Nothing here holds the kernel's keys, and nothing is lost when it ends: what it needs is in the
+ * folder and the state directory, what it forgets (flows) is history.
+ */
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "controller/api/api.h"
+#include "controller/model/memory.h"
+#include "controller/settings.h"
+#include "proto/cleanup.h"
+#include "proto/log.h"
+#include "proto/pidfile.h"
+
+/* A copy of many files is many events: wait until the folder has been quiet for so long… */
+#define SETTLE_MS 20
+/* … but not longer than this after the first event. */
+#define SETTLE_MAX_MS 200
+/* Finds what inotify cannot see: a folder that was not there and came. */
+#define RESCAN_MS 30000
+#define NOTICES_MAX 4
+
+const char *argp_program_version = "bulkhead-controller " BH_VERSION;
+
+struct options {
+	const char *run_dir;
+	const char *state_dir;
+	const char *node;
+	const char *manifests;
+	int broker;
+	enum bh_mode mode;
+	enum bh_log_level log_level;
+};
+
+struct controller {
+	struct options options;
+	char *settings_path;
+	int pid_fd;
+	uv_loop_t loop;
+	uv_poll_t link_poll;
+	uv_poll_t control_poll;
+	uv_poll_t manifests_poll;
+	uv_timer_t timer;
+	uv_signal_t signals[2];
+	struct bh_control *control;
+	struct bh_api api;
+	struct bh_desired *desired;
+	struct bh_api_notice notices[NOTICES_MAX];
+	json_t *told;       /* problems that are in the log already: text → true */
+	uint64_t settle_at; /* rescan then; 0: nothing has changed */
+	uint64_t settle_end;
+	uint64_t rescan_at;
+	uint64_t applied;
+};
+
+/* ---- Time
+ * ------------------------------------------------------------------------------------------ */
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t real_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void on_timer(uv_timer_t *timer);
+
+/* One timer for everything that has a time: the nearest. */
+static void arm_timer(struct controller *c)
+{
+	uint64_t now = now_ms();
+	uint64_t next = c->rescan_at;
+	uint64_t others[3] = {
+		c->settle_at, bh_link_deadline(c->api.link), bh_control_deadline(c->control)};
+
+	for (int i = 0; i < 3; i++) {
+		if (others[i] && others[i] < next)
+			next = others[i];
+	}
+	uv_timer_start(&c->timer, on_timer, next > now ? next - now : 0, 0);
+}
+
+/* ---- From the sources to the link
+ * ------------------------------------------------------------------ */
+
+/* Says each new problem once in the log; those that are gone may be said again. */
+static void log_problems(struct controller *c)
+{
+	json_t *problems = bh_api_problems(&c->api);
+	json_t *told = json_object();
+	json_t *problem;
+	size_t i;
+
+	json_array_foreach(problems, i, problem)
+	{
+		const char *source = json_string_value(json_object_get(problem, "source"));
+		_cleanup_free_ char *line = bh_xasprintf("%s: %s",
+			json_string_value(json_object_get(problem, "object")),
+			json_string_value(json_object_get(problem, "text")));
+
+		/* The data plane's are in its own log, and its coming and going is told as such. */
+		if (strcmp(source, "manifests") != 0 && strcmp(source, "policy") != 0)
+			continue;
+		if (!json_object_get(c->told, line))
+			bh_warning("%s", line);
+		json_object_set_new(told, line, json_true());
+	}
+	json_decref(problems);
+	json_decref(c->told);
+	c->told = told;
+}
+
+/* Compiles if the model has changed, and hands the result on. */
+static void compile(struct controller *c)
+{
+	struct bh_desired *desired;
+
+	if (c->desired && c->desired->revision == bh_model_revision(c->api.model))
+		return;
+	desired = bh_compile(c->api.compiler, c->api.model);
+	if (c->desired)
+		bh_desired_unref(c->desired);
+	c->desired = desired;
+	c->api.desired = desired;
+	c->api.mode_by_command =
+		bh_model_mode(c->api.model, BH_SCOPE_NODE, NULL, NULL) != BH_MODE_UNSET;
+	bh_names_learn(c->api.names, desired);
+	bh_debug("compiled revision %llu: %zu pods of this node, %zu addresses, %zu programs",
+		(unsigned long long)desired->revision, desired->n_endpoints, desired->n_addresses,
+		desired->n_programs);
+	bh_link_want(c->api.link, desired, now_ms());
+}
+
+static void rescan(void *data)
+{
+	struct controller *c = data;
+
+	c->settle_at = 0;
+	c->rescan_at = now_ms() + RESCAN_MS;
+	bh_manifests_drain(c->api.manifests);
+	bh_manifests_rescan(c->api.manifests);
+	compile(c);
+	log_problems(c);
+}
+
+static int settings_changed(void *data)
+{
+	struct controller *c = data;
+	int r = bh_settings_save(c->settings_path, c->api.model);
+
+	if (r < 0)
+		return r;
+	compile(c);
+	log_problems(c);
+	bh_info("settings changed by command; the node's mode is %s",
+		bh_mode_name(bh_model_node_mode(c->api.model)));
+	return 0;
+}
+
+/* ---- From the link
+ * ----------------------------------------------------------------------------------- */
+
+static void link_connected(void *data, const char *program)
+{
+	bh_info("connected to %s", program);
+}
+
+static void link_disconnected(void *data)
+{
+	struct controller *c = data;
+
+	c->applied = 0;
+	bh_warning("the data plane has gone; the kernel goes on enforcing what it was told");
+}
+
+static void link_changed(void *data)
+{
+	struct controller *c = data;
+	struct bh_link_state state;
+	uint64_t applied = bh_link_applied(c->api.link);
+
+	bh_link_state(c->api.link, &state);
+	if (state.refused)
+		bh_error("revision %llu was refused and changes nothing: %s",
+			(unsigned long long)state.refused_revision, state.refused);
+	else if (applied != c->applied)
+		bh_info("revision %llu is in force on %zu pods", (unsigned long long)applied,
+			c->desired->n_endpoints);
+	c->applied = applied;
+}
+
+static void link_status(void *data, const Bulkhead__Wire__Status *status)
+{
+	struct controller *c = data;
+	_cleanup_free_ struct bh_ip *ips = bh_xcalloc(status->n_host_addresses, sizeof(*ips));
+	size_t n = 0;
+
+	for (size_t i = 0; i < status->n_host_addresses; i++) {
+		const ProtobufCBinaryData *address = &status->host_addresses[i];
+
+		if (address->len != 4 && address->len != 16)
+			continue;
+		ips[n].family = address->len == 4 ? 4 : 6;
+		memcpy(ips[n++].ip, address->data, address->len);
+	}
+	if (bh_model_set_host_addresses(c->api.model, n, ips))
+		compile(c);
+}
+
+static void link_flows(void *data, const Bulkhead__Wire__FlowBatch *batch)
+{
+	struct controller *c = data;
+
+	bh_flow_log_add(c->api.flows, c->api.names, batch);
+}
+
+static void link_edges(void *data, const Bulkhead__Wire__EdgeBatch *batch)
+{
+	struct controller *c = data;
+
+	bh_edges_add(c->api.edges, batch);
+}
+
+static void link_notice(void *data, const char *text)
+{
+	bh_warning("%s", text);
+}
+
+static const struct bh_link_events link_events = {
+	.connected = link_connected,
+	.disconnected = link_disconnected,
+	.changed = link_changed,
+	.status = link_status,
+	.flows = link_flows,
+	.edges = link_edges,
+	.notice = link_notice,
+};
+
+/* ---- The loop
+ * ---------------------------------------------------------------------------------------- */
+
+/* Whatever woke us: take what the data plane has said, then see who waits for it. */
+static void turn(struct controller *c)
+{
+	bh_link_dispatch(c->api.link, now_ms());
+	bh_control_dispatch(c->control, now_ms());
+	arm_timer(c);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	turn(poll->data);
+}
+
+static void on_manifests(uv_poll_t *poll, int status, int events)
+{
+	struct controller *c = poll->data;
+	uint64_t now = now_ms();
+
+	if (!bh_manifests_drain(c->api.manifests))
+		return;
+	if (c->settle_at == 0)
+		c->settle_end = now + SETTLE_MAX_MS;
+	c->settle_at = now + SETTLE_MS < c->settle_end ? now + SETTLE_MS : c->settle_end;
+	arm_timer(c);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct controller *c = timer->data;
+	uint64_t now = now_ms();
+
+	if ((c->settle_at && c->settle_at <= now) || c->rescan_at <= now)
+		rescan(c);
+	turn(c);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+	bh_info("ending on %s; enforcement stays as it is", strsignal(number));
+	uv_stop(signal->loop);
+}
+
+static void watch(struct controller *c, uv_poll_t *poll, int fd, uv_poll_cb callback)
+{
+	uv_poll_init(&c->loop, poll, fd);
+	poll->data = c;
+	uv_poll_start(poll, UV_READABLE, callback);
+}
+
+static void run_loop(struct controller *c)
+{
+	static const int numbers[2] = {SIGTERM, SIGINT};
+
+	watch(c, &c->link_poll, bh_link_fd(c->api.link), on_poll);
+	watch(c, &c->control_poll, bh_control_fd(c->control), on_poll);
+	watch(c, &c->manifests_poll, bh_manifests_fd(c->api.manifests), on_manifests);
+	uv_timer_init(&c->loop, &c->timer);
+	c->timer.data = c;
+	for (int i = 0; i < 2; i++) {
+		uv_signal_init(&c->loop, &c->signals[i]);
+		c->signals[i].data = c;
+		uv_signal_start(&c->signals[i], on_signal, numbers[i]);
+	}
+	turn(c);
+	uv_run(&c->loop, UV_RUN_DEFAULT);
+}
+
+static void close_handle(uv_handle_t *handle, void *data)
+{
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+/* ---- Start and end
+ * ----------------------------------------------------------------------------------- */
+
+static void add_notice(struct controller *c, const char *code, const char *object, char *text)
+{
+	bh_warning("%s", text);
+	if (c->api.n_notices == NOTICES_MAX) {
+		free(text);
+		return;
+	}
+	c->notices[c->api.n_notices++] = (struct bh_api_notice){code, object, text};
+	c->api.notices = c->notices;
+}
+
+/* What parses the network's YAML should not be able to do much; `bulkhead up` sees to that. */
+static void warn_of_privileges(struct controller *c)
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/self/status", "re");
+	unsigned long long capabilities = 0;
+	char line[256];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "CapEff: %llx", &capabilities) == 1)
+			break;
+	}
+	if (geteuid() == 0 || capabilities)
+		add_notice(c, "controller-privileged", "bulkhead-controller",
+			bh_xstrdup("the controller runs with more rights than it needs; "
+				   "start it as an ordinary user, as 'bulkhead up' does"));
+}
+
+static int take_pidfile(struct controller *c)
+{
+	_cleanup_free_ char *path = bh_xasprintf("%s/controller.pid", c->options.run_dir);
+	pid_t holder = 0;
+	int r = bh_pidfile_take(path, &c->pid_fd, &holder);
+
+	if (r == -EALREADY)
+		bh_error("a controller already runs on %s (process %d)", c->options.run_dir,
+			(int)holder);
+	else if (r < 0)
+		bh_error("%s: %s", path, strerror(-r));
+	return r;
+}
+
+static int load_settings(struct controller *c)
+{
+	char *problem = NULL;
+
+	if (mkdir(c->options.state_dir, 0700) < 0 && errno != EEXIST) {
+		bh_error("%s: %s", c->options.state_dir, strerror(errno));
+		return -errno;
+	}
+	c->settings_path = bh_xasprintf("%s/settings.json", c->options.state_dir);
+	if (bh_settings_load(c->settings_path, c->api.model, &problem) < 0)
+		add_notice(c, "settings-unusable", "settings.json", problem);
+	if (bh_model_mode(c->api.model, BH_SCOPE_NODE, NULL, NULL) != BH_MODE_UNSET &&
+		bh_model_node_mode(c->api.model) != c->options.mode)
+		bh_info("the node's mode is %s, as set by command; --mode %s does not undo that "
+			"('bulkhead mode clear' does)",
+			bh_mode_name(bh_model_node_mode(c->api.model)),
+			bh_mode_name(c->options.mode));
+	return 0;
+}
+
+static int open_sockets(struct controller *c)
+{
+	_cleanup_free_ char *wire = bh_xasprintf("%s/dataplane.sock", c->options.run_dir);
+	_cleanup_free_ char *control = bh_xasprintf("%s/control.sock", c->options.run_dir);
+	int r = bh_link_new(wire, c->options.node, &link_events, c, &c->api.link);
+
+	if (r < 0) {
+		bh_error("%s: %s", wire, strerror(-r));
+		return r;
+	}
+	r = bh_control_new(control, bh_api_handle, &c->api, &c->control);
+	if (r < 0)
+		bh_error("%s: %s", control, strerror(-r));
+	return r;
+}
+
+static int start(struct controller *c)
+{
+	int r = take_pidfile(c);
+
+	if (r < 0)
+		return r;
+	c->api.started_ns = real_ns();
+	c->api.model = bh_model_new(c->options.node, c->options.mode);
+	c->api.compiler = bh_compiler_new();
+	c->api.names = bh_names_new(c->api.model);
+	c->api.flows = bh_flow_log_new(BH_FLOW_LOG_RECORDS, BH_FLOW_LOG_BYTES);
+	c->api.edges = bh_edges_new();
+	c->api.rescan = rescan;
+	c->api.settings_changed = settings_changed;
+	c->api.data = c;
+	c->told = json_object();
+	warn_of_privileges(c);
+	r = load_settings(c);
+	if (r < 0)
+		return r;
+	r = bh_manifests_open(
+		c->options.manifests, c->options.broker, c->api.model, &c->api.manifests);
+	if (r < 0) {
+		bh_error("%s: %s", c->options.manifests, strerror(-r));
+		return r;
+	}
+	r = open_sockets(c);
+	if (r < 0)
+		return r;
+	rescan(c);
+	return 0;
+}
+
+static void end(struct controller *c)
+{
+	uv_walk(&c->loop, close_handle, NULL);
+	uv_run(&c->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&c->loop);
+	bh_control_free(c->control);
+	bh_link_free(c->api.link);
+	bh_manifests_free(c->api.manifests);
+	if (c->desired)
+		bh_desired_unref(c->desired);
+	bh_edges_free(c->api.edges);
+	bh_flow_log_free(c->api.flows);
+	bh_names_free(c->api.names);
+	bh_compiler_free(c->api.compiler);
+	bh_model_free(c->api.model);
+	for (size_t i = 0; i < c->api.n_notices; i++)
+		free((char *)c->notices[i].text);
+	json_decref(c->told);
+	free(c->settings_path);
+	if (c->pid_fd >= 0)
+		close(c->pid_fd);
+}
+
+/* ---- Command line
+ * -------------------------------------------------------------------------------------- */
+
+enum {
+	OPTION_RUN_DIR = 256,
+	OPTION_STATE_DIR,
+	OPTION_NODE,
+	OPTION_MODE,
+	OPTION_MANIFESTS,
+	OPTION_BROKER,
+	OPTION_LOG_LEVEL,
+};
+
+static const struct argp_option argp_options[] = {
+	{"run-dir", OPTION_RUN_DIR, "DIR", 0, "Where the sockets are (/run/bulkhead)", 0},
+	{"state-dir", OPTION_STATE_DIR, "DIR", 0,
+		"Where settings made by command are kept (/var/lib/bulkhead)", 0},
+	{"node", OPTION_NODE, "NAME", 0, "This node's name, as pods' spec.nodeName says it", 0},
+	{"mode", OPTION_MODE, "observe|dry-run|enforce", 0, "The node's mode (dry-run)", 0},
+	{"manifests", OPTION_MANIFESTS, "DIR", 0, "Folder of Kubernetes manifests", 0},
+	{"manifests-broker", OPTION_BROKER, "FD", 0,
+		"Socket of the process that opens the folder's files for us", 0},
+	{"log-level", OPTION_LOG_LEVEL, "error|warning|info|debug", 0, "How much to say (info)", 0},
+	{0},
+};
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+	struct options *options = state->input;
+	char *end_of_number;
+	long number;
+
+	switch (key) {
+	case OPTION_RUN_DIR:
+		options->run_dir = argument;
+		break;
+	case OPTION_STATE_DIR:
+		options->state_dir = argument;
+		break;
+	case OPTION_NODE:
+		options->node = argument;
+		break;
+	case OPTION_MODE:
+		options->mode = bh_mode_parse(argument);
+		if (options->mode == BH_MODE_UNSET)
+			argp_error(state, "'%s' is no mode: observe, dry-run or enforce", argument);
+		break;
+	case OPTION_MANIFESTS:
+		options->manifests = argument;
+		break;
+	case OPTION_BROKER:
+		number = strtol(argument, &end_of_number, 10);
+		if (!*argument || *end_of_number || number < 3 || number > 1 << 20)
+			argp_error(state, "'%s' is no file descriptor", argument);
+		options->broker = (int)number;
+		break;
+	case OPTION_LOG_LEVEL:
+		if (bh_log_level_parse(argument, &options->log_level) < 0)
+			argp_error(state, "'%s' is no log level: error, warning, info or debug",
+				argument);
+		break;
+	case ARGP_KEY_ARG:
+		argp_error(state, "unexpected argument '%s'", argument);
+		break;
+	case ARGP_KEY_END:
+		if (!options->node || !*options->node)
+			argp_error(state, "--node is missing");
+		if (!options->manifests)
+			argp_error(state, "--manifests is missing");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	.options = argp_options,
+	.parser = parse_option,
+	.doc = "Compiles network policy and keeps bulkhead-dataplane told. Usually started by "
+	       "'bulkhead up'.",
+};
+
+int main(int argc, char **argv)
+{
+	struct controller c = {
+		.options =
+			{
+				.run_dir = "/run/bulkhead",
+				.state_dir = "/var/lib/bulkhead",
+				.mode = BH_MODE_DRY_RUN,
+				.broker = -1,
+				.log_level = BH_LOG_INFO,
+			},
+		.pid_fd = -1,
+	};
+	int r;
+
+	argp_err_exit_status = 2;
+	argp_parse(&argp, argc, argv, 0, NULL, &c.options);
+	bh_log_open("bulkhead-controller", c.options.log_level);
+	umask(022);
+	signal(SIGPIPE, SIG_IGN);
+	uv_loop_init(&c.loop);
+	r = start(&c);
+	if (r == 0)
+		run_loop(&c);
+	end(&c);
+	return r < 0 ? 1 : 0;
+}

@@ -2,8 +2,8 @@
 """Somebody in each network namespace who opens connections, answers them, and tells.
 
 An `Agent` is a child process forked into a namespace once; thousands of connections then cost no
-further process. The test calls it through a socket pair: `call(method, …)`, or `post()` to several
-agents and `result()` from each, so that all of them work at the same time.
+further process. The test calls it through a socket pair: `call(method, …)`, or `post()` to
+several agents and `result()` from each, so that all of them work at the same time.
 
 What the servers speak: TCP says its name and a newline on accept, then echoes. UDP answers every
 datagram with its name, a space, and the datagram. The name proves who answered.
@@ -123,9 +123,13 @@ class _Stream:
         self.back.add(number)
 
     def report(self):
-        return {"sent": self.sent, "back": len(self.back),
-                "lost": sorted(set(range(self.sent)) - self.back), "error": self.error,
-                "longest_gap": max(self.longest_gap, time.monotonic() - self.last)}
+        return {
+            "sent": self.sent,
+            "back": len(self.back),
+            "lost": sorted(set(range(self.sent)) - self.back),
+            "error": self.error,
+            "longest_gap": max(self.longest_gap, time.monotonic() - self.last),
+        }
 
 
 class _Worker:
@@ -136,7 +140,9 @@ class _Worker:
         self.name = name.encode()
         self.loop = asyncio.new_event_loop()
         self.servers = []
-        self.arrived = collections.Counter()  # (protocol, source address, port) → connections, datagrams
+        self.arrived = (
+            collections.Counter()
+        )  # (protocol, source address, port) → connections, datagrams
         self.connections = {}
         self.streams = {}
         self.captures = {}
@@ -178,7 +184,7 @@ class _Worker:
             data += part
         return data
 
-    # ---- Servers -----------------------------------------------------------------------------------
+    # ---- Servers --------------------------------------------------------------------
 
     def do_listen(self, addresses, tcp=(), udp=()):
         """Serves these ports at each of these addresses."""
@@ -242,7 +248,7 @@ class _Worker:
             while True:
                 data, peer = sock.recvfrom(65536)
                 if sock.family == socket.AF_INET:
-                    data = data[(data[0] & 15) * 4:]
+                    data = data[(data[0] & 15) * 4 :]
                 source, destination = struct.unpack("!HH", data[:4])
                 if data[12] == _SCTP_INIT:
                     self.arrived["sctp", peer[0], destination] += 1
@@ -273,7 +279,7 @@ class _Worker:
     def do_forget_arrived(self):
         self.arrived.clear()
 
-    # ---- Probes ------------------------------------------------------------------------------------
+    # ---- Probes ---------------------------------------------------------------------
 
     async def do_probe(self, jobs, timeout, parallel=200):
         """
@@ -312,10 +318,10 @@ class _Worker:
                     except TimeoutError:
                         pass
 
-    # ---- Connections that stay -----------------------------------------------------------------------
+    # ---- Connections that stay ------------------------------------------------------
 
     async def do_open(self, name, address, port, timeout=5):
-        """Opens a TCP connection that is kept under a name, and returns (source port, who answered)."""
+        """Opens a TCP connection, kept under a name. Returns (source port, who answered)."""
         sock = _socket(address, socket.SOCK_STREAM)
         async with asyncio.timeout(timeout):
             await self.loop.sock_connect(sock, (address, port))
@@ -373,13 +379,16 @@ class _Worker:
     def do_push(self, port, address, peer_port):
         """A datagram nobody asked for, from the UDP server at `port`."""
         for sock in self.servers:
-            if (sock.type == socket.SOCK_DGRAM and sock.family == family_of(address)
-                    and sock.getsockname()[1] == port):
+            if (
+                sock.type == socket.SOCK_DGRAM
+                and sock.family == family_of(address)
+                and sock.getsockname()[1] == port
+            ):
                 sock.sendto(b"push", (address, peer_port))
                 return
         raise LookupError(f"no UDP server at {port}")
 
-    # ---- Streams ---------------------------------------------------------------------------------------
+    # ---- Streams --------------------------------------------------------------------
 
     async def do_start_udp(self, name, address, port, interval):
         """Sends a numbered datagram every `interval` seconds to an echo."""
@@ -500,7 +509,7 @@ class _Worker:
         return report
 
     async def do_send_counted(self, address, port, sizes, source_port, timeout=5):
-        """Sends one datagram of each payload size from one socket, each after the last one's answer."""
+        """Sends a datagram of each payload size from one socket, each after the answer."""
         with _socket(address, socket.SOCK_DGRAM) as sock:
             sock.bind(("::" if ":" in address else "0.0.0.0", source_port))
             sock.connect((address, port))
@@ -522,7 +531,7 @@ class _Worker:
         with _socket(address, socket.SOCK_DGRAM) as sock:
             sock.sendto(payload, (address, port))
 
-    # ---- Frames ------------------------------------------------------------------------------------------
+    # ---- Frames ---------------------------------------------------------------------
 
     def do_mac(self, interface="eth0"):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -541,15 +550,23 @@ class _Worker:
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
             sock.bind((interface, 0))
             for number in range(count):
-                struct.pack_into("!HHI", frame, port_offset, 1024 + number % 64000,
-                                 struct.unpack_from("!H", template, port_offset + 2)[0], number)
+                struct.pack_into(
+                    "!HHI",
+                    frame,
+                    port_offset,
+                    1024 + number % 64000,
+                    struct.unpack_from("!H", template, port_offset + 2)[0],
+                    number,
+                )
                 sock.send(frame)
 
     def do_put_before(self, interface):
         """Attaches a strange TCX program in front of what is there, for take_away() to remove."""
         program = bpf.load_passing_program()
         self.strangers[interface] = [program] + [
-            bpf.attach_tcx_before(program, interface, way) for way in (bpf.TCX_INGRESS, bpf.TCX_EGRESS)]
+            bpf.attach_tcx_before(program, interface, way)
+            for way in (bpf.TCX_INGRESS, bpf.TCX_EGRESS)
+        ]
 
     def do_take_away(self, interface):
         for fd in self.strangers.pop(interface):

@@ -27,12 +27,25 @@ def _bpf(command, attributes):
 
 def load_passing_program(name=b"stranger"):
     """A classifier that says "next program" to every packet. Returns its file descriptor."""
-    code = struct.pack("<BBhi", 0xb7, 0, 0, _TC_ACT_UNSPEC) + struct.pack("<BBhi", 0x95, 0, 0, 0)
+    code = struct.pack("<BBhi", 0xB7, 0, 0, _TC_ACT_UNSPEC) + struct.pack("<BBhi", 0x95, 0, 0, 0)
     program = ctypes.create_string_buffer(code)
     licence = ctypes.create_string_buffer(b"GPL")
-    return _bpf(_PROG_LOAD, struct.pack(
-        "<IIQQIIQII16s", _SCHED_CLS, 2, ctypes.addressof(program), ctypes.addressof(licence), 0, 0, 0, 0,
-        0, name))
+    return _bpf(
+        _PROG_LOAD,
+        struct.pack(
+            "<IIQQIIQII16s",
+            _SCHED_CLS,
+            2,
+            ctypes.addressof(program),
+            ctypes.addressof(licence),
+            0,
+            0,
+            0,
+            0,
+            0,
+            name,
+        ),
+    )
 
 
 def attach_tcx_before(program, interface, attach_type):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An instance of Bulkhead under test: its run directory, its folder of manifests, its two daemons."""
+"""An instance of Bulkhead under test: its run directory, its manifests, its two daemons."""
 
 import json
 import os
@@ -36,23 +36,38 @@ class Bulkhead:
         self.log_path = scope.folder / f"{name}.log"
         self.process = None
 
-    # ---- Life --------------------------------------------------------------------------------------
+    # ---- Life -----------------------------------------------------------------------
 
     def up(self, mode="enforce", *arguments, wait=True):
         """Starts both daemons, and returns when everything in the folder is in force."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [*self._enter(), str(self.build / "bulkhead"), "--run-dir", str(self.run_dir), "up",
-                 "--manifests", str(self.folder), "--node", self.node, "--mode", mode,
-                 *arguments],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=lambda: scopes.die_with_parent(signal.SIGTERM))
+                [
+                    *self._enter(),
+                    str(self.build / "bulkhead"),
+                    "--run-dir",
+                    str(self.run_dir),
+                    "up",
+                    "--manifests",
+                    str(self.folder),
+                    "--node",
+                    self.node,
+                    "--mode",
+                    mode,
+                    *arguments,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=lambda: scopes.die_with_parent(signal.SIGTERM),
+            )
         if wait:
             self.ready()
         return self
 
     def ready(self, timeout=20):
-        """Waits for daemons that are only starting: `wait` itself would say that nobody is there."""
+        """Waits for daemons that only start: `wait` itself would say that nobody is there."""
+
         def try_wait():
             if self.process.poll() is not None:
                 fail(f"bulkhead up ended with status {self.process.returncode}:\n{self.log()}")
@@ -60,6 +75,7 @@ class Bulkhead:
             if done.returncode != 0:
                 raise RuntimeError(done.stderr.strip())
             return True
+
         eventually(try_wait, "ready", timeout, every=0.05)
 
     def stop(self, number=signal.SIGTERM):
@@ -91,6 +107,7 @@ class Bulkhead:
         def another():
             pid = self.pid(program)
             return pid != old_pid and os.path.exists(f"/proc/{pid}")
+
         eventually(another, f"{program} was started again", timeout)
 
     def use_copy(self):
@@ -101,7 +118,7 @@ class Bulkhead:
             shutil.copy2(self.build / name, folder / name)
         self.build = folder
 
-    # ---- Manifests -----------------------------------------------------------------------------------
+    # ---- Manifests ------------------------------------------------------------------
 
     def put(self, name, *objects):
         """Writes a file of manifests and renames it into place."""
@@ -123,23 +140,43 @@ class Bulkhead:
     def wait(self, timeout="20s"):
         self.cli("wait", "--timeout", timeout)
 
-    # ---- Questions -----------------------------------------------------------------------------------
+    # ---- Questions ------------------------------------------------------------------
 
     def cli(self, *arguments, check=True, timeout=40):
         done = subprocess.run(
-            [*self._enter(), str(self.build / "bulkhead"), "--run-dir", str(self.run_dir),
-             *map(str, arguments)], text=True, capture_output=True, timeout=timeout)
+            [
+                *self._enter(),
+                str(self.build / "bulkhead"),
+                "--run-dir",
+                str(self.run_dir),
+                *map(str, arguments),
+            ],
+            text=True,
+            capture_output=True,
+            timeout=timeout,
+        )
         if check and done.returncode != 0:
-            fail(f"bulkhead {' '.join(map(str, arguments))}: status {done.returncode}: "
-                 f"{(done.stderr or done.stdout).strip()}")
+            fail(
+                f"bulkhead {' '.join(map(str, arguments))}: status {done.returncode}: "
+                f"{(done.stderr or done.stdout).strip()}"
+            )
         return done
 
     def json(self, *arguments):
         return json.loads(self.cli(*arguments, "-o", "json").stdout)
 
     def flows(self, *arguments):
-        out = self.cli("flows", "-o", "json", *arguments).stdout
+        """Every record there is, or that the filters let through."""
+        out = self.cli("flows", "-o", "json", "--limit", "0", *arguments).stdout
         return [json.loads(line) for line in out.splitlines() if line.strip()]
+
+    def newest_flow(self):
+        return max((f["sequence"] for f in self.flows()), default=0)
+
+    def flows_since(self, sequence, verdict=None):
+        """Records that came after one, of a verdict: allowed, would-deny, denied."""
+        arguments = ["--since", sequence + 1] + (["--verdict", verdict] if verdict else [])
+        return self.flows(*arguments)
 
     def status(self):
         return self.json("status")
@@ -154,8 +191,8 @@ class Bulkhead:
         return self.json("edges")
 
     def drops(self):
-        """How many packets were dropped, by reason."""
-        return dict(self.status().get("drops", {}))
+        """How many packets were dropped, by the reason's word."""
+        return self.status()["drops"]
 
     def log(self, lines=40):
         try:

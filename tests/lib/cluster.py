@@ -19,8 +19,11 @@ from agent import Agent, family_of
 from scope import run
 
 CNI = "/usr/lib/cni"
-NETS = {"bridge": ("10.88.0", "fd00:88:"), "ptp": ("10.89.0", "fd00:89:"),
-        "far": ("192.0.2", "2001:db8:")}
+NETS = {
+    "bridge": ("10.88.0", "fd00:88:"),
+    "ptp": ("10.89.0", "fd00:89:"),
+    "far": ("192.0.2", "2001:db8:"),
+}
 
 # No waiting for duplicate address detection, and no router solicitations in captures.
 _SYSCTLS = """
@@ -30,7 +33,9 @@ net/ipv6/conf/default/dad_transmits=0
 net/ipv6/conf/default/router_solicitations=0
 net/ipv6/conf/default/accept_ra=0
 """
-_NODE_SYSCTLS = _SYSCTLS + """
+_NODE_SYSCTLS = (
+    _SYSCTLS
+    + """
 net/ipv4/ip_forward=1
 net/ipv6/conf/all/forwarding=1
 net/ipv4/conf/all/rp_filter=0
@@ -38,11 +43,13 @@ net/ipv4/conf/default/rp_filter=0
 net/ipv4/conf/default/send_redirects=0
 net/ipv4/conf/all/send_redirects=0
 """
+)
 
 
 @dataclasses.dataclass
 class Host:
     """One end that can speak: a pod's namespace, a far address, or the node."""
+
     name: str
     wiring: str  # bridge, ptp, far, node
     ip4: str
@@ -81,7 +88,7 @@ class Cluster:
     def in_host(self, host, *command, check=True, **options):
         return run("nsenter", f"--net={host.netns}", *command, check=check, **options)
 
-    # ---- Pods ------------------------------------------------------------------------------------
+    # ---- Pods -----------------------------------------------------------------------
 
     def add_pods(self, wanted):
         """`wanted`: {name: (wiring, number)}. Wires them all, and starts an agent in each."""
@@ -117,11 +124,22 @@ class Cluster:
 
     def _cni_start(self, host, command):
         config = self._cni_config(host)
-        env = dict(os.environ, CNI_COMMAND=command, CNI_CONTAINERID=host.netns.name,
-                   CNI_NETNS=str(host.netns), CNI_IFNAME="eth0", CNI_PATH=CNI)
+        env = dict(
+            os.environ,
+            CNI_COMMAND=command,
+            CNI_CONTAINERID=host.netns.name,
+            CNI_NETNS=str(host.netns),
+            CNI_IFNAME="eth0",
+            CNI_PATH=CNI,
+        )
         process = subprocess.Popen(
-            ["nsenter", f"--net={self.node_netns}", f"{CNI}/{config['type']}"], env=env, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            ["nsenter", f"--net={self.node_netns}", f"{CNI}/{config['type']}"],
+            env=env,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         process.stdin.write(json.dumps(config))
         process.stdin.close()
         process.stdin = None
@@ -138,10 +156,14 @@ class Cluster:
 
     def _cni_config(self, host):
         gateways = addresses(host.wiring, 1)
-        ipam = {"type": "static",
-                "addresses": [{"address": f"{host.ip4}/24", "gateway": gateways[0]},
-                              {"address": f"{host.ip6}/64", "gateway": gateways[1]}],
-                "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}
+        ipam = {
+            "type": "static",
+            "addresses": [
+                {"address": f"{host.ip4}/24", "gateway": gateways[0]},
+                {"address": f"{host.ip6}/64", "gateway": gateways[1]},
+            ],
+            "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}],
+        }
         config = {"cniVersion": "1.0.0", "name": host.wiring, "type": host.wiring, "ipam": ipam}
         if host.wiring == "bridge":
             config |= {"bridge": "cni0", "isGateway": True, "hairpinMode": True}
@@ -152,7 +174,7 @@ class Cluster:
         listed = self._cni_results[name]["interfaces"]
         return next(i["name"] for i in listed if "sandbox" not in i and i["name"] != "cni0")
 
-    # ---- What is not on this node ------------------------------------------------------------------
+    # ---- What is not on this node ---------------------------------------------------
 
     def add_far(self, wanted):
         """`wanted`: {name: number}: addresses beyond the node's uplink, all served by one agent."""
@@ -172,8 +194,19 @@ class Cluster:
         self.far_netns = self.scope.netns("far")
         _sysctl(self.far_netns, _SYSCTLS)
         gateway4, gateway6 = addresses("far", 1)
-        self.in_node("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "uplink",
-                     "netns", self.far_netns.name)
+        self.in_node(
+            "ip",
+            "link",
+            "add",
+            "uplink",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "uplink",
+            "netns",
+            self.far_netns.name,
+        )
         self.in_node("ip", "address", "add", f"{gateway4}/24", "dev", "uplink")
         self.in_node("ip", "address", "add", f"{gateway6}/64", "dev", "uplink")
         self.in_node("ip", "link", "set", "uplink", "up")
@@ -186,7 +219,7 @@ class Cluster:
         run(*enter, "route", "add", "default", "via", gateway6)
         self._far_agent = Agent(self.scope, self.far_netns, "far")
 
-    # ---- Traffic -------------------------------------------------------------------------------------
+    # ---- Traffic --------------------------------------------------------------------
 
     def listen(self, hosts, tcp=(), udp=(), sctp=False):
         for host in hosts:
@@ -216,7 +249,7 @@ class Cluster:
         return results
 
     def reaches(self, source, destination, protocol, port, family=4, timeout=1.0):
-        """True if `destination` itself answers; False if nothing does. Anything else is an error."""
+        """True if `destination` itself answers, False if nothing does; else an error."""
         result = self.probe([(source, protocol, destination.ip(family), port)], timeout)[0]
         if result == "timeout":
             return False

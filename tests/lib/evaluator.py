@@ -40,17 +40,21 @@ class World:
         the ingress policy on the destination pod need to allow the connection."
         """
         protocol = protocol.upper()
-        return (self._direction_allows("Egress", source, destination, destination, protocol, port)
-                and self._direction_allows("Ingress", destination, source, destination, protocol, port))
+        return self._direction_allows(
+            "Egress", source, destination, destination, protocol, port
+        ) and self._direction_allows("Ingress", destination, source, destination, protocol, port)
 
     def isolated(self, pod, direction):
         return bool(self._policies_of(pod, direction))
 
     def _policies_of(self, pod, direction):
-        return [p for p in self.policies
-                if p["metadata"]["namespace"] == pod["metadata"]["namespace"]
-                and selects(p["spec"].get("podSelector") or {}, labels_of(pod))
-                and direction in policy_types(p["spec"])]
+        return [
+            p
+            for p in self.policies
+            if p["metadata"]["namespace"] == pod["metadata"]["namespace"]
+            and selects(p["spec"].get("podSelector") or {}, labels_of(pod))
+            and direction in policy_types(p["spec"])
+        ]
 
     def _direction_allows(self, direction, subject, peer, destination, protocol, port):
         subject_pod = self.pod_at(subject)
@@ -62,9 +66,12 @@ class World:
             return True
         # "Network policies […] are additive": any rule of any policy is enough.
         section, peers = ("ingress", "from") if direction == "Ingress" else ("egress", "to")
-        return any(self._peers_match(policy, rule.get(peers), peer)
-                   and self._ports_match(rule.get("ports"), destination, protocol, port)
-                   for policy in policies for rule in policy["spec"].get(section) or [])
+        return any(
+            self._peers_match(policy, rule.get(peers), peer)
+            and self._ports_match(rule.get("ports"), destination, protocol, port)
+            for policy in policies
+            for rule in policy["spec"].get(section) or []
+        )
 
     def _peers_match(self, policy, peers, address):
         # "If this field is empty or missing, this rule matches all sources (traffic not restricted
@@ -114,9 +121,11 @@ class World:
 
 
 def _is_outside_the_pod_network(pod):
-    """Pods on the host's network are the node to everybody else; pods that ended have no address."""
-    return (pod["spec"].get("hostNetwork", False)
-            or pod["status"].get("phase") in ("Succeeded", "Failed"))
+    """Pods on the host's network are the node to others; pods that ended have no address."""
+    return pod["spec"].get("hostNetwork", False) or pod["status"].get("phase") in (
+        "Succeeded",
+        "Failed",
+    )
 
 
 def labels_of(pod):
@@ -137,9 +146,9 @@ def policy_types(spec):
 def selects(selector, labels):
     """LabelSelector: "The result of matchLabels and matchExpressions are ANDed. An empty label
     selector matches all objects." """
-    return (all(labels.get(key) == value
-                for key, value in (selector.get("matchLabels") or {}).items())
-            and all(_expression_holds(e, labels) for e in selector.get("matchExpressions") or []))
+    return all(
+        labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items()
+    ) and all(_expression_holds(e, labels) for e in selector.get("matchExpressions") or [])
 
 
 def _expression_holds(expression, labels):
@@ -157,6 +166,7 @@ def _expression_holds(expression, labels):
 
 def block_contains(block, address):
     """IPBlock: "except is a slice of CIDRs that should not be included within an IPBlock"."""
+
     def inside(cidr):
         network = ipaddress.ip_network(cidr, strict=False)
         return network.version == ip.version and ip in network
@@ -169,5 +179,9 @@ def named_ports(pod, name, protocol):
     """A name is "a named port on a pod": the one that is asked for the connection."""
     if pod is None:
         return []
-    return [p["containerPort"] for c in pod["spec"]["containers"] for p in c.get("ports") or []
-            if p.get("name") == name and p.get("protocol", "TCP") == protocol]
+    return [
+        p["containerPort"]
+        for c in pod["spec"]["containers"]
+        for p in c.get("ports") or []
+        if p.get("name") == name and p.get("protocol", "TCP") == protocol
+    ]

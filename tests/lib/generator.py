@@ -17,8 +17,12 @@ UDP = (53, 8080)
 SCTP = (3868,)
 SERVED = [("tcp", p) for p in TCP] + [("udp", p) for p in UDP] + [("sctp", p) for p in SCTP]
 
-_KEYS = {"app": ["web", "db", "cache"], "tier": ["front", "back", ""], "tls": ["yes", "no", "1"],
-         "team/owner": ["a", "b.c", "true"]}
+_KEYS = {
+    "app": ["web", "db", "cache"],
+    "tier": ["front", "back", ""],
+    "tls": ["yes", "no", "1"],
+    "team/owner": ["a", "b.c", "true"],
+}
 _NAMESPACE_KEYS = {"env": ["prod", "test", "y"], "zone": ["0", "1"], "app": ["web", "db"]}
 _NAMESPACES = ["alpha", "beta", "gamma"]
 
@@ -36,8 +40,11 @@ class Generator:
     def objects(self):
         rnd = self.random
         # gamma may have no Namespace object: it then has only the label every namespace has.
-        made = [manifests.namespace(name, self._labels(_NAMESPACE_KEYS))
-                for name in _NAMESPACES if name != "gamma" or rnd.random() < 0.6]
+        made = [
+            manifests.namespace(name, self._labels(_NAMESPACE_KEYS))
+            for name in _NAMESPACES
+            if name != "gamma" or rnd.random() < 0.6
+        ]
         made += self._pods()
         for number in range(rnd.randint(5, 12)):
             spec = self._policy()
@@ -46,37 +53,69 @@ class Generator:
         rnd.shuffle(made)
         return made
 
-    # ---- Pods --------------------------------------------------------------------------------------
+    # ---- Pods -----------------------------------------------------------------------
 
     def _pods(self):
         rnd = self.random
         made = []
         for number, ips in enumerate(self.local + self.remote):
             where = manifests.NODE if number < len(self.local) else "node2"
-            made.append(manifests.pod(rnd.choice(_NAMESPACES), f"pod-{number}", list(ips),
-                                      self._labels(_KEYS), self._ports(), where))
+            made.append(
+                manifests.pod(
+                    rnd.choice(_NAMESPACES),
+                    f"pod-{number}",
+                    list(ips),
+                    self._labels(_KEYS),
+                    self._ports(),
+                    where,
+                )
+            )
         # Neither of these two is at the address any more, or ever was as a pod.
         gone = rnd.choice(self.local + self.outside)
-        made.append(manifests.pod(rnd.choice(_NAMESPACES), "ended", list(gone), self._labels(_KEYS),
-                                  self._ports(), rnd.choice([manifests.NODE, "node2"]),
-                                  phase=rnd.choice(["Succeeded", "Failed"])))
-        made.append(manifests.pod(rnd.choice(_NAMESPACES), "host", self.node_addresses,
-                                  self._labels(_KEYS), self._ports(), host_network=True))
+        made.append(
+            manifests.pod(
+                rnd.choice(_NAMESPACES),
+                "ended",
+                list(gone),
+                self._labels(_KEYS),
+                self._ports(),
+                rnd.choice([manifests.NODE, "node2"]),
+                phase=rnd.choice(["Succeeded", "Failed"]),
+            )
+        )
+        made.append(
+            manifests.pod(
+                rnd.choice(_NAMESPACES),
+                "host",
+                self.node_addresses,
+                self._labels(_KEYS),
+                self._ports(),
+                host_network=True,
+            )
+        )
         return made
 
     def _labels(self, keys):
-        return {key: self.random.choice(values) for key, values in keys.items()
-                if self.random.random() < 0.7}
+        return {
+            key: self.random.choice(values)
+            for key, values in keys.items()
+            if self.random.random() < 0.7
+        }
 
     def _ports(self):
         rnd = self.random
-        return [port for port in [("http", "TCP", rnd.choice([80, 8080])),
-                                  ("metrics", "TCP", rnd.choice([443, 9000])),
-                                  ("dns", "UDP", rnd.choice([53, 8080])),
-                                  ("sig", rnd.choice(["SCTP", "UDP"]), 3868)]
-                if rnd.random() < 0.8]
+        return [
+            port
+            for port in [
+                ("http", "TCP", rnd.choice([80, 8080])),
+                ("metrics", "TCP", rnd.choice([443, 9000])),
+                ("dns", "UDP", rnd.choice([53, 8080])),
+                ("sig", rnd.choice(["SCTP", "UDP"]), 3868),
+            ]
+            if rnd.random() < 0.8
+        ]
 
-    # ---- Policies ------------------------------------------------------------------------------------
+    # ---- Policies -------------------------------------------------------------------
 
     def _policy(self):
         rnd = self.random
@@ -86,8 +125,9 @@ class Generator:
                 # An empty list and a missing one mean the same, and are both written.
                 spec[section] = [self._rule(peers) for _ in range(rnd.choice([0, 1, 1, 2, 3]))]
         if rnd.random() < 0.6:
-            spec["policyTypes"] = rnd.choice([["Ingress"], ["Egress"], ["Ingress", "Egress"],
-                                              ["Egress", "Ingress"], []])
+            spec["policyTypes"] = rnd.choice(
+                [["Ingress"], ["Egress"], ["Ingress", "Egress"], ["Egress", "Ingress"], []]
+            )
         return spec
 
     def _rule(self, peers):
@@ -108,7 +148,8 @@ class Generator:
             peer["podSelector"] = self._selector(_KEYS)
         if kind in ("namespace", "both"):
             peer["namespaceSelector"] = self._selector(
-                _NAMESPACE_KEYS | {manifests.METADATA_NAME: _NAMESPACES})
+                _NAMESPACE_KEYS | {manifests.METADATA_NAME: _NAMESPACES}
+            )
         return peer
 
     def _selector(self, keys):
@@ -118,8 +159,9 @@ class Generator:
             key = rnd.choice(list(keys))
             selector["matchLabels"] = {key: rnd.choice(keys[key])}
         if rnd.random() < 0.4:
-            selector["matchExpressions"] = [self._expression(keys)
-                                            for _ in range(rnd.choice([1, 1, 2]))]
+            selector["matchExpressions"] = [
+                self._expression(keys) for _ in range(rnd.choice([1, 1, 2]))
+            ]
         return selector
 
     def _expression(self, keys):
@@ -147,9 +189,12 @@ class Generator:
     def _excepts(self, network):
         """Strictly inside, around addresses that are in use, so that they matter."""
         rnd = self.random
-        inside = [ip for pair in self.local + self.remote + self.outside
-                  for ip in map(ipaddress.ip_address, pair)
-                  if ip.version == network.version and ip in network]
+        inside = [
+            ip
+            for pair in self.local + self.remote + self.outside
+            for ip in map(ipaddress.ip_address, pair)
+            if ip.version == network.version and ip in network
+        ]
         excepts = set()
         for ip in rnd.sample(inside, min(len(inside), rnd.randint(1, 3))):
             bits = rnd.randint(max(network.prefixlen + 1, ip.max_prefixlen - 8), ip.max_prefixlen)
@@ -168,6 +213,10 @@ class Generator:
             entry["port"] = rnd.choice(["http", "metrics", "dns", "sig", "nowhere"])
         elif kind == "range":
             low = rnd.choice([1, 53, 80, 81, 443, 8000, 9000])
-            entry |= {"port": low, "endPort": rnd.choice(
-                [p for p in (80, 442, 443, 3868, 8079, 8080, 9000, 65535) if p >= low])}
+            entry |= {
+                "port": low,
+                "endPort": rnd.choice(
+                    [p for p in (80, 442, 443, 3868, 8079, 8080, 9000, 65535) if p >= low]
+                ),
+            }
         return entry

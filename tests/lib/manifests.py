@@ -27,28 +27,63 @@ def node(name, addresses):
     return _object("v1", "Node", name, status={"addresses": listed})
 
 
-def pod(ns, name, ips, labels=None, ports=(), node_name=NODE, annotations=None, phase="Running",
-        host_network=False, uid=None, owner=None):
+def pod(
+    ns,
+    name,
+    ips,
+    labels=None,
+    ports=(),
+    node_name=NODE,
+    annotations=None,
+    phase="Running",
+    host_network=False,
+    uid=None,
+    owner=None,
+):
     """`ports`: (name, protocol, number) each. `owner`: (kind, name) of the controlling object."""
-    spec = {"nodeName": node_name, "containers": [{
-        "name": "main", "image": "example/main",
-        "ports": [{"name": n, "protocol": p, "containerPort": number} for n, p, number in ports]}]}
+    spec = {
+        "nodeName": node_name,
+        "containers": [
+            {
+                "name": "main",
+                "image": "example/main",
+                "ports": [
+                    {"name": n, "protocol": p, "containerPort": number} for n, p, number in ports
+                ],
+            }
+        ],
+    }
     if host_network:
         spec["hostNetwork"] = True
-    made = _object("v1", "Pod", name, ns, labels, annotations, spec=spec, status={
-        "phase": phase, "podIP": ips[0], "podIPs": [{"ip": ip} for ip in ips]})
+    made = _object(
+        "v1",
+        "Pod",
+        name,
+        ns,
+        labels,
+        annotations,
+        spec=spec,
+        status={"phase": phase, "podIP": ips[0], "podIPs": [{"ip": ip} for ip in ips]},
+    )
     if uid:
         made["metadata"]["uid"] = uid
     if owner:
-        made["metadata"]["ownerReferences"] = [{
-            "apiVersion": "apps/v1", "kind": owner[0], "name": owner[1], "controller": True,
-            "uid": f"owner-{owner[1]}"}]
+        made["metadata"]["ownerReferences"] = [
+            {
+                "apiVersion": "apps/v1",
+                "kind": owner[0],
+                "name": owner[1],
+                "controller": True,
+                "uid": f"owner-{owner[1]}",
+            }
+        ]
     return made
 
 
 def policy(ns, name, spec, annotations=None):
-    return _object("networking.k8s.io/v1", "NetworkPolicy", name, ns, annotations=annotations,
-                   spec=spec)
+    return _object(
+        "networking.k8s.io/v1", "NetworkPolicy", name, ns, annotations=annotations, spec=spec
+    )
 
 
 def dry_run(mode="dry-run"):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one run makes on the machine, and that it goes away again.
 
-A scope is a name (`bht-3fa2`), a folder /run/NAME, and network namespaces NAME-*. The folder holds a
-lock for as long as anyone answers for the scope. Three things clean up:
+A scope is a name (`bht-3fa2`), a folder /run/NAME, and network namespaces NAME-*. The folder
+holds a lock for as long as anyone answers for the scope. Three things clean up:
 
 - the end of the `with` block, whatever ended it;
 - a janitor process, when the run was killed: it notices by a pipe that nobody holds open any more;
@@ -50,16 +50,18 @@ def run(*command, check=True, **options):
     """Runs a command to its end; its output is in the error if it fails."""
     done = subprocess.run([str(c) for c in command], text=True, capture_output=True, **options)
     if check and done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))}: status {done.returncode}: "
-                           f"{(done.stderr or done.stdout).strip()}")
+        raise RuntimeError(
+            f"{' '.join(map(str, command))}: status {done.returncode}: "
+            f"{(done.stderr or done.stdout).strip()}"
+        )
     return done
 
 
 def pin_folder(run_dir):
     """Where an instance pins its maps and links: named by the hash of its run directory."""
-    value = 0xcbf29ce484222325
+    value = 0xCBF29CE484222325
     for byte in str(run_dir).encode():
-        value = ((value ^ byte) * 0x100000001b3) & 0xffffffffffffffff
+        value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
     return BPFFS / "bulkhead" / f"bh{value:016x}"
 
 
@@ -116,7 +118,7 @@ class Scope:
         finally:
             os._exit(status)
 
-    # ---- Namespaces ------------------------------------------------------------------------------
+    # ---- Namespaces -----------------------------------------------------------------
 
     def netns(self, short):
         """Makes the namespace NAME-short and returns its path."""
@@ -144,7 +146,7 @@ def sweep(prefix):
             clean(folder)
             os.close(lock)
     for path in NETNS.glob(f"{prefix}-????-*"):
-        if not (pathlib.Path("/run") / path.name[:len(prefix) + 5]).exists():
+        if not (pathlib.Path("/run") / path.name[: len(prefix) + 5]).exists():
             _remove_netns(path)
 
 
@@ -164,8 +166,13 @@ def _take_down(program, run_dir, node):
     enter = ["nsenter", f"--net={node}"] if node.exists() else []
     if program and program.exists():
         try:
-            subprocess.run([*enter, str(program), "--run-dir", str(run_dir), "down"], timeout=20,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+            subprocess.run(
+                [*enter, str(program), "--run-dir", str(run_dir), "down"],
+                timeout=20,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             pass
     # What is left now was left by a failure: no process, no pin may outlive the scope.

@@ -52,7 +52,7 @@ def note(text):
 
 
 def eventually(condition, what, timeout=15.0, every=0.02):
-    """Calls `condition` until it returns something true, which is returned. Fails at the deadline."""
+    """Calls `condition` until it returns something true, and returns that. Or fails in the end."""
     deadline = time.monotonic() + timeout
     last = None
     while True:

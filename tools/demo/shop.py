@@ -68,12 +68,15 @@ class Shop:
     def app(self, app):
         return [pod for pod in self.pods.values() if pod.app == app]
 
-    # ---- Servers -----------------------------------------------------------------------------------
+    # ---- Servers --------------------------------------------------------------------
 
     def start_servers(self):
-        front = {"locations": f"""
+        front = {
+            "locations": f"""
             location /catalog {{ proxy_pass http://{self.app('catalog')[0].ip4}:8080/;
-                                 proxy_connect_timeout 2s; }}""", "page": "Welcome to the shop"}
+                                 proxy_connect_timeout 2s; }}""",
+            "page": "Welcome to the shop",
+        }
         catalog = {"locations": "", "page": '{"items": ["tea", "cups"]}', "port": 8080}
         for pod in self.app("front"):
             self._nginx(pod, **front)
@@ -85,7 +88,9 @@ class Shop:
     def _nginx(self, pod, locations, page, port=80):
         folder = self._folder(pod, "www-data")
         (folder / "index.html").write_text(page + "\n")
-        (folder / "nginx.conf").write_text(textwrap.dedent(f"""
+        (folder / "nginx.conf").write_text(
+            textwrap.dedent(
+                f"""
             daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
             events {{ worker_connections 128; }}
             http {{
@@ -94,28 +99,68 @@ class Shop:
                 server {{ listen {port}; listen [::]:{port}; root {folder}; {locations}
                 }}
             }}
-            """))
+            """
+            )
+        )
         self.run(pod, "www-data", "nginx", "-c", folder / "nginx.conf", "-e", folder / "error.log")
 
     def _redis(self, pod):
         folder = self._folder(pod, "redis")
-        self.run(pod, "redis", "redis-server", "--port", "6379", "--bind", "0.0.0.0", "::", "--save", "",
-                 "--protected-mode", "no", "--dir", folder)
+        self.run(
+            pod,
+            "redis",
+            "redis-server",
+            "--port",
+            "6379",
+            "--bind",
+            "0.0.0.0",
+            "::",
+            "--save",
+            "",
+            "--protected-mode",
+            "no",
+            "--dir",
+            folder,
+        )
 
     def _postgresql(self, pod):
         folder = self._folder(pod, "postgres")
         data = folder / "data"
         subprocess.run(
-            ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups",
-             f"{self.postgres}/initdb", "-D", data, "--no-sync", "--locale=C.UTF-8",
-             "--auth=trust", "--username=shop"],
-            cwd="/", check=True, stdout=subprocess.DEVNULL)
+            [
+                "setpriv",
+                "--reuid=postgres",
+                "--regid=postgres",
+                "--clear-groups",
+                f"{self.postgres}/initdb",
+                "-D",
+                data,
+                "--no-sync",
+                "--locale=C.UTF-8",
+                "--auth=trust",
+                "--username=shop",
+            ],
+            cwd="/",
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         with open(data / "pg_hba.conf", "a", encoding="ascii") as hba:
             hba.write("host all all 10.0.0.0/8 trust\nhost all all fd00::/8 trust\n")
-        self.run(pod, "postgres", f"{self.postgres}/postgres", "-D", data, "-c", "listen_addresses=*",
-                 "-c", f"unix_socket_directories={folder}", "-c", "fsync=off")
+        self.run(
+            pod,
+            "postgres",
+            f"{self.postgres}/postgres",
+            "-D",
+            data,
+            "-c",
+            "listen_addresses=*",
+            "-c",
+            f"unix_socket_directories={folder}",
+            "-c",
+            "fsync=off",
+        )
 
-    # ---- Clients -----------------------------------------------------------------------------------
+    # ---- Clients --------------------------------------------------------------------
 
     def start_clients(self, customers):
         """The shop's everyday traffic. `customers` is somebody outside the node."""
@@ -126,45 +171,96 @@ class Shop:
         sql = "psql -X -q -U shop -d postgres -c "
         os.environ["PGCONNECT_TIMEOUT"] = "2"
         for title, pod, what, command in (
-                ("customers", customers, "pages of shop/front, IPv4 and IPv6",
-                 f"{curl} http://{front[0].ip4}/ http://[{front[1].ip6}]/"),
-                ("customers at the catalog", customers, "shop/front asks shop/catalog for them",
-                 f"{curl} http://{front[1].ip4}/catalog && {curl} http://[{front[0].ip6}]/catalog"),
-                ("shop/catalog", catalog, "psql to data/orders",
-                 f"{sql} 'select count(*) from orders' -h {orders.ip4}"),
-                ("shop/cart", self.app("cart")[0], "redis-cli to data/sessions, IPv4 and IPv6",
-                 f"timeout 2 redis-cli -h {sessions.ip4} incr visits && "
-                 f"timeout 2 redis-cli -h {sessions.ip6} incr visits"),
-                ("shop/cart orders", self.app("cart")[0], "psql to data/orders, IPv6",
-                 f"{sql} \"insert into orders values ('tea', now())\" -h {orders.ip6}"),
-                ("ops/monitor", self.app("monitor")[0], "curl and redis-cli to five pods",
-                 f"{curl} http://{front[0].ip4}/ http://[{front[1].ip6}]/ http://{catalog.ip4}:8080/ "
-                 f"http://{reports.ip4}/ && timeout 2 redis-cli -h {sessions.ip4} ping"),
-                ("ops/backup", self.app("backup")[0], "pg_dump of data/orders, IPv6",
-                 f"{self.postgres}/pg_dump -U shop -h {orders.ip6} postgres"),
-                ("ops/ledger", self.app("ledger")[0], "psql to data/orders",
-                 f"{sql} 'select max(at) from orders' -h {orders.ip4}")):
+            (
+                "customers",
+                customers,
+                "pages of shop/front, IPv4 and IPv6",
+                f"{curl} http://{front[0].ip4}/ http://[{front[1].ip6}]/",
+            ),
+            (
+                "customers at the catalog",
+                customers,
+                "shop/front asks shop/catalog for them",
+                f"{curl} http://{front[1].ip4}/catalog && {curl} http://[{front[0].ip6}]/catalog",
+            ),
+            (
+                "shop/catalog",
+                catalog,
+                "psql to data/orders",
+                f"{sql} 'select count(*) from orders' -h {orders.ip4}",
+            ),
+            (
+                "shop/cart",
+                self.app("cart")[0],
+                "redis-cli to data/sessions, IPv4 and IPv6",
+                f"timeout 2 redis-cli -h {sessions.ip4} incr visits && "
+                f"timeout 2 redis-cli -h {sessions.ip6} incr visits",
+            ),
+            (
+                "shop/cart orders",
+                self.app("cart")[0],
+                "psql to data/orders, IPv6",
+                f"{sql} \"insert into orders values ('tea', now())\" -h {orders.ip6}",
+            ),
+            (
+                "ops/monitor",
+                self.app("monitor")[0],
+                "curl and redis-cli to five pods",
+                f"{curl} http://{front[0].ip4}/ http://[{front[1].ip6}]/ http://{catalog.ip4}:8080/ "
+                f"http://{reports.ip4}/ && timeout 2 redis-cli -h {sessions.ip4} ping",
+            ),
+            (
+                "ops/backup",
+                self.app("backup")[0],
+                "pg_dump of data/orders, IPv6",
+                f"{self.postgres}/pg_dump -U shop -h {orders.ip6} postgres",
+            ),
+            (
+                "ops/ledger",
+                self.app("ledger")[0],
+                "psql to data/orders",
+                f"{sql} 'select max(at) from orders' -h {orders.ip4}",
+            ),
+        ):
             self._loop(title, pod, what, command)
 
     def create_tables(self):
         """Also how the demo learns that PostgreSQL is up: raises until it is."""
         orders = self.app("orders")[0]
         subprocess.run(
-            ["nsenter", f"--net={orders.host.netns}", "psql", "-X", "-q", "-U", "shop", "-d", "postgres",
-             "-h", orders.ip4, "-c", "create table if not exists orders (item text, at timestamptz)"],
-            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            [
+                "nsenter",
+                f"--net={orders.host.netns}",
+                "psql",
+                "-X",
+                "-q",
+                "-U",
+                "shop",
+                "-d",
+                "postgres",
+                "-h",
+                orders.ip4,
+                "-c",
+                "create table if not exists orders (item text, at timestamptz)",
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def _loop(self, title, pod, what, command):
         log = self.folder / f"client-{len(self.clients)}.log"
         log.touch()
         shutil.chown(log, "nobody", "nogroup")
         # What a client says when it fails is for nobody; that it failed is in the log.
-        script = f"while :; do if {{ {command}; }} >/dev/null 2>&1; then echo ok; else echo fail; fi " \
-                 f">>{log}; sleep 0.25; done"
+        script = (
+            f"while :; do if {{ {command}; }} >/dev/null 2>&1; then echo ok; else echo fail; fi "
+            f">>{log}; sleep 0.25; done"
+        )
         self.run(pod, "nobody", "bash", "-c", script)
         self.clients.append(Client(title, what, log))
 
-    # ---- Processes -----------------------------------------------------------------------------------
+    # ---- Processes ------------------------------------------------------------------
 
     def run(self, pod, user, *command):
         """In the pod's network namespace, as an ordinary user, ending when the demo does."""
@@ -172,16 +268,38 @@ class Shop:
         log = self.folder / f"{host.name}.{user}.log"
         group = "nogroup" if user == "nobody" else user
         with open(log, "ab") as output:
-            self.processes.append((host.name, log, subprocess.Popen(
-                ["nsenter", f"--net={host.netns}", "setpriv", f"--reuid={user}", f"--regid={group}",
-                 "--clear-groups", "--no-new-privs", "--pdeathsig=KILL", *map(str, command)],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/",
-                start_new_session=True)))
+            self.processes.append(
+                (
+                    host.name,
+                    log,
+                    subprocess.Popen(
+                        [
+                            "nsenter",
+                            f"--net={host.netns}",
+                            "setpriv",
+                            f"--reuid={user}",
+                            f"--regid={group}",
+                            "--clear-groups",
+                            "--no-new-privs",
+                            "--pdeathsig=KILL",
+                            *map(str, command),
+                        ],
+                        stdin=subprocess.DEVNULL,
+                        stdout=output,
+                        stderr=output,
+                        cwd="/",
+                        start_new_session=True,
+                    ),
+                )
+            )
 
     def ended(self):
         """Programs that should be running and are not: (pod, last lines of its log)."""
-        return [(name, log.read_text(errors="replace")[-500:])
-                for name, log, process in self.processes if process.poll() is not None]
+        return [
+            (name, log.read_text(errors="replace")[-500:])
+            for name, log, process in self.processes
+            if process.poll() is not None
+        ]
 
     def stop(self):
         for _, _, process in self.processes:

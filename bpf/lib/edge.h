@@ -136,11 +136,10 @@ static __always_inline void bh_edge_count(
 		edge->octets[1] += p->octets;
 	}
 	edge->last = now;
-	if (bh_unlikely(flows)) {
+	if (bh_unlikely(!edge->first))
+		edge->first = now;
+	if (bh_unlikely(flows))
 		edge->flows += flows;
-		if (!edge->first)
-			edge->first = now;
-	}
 	if (bh_unlikely(reset))
 		edge->resets++;
 }

@@ -135,7 +135,8 @@ __noinline __u32 bh_record(__u32 begins)
 	if (j->slot && p->family && p->kind == BH_KIND_FLOW) {
 		bh_edge_key_of(p, j, &work->edge);
 		slot = bh_edge_slot(j->rule, j->pending_rule);
-		bh_edge_count(slot, p, bpf_jiffies64(), passes && begins,
+		bh_edge_count(slot, p, bpf_jiffies64(),
+			passes && begins && !(p->flags & BH_PACKET_STATELESS),
 			bh_is_tcp(p) && p->tcp_flags & BH_TCP_RST);
 	}
 	if (!passes)

@@ -52,7 +52,8 @@ __noinline int bh_fragment_find(void)
 	if (p->protocol == BH_PROTO_TCP || p->protocol == BH_PROTO_UDP ||
 		p->protocol == BH_PROTO_SCTP)
 		p->flags |= BH_PACKET_PORTS;
-	p->tcp_flags = BH_TCP_ACK; /* neither opens nor ends anything */
+	/* Neither opens nor ends anything. */
+	p->tcp_flags = p->protocol == BH_PROTO_TCP ? BH_TCP_ACK : 0;
 	return 0;
 }
 

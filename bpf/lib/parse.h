@@ -273,7 +273,9 @@ static __always_inline int bh_parse_ip4(
 	struct bh_packet *p, void *data, void *at, void *end, __u32 length)
 {
 	struct iphdr *ip = at;
-	__u32 header, total, offset;
+	__u64 header;
+	__u32 total, offset;
+	void *l4 = ip + 1;
 
 	if ((void *)(ip + 1) > end)
 		return BH_REASON_TRUNCATED;
@@ -294,6 +296,9 @@ static __always_inline int bh_parse_ip4(
 
 		if (reason)
 			return reason;
+		/* Linux 5.10 loses the bounds in the comparisons above; this states them again. */
+		asm volatile("%0 &= 0x3c" : "+r"(header));
+		l4 = at + header;
 	}
 	if (bh_unlikely(ip->frag_off & bpf_htons(0x3fff))) {
 		offset = (bpf_ntohs(ip->frag_off) & 0x1fff) * 8;
@@ -306,7 +311,7 @@ static __always_inline int bh_parse_ip4(
 		if (offset && offset < bh_l4_minimum(p))
 			return BH_REASON_FRAGMENT_TINY;
 	}
-	return bh_parse_l4(p, data, at + header, end, total - header);
+	return bh_parse_l4(p, data, l4, end, total - header);
 }
 
 struct bh_extension {

@@ -34,6 +34,8 @@ static __always_inline bool bh_icmp_is_reply(const struct bh_packet *p)
 {
 	__u8 type = p->tcp_flags;
 
+	if (p->flags & BH_PACKET_LATER_FRAGMENT)
+		return false;
 	if (p->protocol == BH_PROTO_ICMP && p->family == 4)
 		return type == 0 || type == 14 || type == 16 || type == 18;
 	return p->protocol == BH_PROTO_ICMP6 && p->family == 6 && type == 129;

@@ -1,0 +1,619 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/object.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bulkhead_tc.skel.h"
+#include "bulkhead_xdp.skel.h"
+#include "dataplane/loadlog.h"
+#include "dataplane/walk.h"
+#include "proto/cleanup.h"
+
+static const struct {
+	const char *name;
+	uint32_t entries;
+	uint32_t flags;
+} maps[BH_MAP_COUNT] = {
+#define BH_MAP_ROW(name, entries, flags) [BH_MAP_##name] = {#name, entries, flags},
+	BH_MAPS(BH_MAP_ROW)
+#undef BH_MAP_ROW
+};
+
+static const char *const program_names[BH_PROG_COUNT] = {
+	[BH_PROG_FROM_POD] = "bh_from_pod",
+	[BH_PROG_TO_POD] = "bh_to_pod",
+	[BH_PROG_XDP_POD] = "bh_xdp_pod",
+	[BH_PROG_XDP_UPLINK] = "bh_xdp_uplink",
+};
+
+#define ENTRIES_MAX (16u * 1024 * 1024)
+
+const char *bh_map_name(enum bh_map map)
+{
+	return maps[map].name;
+}
+
+const char *bh_program_name(enum bh_program_kind kind)
+{
+	return program_names[kind];
+}
+
+static void object_cleanup(struct bh_object **object)
+{
+	bh_object_free(*object);
+}
+
+/* ---- Sizes ---------------------------------------------------------------------------------- */
+
+static bool counts_edges(enum bh_map map)
+{
+	return map == BH_MAP_bh_edges || map == BH_MAP_bh_edge_free || map == BH_MAP_bh_edge_index;
+}
+
+/* A ring buffer's size is a power of two and whole pages. */
+static uint32_t ring_size(uint32_t wanted)
+{
+	uint32_t size = 4096;
+
+	while (size < wanted)
+		size *= 2;
+	return size;
+}
+
+int bh_object_parse_size(const char *text, uint32_t sizes[BH_MAP_COUNT], struct bh_why *why)
+{
+	const char *equals = strchr(text, '=');
+	unsigned long n;
+	char *end;
+
+	if (!equals)
+		return bh_fail(why, -EINVAL, "map size '%s': it takes NAME=ENTRIES", text);
+	n = strtoul(equals + 1, &end, 10);
+	if (*end || end == equals + 1 || n < 16 || n > ENTRIES_MAX)
+		return bh_fail(why, -EINVAL, "map size '%s': 16 to %u entries", text, ENTRIES_MAX);
+	for (int i = 0; i < BH_MAP_COUNT; i++) {
+		size_t skip = strncmp(text, "bh_", 3) ? 3 : 0;
+		size_t length = (size_t)(equals - text);
+
+		if (strncmp(maps[i].name + skip, text, length) || maps[i].name[skip + length])
+			continue;
+		if (!(maps[i].flags & BH_MAP_SIZED))
+			return bh_fail(why, -EINVAL, "map %s: its size is fixed", maps[i].name);
+		/* The three edge maps are one table in three pieces. */
+		for (int j = 0; j < BH_MAP_COUNT; j++) {
+			if (j == i || (counts_edges(i) && counts_edges(j)))
+				sizes[j] = (uint32_t)n;
+		}
+		if (i == BH_MAP_bh_events)
+			sizes[i] = ring_size((uint32_t)n);
+		return 0;
+	}
+	return bh_fail(why, -EINVAL, "map size '%s': there is no such map", text);
+}
+
+/* ---- Loading -------------------------------------------------------------------------------- */
+
+static int check_kernel(struct bh_why *why)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname name;
+
+	if (uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+		(major < 5 || (major == 5 && minor < 10)))
+		return bh_fail(why, -EOPNOTSUPP, "Linux %s is too old: 5.10 or later is needed",
+			name.release);
+	return 0;
+}
+
+/* Before 5.11 BPF maps count as locked memory. */
+static void raise_memlock(void)
+{
+	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+
+	/* Without the right to raise it, loading says what is missing. */
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+}
+
+static int say_load_failure(int err, const char *what, struct bh_why *why)
+{
+	if (err == -EPERM)
+		return bh_fail(why, err,
+			"%s: the kernel does not permit it: run as root with CAP_BPF, "
+			"CAP_NET_ADMIN "
+			"and CAP_SYS_ADMIN (%s)",
+			what, bh_loadlog_tail());
+	return bh_fail(why, err, "%s: %s (%s)", what, strerror(-err), bh_loadlog_tail());
+}
+
+static int find_program(struct bh_object *object, struct bpf_object *bpf, enum bh_program_kind kind,
+	struct bh_why *why)
+{
+	struct bpf_program *program = bpf_object__find_program_by_name(bpf, program_names[kind]);
+	struct bpf_prog_info info = {};
+	__u32 length = sizeof(info);
+	int fd = program ? bpf_program__fd(program) : -ENOENT;
+	int err = fd < 0 ? fd : bpf_obj_get_info_by_fd(fd, &info, &length);
+
+	if (err < 0)
+		return bh_fail(why, err, "program %s: %s", program_names[kind], strerror(-err));
+	object->programs.fd[kind] = fd;
+	object->programs.id[kind] = info.id;
+	return 0;
+}
+
+/* All maps of `bpf` become those the object holds already. */
+static int reuse_maps(struct bh_object *object, struct bpf_object *bpf)
+{
+	for (int i = 0; i < BH_MAP_COUNT; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(bpf, maps[i].name);
+		int err = map ? bpf_map__reuse_fd(map, object->map[i]) : 0;
+
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+/* Same shape? The number of entries may differ: it is configuration. */
+static int check_pinned(const struct bpf_map *wanted, const struct bpf_map_info *pinned,
+	const char *folder, struct bh_why *why)
+{
+	if (pinned->type == (__u32)bpf_map__type(wanted) &&
+		pinned->key_size == bpf_map__key_size(wanted) &&
+		pinned->value_size == bpf_map__value_size(wanted) &&
+		pinned->map_flags == bpf_map__map_flags(wanted))
+		return 0;
+	return bh_fail(why, -EEXIST,
+		"%s/%s is not the map this program knows by that name: end it with --down first",
+		folder, pinned->name);
+}
+
+static int open_pinned(
+	struct bh_object *object, enum bh_map i, uint32_t wanted_size, struct bh_why *why)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object->tc, maps[i].name);
+	struct bpf_map_info info = {};
+	__u32 length = sizeof(info);
+	char path[BH_PINS_PATH];
+	size_t used;
+	int err;
+
+	snprintf(path, sizeof(path), "%s/%s", object->pins.abi, maps[i].name);
+	object->map[i] = bpf_obj_get(path);
+	if (object->map[i] < 0)
+		return bh_fail(why, object->map[i],
+			"%s: %s; what is pinned there is not whole: end it with --down first", path,
+			strerror(-object->map[i]));
+	err = bpf_obj_get_info_by_fd(object->map[i], &info, &length);
+	if (err < 0)
+		return bh_fail(why, err, "%s: %s", path, strerror(-err));
+	err = check_pinned(map, &info, object->pins.abi, why);
+	if (err < 0)
+		return err;
+	object->size[i] = info.max_entries;
+	used = strlen(object->resized);
+	if (wanted_size && wanted_size != info.max_entries)
+		snprintf(object->resized + used, sizeof(object->resized) - used,
+			"%s%s has %u entries, not %u", used ? ", " : "", maps[i].name,
+			info.max_entries, wanted_size);
+	return 0;
+}
+
+static int take_over(struct bh_object *object, const uint32_t *sizes, struct bh_why *why)
+{
+	int err = 0;
+
+	for (int i = 0; i < BH_MAP_COUNT && !err; i++)
+		err = open_pinned(object, i, sizes[i], why);
+	if (err < 0)
+		return err;
+	err = reuse_maps(object, object->tc);
+	return err < 0 ? say_load_failure(err, "taking over the pinned maps", why) : 0;
+}
+
+static void set_sizes(struct bh_object *object, const uint32_t *sizes)
+{
+	for (int i = 0; i < BH_MAP_COUNT; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(object->tc, maps[i].name);
+
+		if (map && sizes[i])
+			bpf_map__set_max_entries(map, sizes[i]);
+	}
+}
+
+static int hold_maps(struct bh_object *object, struct bh_why *why)
+{
+	for (int i = 0; i < BH_MAP_COUNT; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(object->tc, maps[i].name);
+		int fd = map ? bpf_map__fd(map) : -1;
+
+		if (fd < 0)
+			return bh_fail(why, -ENOENT, "the BPF object has no map %s", maps[i].name);
+		object->map[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		if (object->map[i] < 0)
+			return bh_fail(why, -errno, "map %s: %s", maps[i].name, strerror(errno));
+		object->size[i] = bpf_map__max_entries(map);
+	}
+	return 0;
+}
+
+static int publish(struct bh_object *object, struct bh_why *why)
+{
+	char staged[BH_PINS_PATH];
+	int err = bh_pins_stage(&object->pins, staged, why);
+
+	for (int i = 0; i < BH_MAP_COUNT && !err; i++) {
+		char path[BH_PINS_PATH + 16];
+
+		snprintf(path, sizeof(path), "%s/%s", staged, maps[i].name);
+		err = bpf_obj_pin(object->map[i], path);
+		if (err < 0)
+			bh_fail(why, err, "%s: cannot be pinned: %s", path, strerror(-err));
+	}
+	if (!err)
+		err = bh_pins_publish(&object->pins, staged, why);
+	if (err < 0)
+		bh_pins_remove(staged);
+	return err;
+}
+
+/* ---- What is written through memory --------------------------------------------------------- */
+
+/* A mapping where the kernel gives one, else a copy that every change is flushed from. */
+static void *map_memory(int fd, size_t size, size_t value_size, bool *ret_mapped)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	*ret_mapped = memory != MAP_FAILED;
+	if (*ret_mapped)
+		return memory;
+	memory = calloc(1, size);
+	for (__u32 i = 0; memory && i < size / value_size; i++)
+		bpf_map_lookup_elem(fd, &i, (uint8_t *)memory + i * value_size);
+	return memory;
+}
+
+static void unmap_memory(void *memory, size_t size, bool mapped)
+{
+	if (mapped && memory)
+		munmap(memory, size);
+	else
+		free(memory);
+}
+
+static void flush_config(struct bh_object *object)
+{
+	__u32 zero = 0;
+
+	if (!object->config_mapped)
+		bpf_map_update_elem(object->map[BH_MAP_bh_config], &zero, object->config, BPF_ANY);
+}
+
+static void flush_endpoint(struct bh_object *object, uint32_t slot)
+{
+	if (!object->endpoints_mapped)
+		bpf_map_update_elem(
+			object->map[BH_MAP_bh_endpoints], &slot, &object->endpoints[slot], BPF_ANY);
+}
+
+uint64_t bh_object_new_epoch(struct bh_object *object)
+{
+	uint64_t epoch = object->config->epoch + 1;
+
+	/* Kept before it is used: were we killed in between, it would be skipped, never repeated.
+	 */
+	__atomic_store_n(&object->config->epoch, epoch, __ATOMIC_SEQ_CST);
+	flush_config(object);
+	return epoch;
+}
+
+void bh_object_set_flags(struct bh_object *object, uint32_t set, uint32_t clear)
+{
+	uint32_t flags = (object->config->flags | set) & ~clear;
+
+	__atomic_store_n(&object->config->flags, flags, __ATOMIC_SEQ_CST);
+	flush_config(object);
+}
+
+void bh_object_fill_endpoint(
+	struct bh_object *object, uint32_t slot, const struct bh_endpoint *endpoint)
+{
+	struct bh_endpoint *target = &object->endpoints[slot];
+	struct bh_endpoint filled = *endpoint;
+
+	filled.epoch = 0;
+	*target = filled;
+	__atomic_store_n(&target->epoch, endpoint->epoch, __ATOMIC_SEQ_CST);
+	flush_endpoint(object, slot);
+}
+
+void bh_object_store_programs(struct bh_object *object, uint32_t slot, uint64_t programs)
+{
+	__atomic_store_n(&object->endpoints[slot].programs, programs, __ATOMIC_SEQ_CST);
+	flush_endpoint(object, slot);
+}
+
+void bh_object_move_epoch(struct bh_object *object, uint32_t slot)
+{
+	__atomic_store_n(
+		&object->endpoints[slot].epoch, bh_object_new_epoch(object), __ATOMIC_SEQ_CST);
+	flush_endpoint(object, slot);
+}
+
+void bh_object_clear_endpoint(struct bh_object *object, uint32_t slot)
+{
+	__atomic_store_n(&object->endpoints[slot].epoch, 0, __ATOMIC_SEQ_CST);
+	object->endpoints[slot] = (struct bh_endpoint){};
+	flush_endpoint(object, slot);
+}
+
+/* ---- Clock and configuration ---------------------------------------------------------------- */
+
+int bh_object_clock(struct bh_object *object, struct bh_clock *ret_clock)
+{
+	char frame[64] = {};
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame));
+	__u32 zero = 0;
+	int err = bpf_prog_test_run_opts(object->clock_fd, &run);
+
+	if (err < 0)
+		return err;
+	return bpf_map_lookup_elem(object->map[BH_MAP_bh_clock], &zero, ret_clock);
+}
+
+/* Jiffies per second: two readings, 60 ms apart, and the kernel's choices to round to. */
+static int measure_hz(struct bh_object *object, uint32_t *ret_hz, struct bh_why *why)
+{
+	static const uint32_t choices[] = {100, 250, 300, 1000};
+	const struct timespec pause = {.tv_nsec = 60 * 1000 * 1000};
+	struct bh_clock before, after;
+	double hz, best = 1e9;
+	int err = bh_object_clock(object, &before);
+
+	if (!err) {
+		nanosleep(&pause, NULL);
+		err = bh_object_clock(object, &after);
+	}
+	if (err < 0)
+		return bh_fail(why, err, "reading the kernel's clock: %s", strerror(-err));
+	hz = (double)(after.jiffies - before.jiffies) * 1e9 /
+	     (double)(after.monotonic - before.monotonic);
+	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+		double ratio = hz > choices[i] ? hz / choices[i] : choices[i] / (hz + 1e-9);
+
+		if (ratio < best) {
+			best = ratio;
+			*ret_hz = choices[i];
+		}
+	}
+	return 0;
+}
+
+static int configure(struct bh_object *object, struct bh_why *why)
+{
+	/* Idle seconds by enum bh_flow_state; as Linux's own conntrack has them, or shorter. */
+	static const uint32_t seconds[BH_FLOW_STATES] = {
+		[BH_FLOW_NEW] = 60,
+		[BH_FLOW_SYN_RECV] = 60,
+		[BH_FLOW_ESTABLISHED] = 432000,
+		[BH_FLOW_REPLIED] = 180,
+		[BH_FLOW_CLOSING] = 120,
+		[BH_FLOW_CLOSED] = 10,
+	};
+	struct bh_config *config = object->config;
+	uint32_t hz = config->hz;
+	int err = hz ? 0 : measure_hz(object, &hz, why);
+
+	if (err < 0)
+		return err;
+	config->abi = BH_ABI;
+	config->hz = hz;
+	for (int i = 0; i < BH_FLOW_STATES; i++)
+		config->timeout[i] = seconds[i] * hz;
+	config->deny_rate = 1;
+	config->deny_burst = 10;
+	flush_config(object);
+	return 0;
+}
+
+static int fill_edge_slots(struct bh_object *object, struct bh_why *why)
+{
+	/* Pushed from the top, so the low ones are taken first; slot 0 counts the overflow. */
+	for (uint32_t slot = object->size[BH_MAP_bh_edges] - 1; slot > 0; slot--) {
+		int err = bpf_map_update_elem(object->map[BH_MAP_bh_edge_free], NULL, &slot, 0);
+
+		if (err < 0)
+			return bh_fail(why, err, "filling bh_edge_free: %s", strerror(-err));
+	}
+	return 0;
+}
+
+/* Map ids are not reused while the machine runs, and the boot id tells one run from another. */
+static uint64_t generation_of(int fd)
+{
+	struct bpf_map_info info = {};
+	__u32 length = sizeof(info);
+	char boot[64] = "";
+	_cleanup_fclose_ FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	if (file && !fgets(boot, sizeof(boot), file))
+		boot[0] = '\0';
+	bpf_obj_get_info_by_fd(fd, &info, &length);
+	for (const char *c = boot; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+	return (hash ^ info.id) * 0x100000001b3u;
+}
+
+/* ---- Opening and closing -------------------------------------------------------------------- */
+
+static struct bh_object *object_new(void)
+{
+	struct bh_object *object = calloc(1, sizeof(*object));
+
+	if (!object)
+		return NULL;
+	for (int i = 0; i < BH_MAP_COUNT; i++)
+		object->map[i] = -1;
+	for (int i = 0; i < BH_PROG_COUNT; i++)
+		object->programs.fd[i] = -1;
+	object->clock_fd = -1;
+	return object;
+}
+
+static int load(struct bh_object *object, const uint32_t *sizes, struct bh_why *why)
+{
+	struct bulkhead_tc *tc = bulkhead_tc__open();
+	struct bpf_program *clock;
+	int err;
+
+	if (!tc)
+		return say_load_failure(-errno, "opening the BPF programs", why);
+	object->skeletons[0] = tc;
+	object->tc = tc->obj;
+	object->fresh = !bh_pins_exist(&object->pins);
+	if (object->fresh)
+		set_sizes(object, sizes);
+	else if ((err = take_over(object, sizes, why)) < 0)
+		return err;
+	err = bpf_object__load(object->tc);
+	if (err < 0)
+		return say_load_failure(err, "loading the BPF programs", why);
+	if (object->fresh && (err = hold_maps(object, why)) < 0)
+		return err;
+	clock = bpf_object__find_program_by_name(object->tc, "bh_clock_read");
+	object->clock_fd = clock ? bpf_program__fd(clock) : -1;
+	err = find_program(object, object->tc, BH_PROG_FROM_POD, why);
+	return err ? err : find_program(object, object->tc, BH_PROG_TO_POD, why);
+}
+
+int bh_object_open(const char *run_dir, const uint32_t sizes[BH_MAP_COUNT],
+	struct bh_object **ret_object, struct bh_why *why)
+{
+	_cleanup_(object_cleanup) struct bh_object *object = object_new();
+	int err;
+
+	if (!object)
+		return -ENOMEM;
+	err = check_kernel(why);
+	if (!err)
+		err = bh_pins_name(run_dir, &object->pins, why);
+	if (!err)
+		err = bh_pins_prepare(&object->pins, why);
+	if (err < 0)
+		return err;
+	raise_memlock();
+	bh_loadlog_begin();
+	err = load(object, sizes, why);
+	if (err < 0)
+		return err;
+	object->config = map_memory(object->map[BH_MAP_bh_config], sizeof(*object->config),
+		sizeof(*object->config), &object->config_mapped);
+	object->endpoints = map_memory(object->map[BH_MAP_bh_endpoints],
+		BH_ENDPOINTS_MAX * sizeof(*object->endpoints), sizeof(*object->endpoints),
+		&object->endpoints_mapped);
+	if (!object->config || !object->endpoints)
+		return -ENOMEM;
+	object->generation = generation_of(object->map[BH_MAP_bh_edges]);
+	err = configure(object, why);
+	if (!err && object->fresh)
+		err = fill_edge_slots(object, why);
+	if (!err && object->fresh)
+		err = publish(object, why);
+	if (err < 0)
+		return err;
+	*ret_object = bh_take_pointer(object);
+	return 0;
+}
+
+void bh_object_free(struct bh_object *object)
+{
+	if (!object)
+		return;
+	unmap_memory(object->config, sizeof(*object->config), object->config_mapped);
+	unmap_memory(object->endpoints, BH_ENDPOINTS_MAX * sizeof(*object->endpoints),
+		object->endpoints_mapped);
+	bh_object_drop_twin(object);
+	if (object->skeletons[0])
+		bulkhead_tc__destroy(object->skeletons[0]);
+	if (object->skeletons[1])
+		bulkhead_xdp__destroy(object->skeletons[1]);
+	for (int i = 0; i < BH_MAP_COUNT; i++) {
+		if (object->map[i] >= 0)
+			close(object->map[i]);
+	}
+	free(object);
+}
+
+int bh_object_need_xdp(struct bh_object *object, struct bh_why *why)
+{
+	struct bulkhead_xdp *xdp;
+	int err;
+
+	if (object->programs.fd[BH_PROG_XDP_POD] >= 0)
+		return 0;
+	bh_loadlog_begin();
+	xdp = bulkhead_xdp__open();
+	if (!xdp)
+		return say_load_failure(-errno, "opening the XDP programs", why);
+	err = reuse_maps(object, xdp->obj);
+	if (!err)
+		err = bpf_object__load(xdp->obj);
+	if (err < 0) {
+		say_load_failure(err, "loading the XDP programs", why);
+		bulkhead_xdp__destroy(xdp);
+		return err;
+	}
+	object->skeletons[1] = xdp;
+	object->xdp = xdp->obj;
+	err = find_program(object, object->xdp, BH_PROG_XDP_UPLINK, why);
+	return err ? err : find_program(object, object->xdp, BH_PROG_XDP_POD, why);
+}
+
+int bh_object_twin(
+	struct bh_object *object, enum bh_program_kind kind, int *ret_fd, struct bh_why *why)
+{
+	struct bulkhead_tc *twin = object->skeletons[2];
+	struct bpf_program *program;
+	int err;
+
+	if (!twin) {
+		bh_loadlog_begin();
+		twin = bulkhead_tc__open();
+		if (!twin)
+			return say_load_failure(-errno, "opening the BPF programs again", why);
+		object->skeletons[2] = twin;
+		object->twin = twin->obj;
+		err = reuse_maps(object, twin->obj);
+		if (!err)
+			err = bpf_object__load(twin->obj);
+		if (err < 0) {
+			bh_object_drop_twin(object);
+			return say_load_failure(err, "loading the BPF programs again", why);
+		}
+	}
+	program = bpf_object__find_program_by_name(object->twin, program_names[kind]);
+	if (!program)
+		return bh_fail(why, -ENOENT, "program %s: not in the object", program_names[kind]);
+	*ret_fd = bpf_program__fd(program);
+	return 0;
+}
+
+void bh_object_drop_twin(struct bh_object *object)
+{
+	if (object->skeletons[2])
+		bulkhead_tc__destroy(object->skeletons[2]);
+	object->skeletons[2] = NULL;
+	object->twin = NULL;
+}

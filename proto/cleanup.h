@@ -31,17 +31,17 @@ static inline void bh_cleanup_fclose(FILE **file)
 }
 
 /* Hands the value on and disarms the cleanup. */
-#define bh_take_pointer(pointer)                                                                   \
-	({                                                                                         \
-		__typeof__(pointer) taken_ = (pointer);                                            \
-		(pointer) = NULL;                                                                  \
-		taken_;                                                                            \
+#define bh_take_pointer(pointer)                        \
+	({                                              \
+		__typeof__(pointer) taken_ = (pointer); \
+		(pointer) = NULL;                       \
+		taken_;                                 \
 	})
-#define bh_take_fd(fd)                                                                             \
-	({                                                                                         \
-		int taken_ = (fd);                                                                 \
-		(fd) = -1;                                                                         \
-		taken_;                                                                            \
+#define bh_take_fd(fd)             \
+	({                         \
+		int taken_ = (fd); \
+		(fd) = -1;         \
+		taken_;            \
 	})
 
 #endif

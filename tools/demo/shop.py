@@ -206,8 +206,8 @@ class Shop:
                 "ops/monitor",
                 self.app("monitor")[0],
                 "curl and redis-cli to five pods",
-                f"{curl} http://{front[0].ip4}/ http://[{front[1].ip6}]/ http://{catalog.ip4}:8080/ "
-                f"http://{reports.ip4}/ && timeout 2 redis-cli -h {sessions.ip4} ping",
+                f"{curl} http://{front[0].ip4}/ http://[{front[1].ip6}]/ "
+                f"http://{catalog.ip4}:8080/ http://{reports.ip4}/ && timeout 2 redis-cli -h {sessions.ip4} ping",
             ),
             (
                 "ops/backup",

@@ -508,6 +508,10 @@ class _Worker:
             stream.socket.close()
         return report
 
+    async def do_stop_all(self):
+        for name in list(self.streams):
+            await self.do_stop(name, 0)
+
     async def do_send_counted(self, address, port, sizes, source_port, timeout=5):
         """Sends a datagram of each payload size from one socket, each after the answer."""
         with _socket(address, socket.SOCK_DGRAM) as sock:

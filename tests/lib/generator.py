@@ -46,7 +46,7 @@ class Generator:
             if name != "gamma" or rnd.random() < 0.6
         ]
         made += self._pods()
-        for number in range(rnd.randint(5, 12)):
+        for number in range(rnd.randint(3, 9)):
             spec = self._policy()
             made.append(manifests.policy(rnd.choice(_NAMESPACES), f"policy-{number}", spec))
         made.append(manifests.node(manifests.NODE, self.node_addresses))

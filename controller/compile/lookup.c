@@ -142,27 +142,3 @@ const struct bh_desired_workload *bh_lookup_workload(
 	return bsearch(&number, desired->workloads, desired->n_workloads,
 		sizeof(*desired->workloads), by_workload);
 }
-
-const char *bh_reason_word(enum bh_reason reason)
-{
-	switch (reason) {
-#define WORD(name, number, kind, word, sentence) \
-	case BH_REASON_##name:                   \
-		return word;
-		BH_REASONS(WORD)
-#undef WORD
-	}
-	return "unknown";
-}
-
-const char *bh_reason_sentence(enum bh_reason reason)
-{
-	switch (reason) {
-#define SENTENCE(name, number, kind, word, sentence) \
-	case BH_REASON_##name:                       \
-		return sentence;
-		BH_REASONS(SENTENCE)
-#undef SENTENCE
-	}
-	return "an unknown reason";
-}

@@ -35,9 +35,4 @@ const struct bh_desired_rule_name *bh_lookup_rule(
 const struct bh_desired_workload *bh_lookup_workload(
 	const struct bh_desired *desired, uint32_t number);
 
-/* The word of a reason, as scripts see it. */
-const char *bh_reason_word(enum bh_reason reason);
-/* Its sentence, for people. */
-const char *bh_reason_sentence(enum bh_reason reason);
-
 #endif

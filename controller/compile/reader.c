@@ -33,6 +33,8 @@ bool bh_fault_note(struct bh_fault *fault, const struct bh_path *path, const cha
 	if (fault->set)
 		return false;
 	fault->set = true;
+	if (fault->locate)
+		fault->line = fault->locate(fault->context, path);
 	/* Half of the room at most is the path's. */
 	size_t used = format_path(path, fault->text, sizeof(fault->text) / 2);
 

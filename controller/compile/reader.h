@@ -14,16 +14,20 @@
 
 #define BH_FAULT_MAX 400
 
-struct bh_fault {
-	bool set;
-	char text[BH_FAULT_MAX];
-};
-
 /* Where in the tree we are; lives on the stack of whoever descends. */
 struct bh_path {
 	const struct bh_path *up;
 	const char *key; /* NULL: an element of an array */
 	size_t index;
+};
+
+/* All zero at first; `locate` may be set by who knows the text the tree was made from. */
+struct bh_fault {
+	bool set;
+	char text[BH_FAULT_MAX];
+	size_t line; /* where `locate` found the path; 0: not known */
+	size_t (*locate)(void *context, const struct bh_path *path);
+	void *context;
 };
 
 #define BH_FIELD(parent, name) (&(const struct bh_path){(parent), (name), 0})

@@ -52,7 +52,7 @@ bool bh_manifests_drain(struct bh_manifests *manifests);
  */
 bool bh_manifests_rescan(struct bh_manifests *manifests);
 
-/* Sorted by object. */
+/* The folder's own first, then by file. */
 struct bh_source_problem {
 	const char *code;   /* "manifest-unreadable", "manifest-invalid", "duplicate-object",
 			       "folder-unreadable" */

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BULKHEAD_SOURCE_OBJECT_H
+#define BULKHEAD_SOURCE_OBJECT_H
+
+/*
+ * Kubernetes objects as JSON to what the model takes. The same for every source. Fields this
+ * program has no use for are not looked at; those it uses must have the type Kubernetes gives them.
+ * (A NetworkPolicy's spec is not looked at here: the compiler reads it.)
+ */
+
+#include "controller/compile/reader.h"
+#include "controller/model/arena.h"
+#include "controller/model/model.h"
+
+enum bh_object_kind {
+	BH_OBJECT_POD,
+	BH_OBJECT_NAMESPACE,
+	BH_OBJECT_NODE,
+	BH_OBJECT_POLICY,
+};
+
+struct bh_object {
+	enum bh_object_kind kind;
+	const char *uid;
+	const char *name; /* "Pod shop/web": unique among living objects, for people too */
+	union {
+		struct bh_pod pod;
+		struct bh_namespace namespace;
+		struct bh_node node;
+		struct bh_network_policy policy; /* its spec is referenced */
+	};
+};
+
+struct bh_object_list {
+	size_t n;
+	size_t capacity;
+	struct bh_object *items;
+	/* Objects of a kind we know in a version we do not: "NetworkPolicy shop/web has apiVersion
+	 * …" */
+	size_t n_foreign;
+	size_t foreign_capacity;
+	const char **foreign;
+};
+
+/*
+ * Decodes one document, which may be a list of objects, and appends what is of use. Strings live in
+ * the arena. An object without uid gets one derived from its kind and name. Kinds of no use are
+ * passed over. False and a note if an object of use is not as it must be.
+ */
+bool bh_object_decode(const json_t *document, struct bh_arena *arena, struct bh_fault *fault,
+	struct bh_object_list *list);
+
+/* Frees the list and gives back the specs; not what is in the arena. */
+void bh_object_list_clear(struct bh_object_list *list);
+
+/* Puts the object into the model. True if that changed it. */
+bool bh_object_put(const struct bh_object *object, struct bh_model *model);
+
+#endif

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "controller/model/memory.h"
+#include "controller/model/table.h"
 #include "controller/source/broker.h"
 #include "controller/source/object.h"
 #include "controller/source/source.h"
@@ -46,8 +47,10 @@ struct bh_manifests {
 	struct bh_opener opener;
 	char *path;
 	struct bh_model *model;
-	int epoll;   /* what the caller polls: inotify descriptors come and go with the folder */
-	int inotify; /* -1: no watch */
+	int epoll;    /* what the caller polls: inotify descriptors come and go with the folder */
+	int inotify;  /* -1: no watch */
+	dev_t device; /* the folder listed last */
+	ino_t inode;
 	struct bh_table files;
 	struct bh_table held; /* by uid */
 	char *folder_fault;
@@ -299,15 +302,21 @@ static void clear_names(struct names *names)
 	for (size_t i = 0; i < names->n; i++)
 		free(names->items[i]);
 	free(names->items);
+	*names = (struct names){0};
 }
 
-/* The manifests in the folder. -errno if it cannot be listed to the end. */
+/* The manifests in the folder, and which folder it is. -errno if it cannot be listed to the end. */
 static int list_folder(struct bh_manifests *manifests, struct names *names)
 {
 	int fd = bh_opener_list(&manifests->opener);
+	struct stat st;
 
 	if (fd < 0)
 		return fd;
+	if (!fstat(fd, &st)) {
+		manifests->device = st.st_dev;
+		manifests->inode = st.st_ino;
+	}
 	DIR *folder = fdopendir(fd);
 	int r = 0;
 
@@ -372,8 +381,18 @@ static int scan_folder(struct bh_manifests *manifests)
 {
 	_cleanup_(clear_names) struct names names = {0};
 	struct file *file;
+	dev_t device = manifests->device;
+	ino_t inode = manifests->inode;
 	int watched = watch(manifests);
 	int r = list_folder(manifests, &names);
+
+	/* Another folder has come under the path: a link that was turned, a mount. */
+	if (!r && (device != manifests->device || inode != manifests->inode)) {
+		unwatch(manifests);
+		clear_names(&names);
+		watched = watch(manifests);
+		r = list_folder(manifests, &names);
+	}
 
 	if (r == -E2BIG)
 		set_folder_fault(manifests,

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controller/compile/explain.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+
+#include "controller/compile/compilation.h"
+#include "controller/compile/lookup.h"
+#include "controller/model/memory.h"
+#include "proto/cleanup.h"
+
+/* The public part, and the memory of everything in it. */
+struct explanation {
+	struct bh_explanation public;
+	struct bh_arena arena;
+};
+
+/* One end of the connection, as understood. */
+struct end {
+	const struct bh_pod *pod; /* with a network of its own, or NULL */
+	size_t n_ips;
+	const struct bh_ip *ips;
+	struct bh_ip single; /* where ips points for an address given as such */
+	const char *name;    /* "shop/web-1", "10.0.0.1", "node" */
+	struct bh_ip ip;     /* the one in question */
+};
+
+struct asking {
+	struct bh_compiler *compiler;
+	const struct bh_model *model;
+	const struct bh_explain_query *query;
+	struct bh_arena *arena;
+	struct end ends[2]; /* source, destination */
+	char *error;
+};
+
+static int __attribute__((format(printf, 3, 4)))
+refuse(struct asking *asking, int code, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vasprintf(&asking->error, format, arguments) < 0)
+		abort();
+	va_end(arguments);
+	return code;
+}
+
+/* ---- Ends -------------------------------------------------------------------------------------
+ */
+
+/* The node's own addresses: what its interfaces have, else what its Node object says. */
+static int resolve_node(struct asking *asking, struct end *end)
+{
+	const char *name = bh_model_node_name(asking->model);
+	const struct bh_node *node;
+
+	end->name = "node";
+	end->n_ips = bh_model_host_addresses(asking->model, &end->ips);
+	for (size_t at = 0; !end->n_ips && (node = bh_model_next_node(asking->model, &at));) {
+		if (strcmp(node->name, name))
+			continue;
+		end->n_ips = node->n_ips;
+		end->ips = node->ips;
+	}
+	return end->n_ips ? 0 : refuse(asking, -EINVAL, "no address of this node is known yet");
+}
+
+static int resolve_pod(struct asking *asking, const struct bh_pod *pod, struct end *end)
+{
+	end->name = bh_arena_printf(asking->arena, "%s/%s", pod->namespace, pod->name);
+	if (pod->finished)
+		return refuse(asking, -EINVAL, "pod %s has ended", end->name);
+	if (!pod->n_ips)
+		return refuse(asking, -EINVAL, "pod %s has no address yet", end->name);
+	/* In the host's network it is not a pod to policy: its address is the node's. */
+	end->pod = pod->host_network ? NULL : pod;
+	end->n_ips = pod->n_ips;
+	end->ips = pod->ips;
+	return 0;
+}
+
+static int resolve_name(struct asking *asking, const char *text, struct end *end)
+{
+	char quoted[BH_QUOTE_MAX];
+	const char *slash = strchr(text, '/');
+	_cleanup_free_ char *namespace = bh_xcheck(strndup(text, (size_t)(slash - text)));
+	const struct bh_pod *pod = bh_model_pod_by_name(asking->model, namespace, slash + 1);
+
+	if (!pod)
+		return refuse(asking, -ENOENT, "there is no pod %s", bh_quote(text, quoted));
+	return resolve_pod(asking, pod, end);
+}
+
+/* The living pod that has the address. */
+static const struct bh_pod *pod_of_address(
+	struct asking *asking, const struct bh_desired *desired, const struct bh_ip *ip)
+{
+	struct bh_lookup_identity identity = bh_lookup_address(desired, ip);
+	const struct bh_pod *pod, *best = NULL;
+
+	if (identity.workload == BH_WORKLOAD_NODE)
+		return NULL;
+	for (size_t at = 0; (pod = bh_model_next_pod(asking->model, &at));) {
+		bool has = false;
+
+		for (size_t i = 0; !pod->host_network && !pod->finished && i < pod->n_ips; i++)
+			has |= !bh_ip_compare(&pod->ips[i], ip);
+		if (has &&
+			(!best || pod->created > best->created ||
+				(pod->created == best->created && strcmp(pod->uid, best->uid) > 0)))
+			best = pod;
+	}
+	return best;
+}
+
+static int resolve(
+	struct asking *asking, const struct bh_desired *desired, const char *text, struct end *end)
+{
+	char quoted[BH_QUOTE_MAX];
+
+	if (!strcmp(text, "node"))
+		return resolve_node(asking, end);
+	if (strchr(text, '/'))
+		return resolve_name(asking, text, end);
+	if (bh_ip_parse(text, &end->single))
+		return refuse(asking, -EINVAL,
+			"%s is neither namespace/pod, nor an address, nor \"node\"",
+			bh_quote(text, quoted));
+	const struct bh_pod *pod = pod_of_address(asking, desired, &end->single);
+
+	end->name = bh_arena_strdup(asking->arena, text);
+	if (pod)
+		end->name = bh_arena_printf(asking->arena, "%s/%s", pod->namespace, pod->name);
+	end->pod = pod;
+	end->n_ips = 1;
+	end->ips = &end->single;
+	return 0;
+}
+
+/* The first pair of addresses of one family. */
+static int choose_addresses(struct asking *asking)
+{
+	struct end *src = &asking->ends[0], *dst = &asking->ends[1];
+
+	for (size_t i = 0; i < src->n_ips; i++) {
+		for (size_t j = 0; j < dst->n_ips; j++) {
+			if (src->ips[i].family != dst->ips[j].family)
+				continue;
+			src->ip = src->ips[i];
+			dst->ip = dst->ips[j];
+			return 0;
+		}
+	}
+	return refuse(asking, -EINVAL, "%s and %s have no address of the same family", src->name,
+		dst->name);
+}
+
+static const char *describe(struct asking *asking, const struct end *end)
+{
+	char text[BH_IP_TEXT_MAX];
+	const char *ip = bh_ip_format(&end->ip, text);
+
+	return strcmp(end->name, ip) ? bh_arena_printf(asking->arena, "%s (%s)", end->name, ip)
+				     : end->name;
+}
+
+/* ---- Verdicts ---------------------------------------------------------------------------------
+ */
+
+static bool has_ports(uint8_t protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
+}
+
+static const char *reason_word(enum bh_reason reason)
+{
+	switch (reason) {
+#define WORD(name, number, kind, word, sentence) \
+	case BH_REASON_##name:                   \
+		return word;
+		BH_REASONS(WORD)
+#undef WORD
+	}
+	return "none";
+}
+
+/* "TCP 80", "protocol 47" */
+static const char *service_text(struct asking *asking)
+{
+	const char *name = bh_protocol_name(asking->query->protocol);
+
+	if (!name)
+		return bh_arena_printf(asking->arena, "protocol %u", asking->query->protocol);
+	if (!has_ports(asking->query->protocol))
+		return name;
+	return bh_arena_printf(asking->arena, "%s %u", name, asking->query->port);
+}
+
+static const char *join(struct asking *asking, const char *const *texts, size_t n)
+{
+	size_t size = 1;
+
+	for (size_t i = 0; i < n; i++)
+		size += strlen(texts[i]) + 2;
+	char *all = bh_arena_alloc(asking->arena, size, 1), *at = all;
+
+	for (size_t i = 0; i < n; i++)
+		at = stpcpy(stpcpy(at, i ? ", " : ""), texts[i]);
+	return all;
+}
+
+static const char *verdict_text(struct asking *asking, const struct bh_desired *desired,
+	const struct bh_explain_side *side, enum bh_reason reason, uint32_t rule)
+{
+	const struct bh_desired_rule_name *name = bh_lookup_rule(desired, rule);
+	const char *direction = side->egress ? "egress" : "ingress";
+
+	switch (reason) {
+	case BH_REASON_NODE:
+		return "the node itself may always reach its pods";
+	case BH_REASON_OPEN:
+		return bh_arena_printf(
+			asking->arena, "nothing is enforced: the pod is in mode %s", side->mode);
+	case BH_REASON_NOT_ISOLATED:
+		return bh_arena_printf(
+			asking->arena, "no policy in force isolates it for %s", direction);
+	case BH_REASON_POLICY:
+	case BH_REASON_POLICY_DENY:
+		return name ? bh_arena_strdup(asking->arena, name->text) : "a rule";
+	default:
+		break;
+	}
+	if (side->quarantined)
+		return "the pod is in quarantine";
+	return bh_arena_printf(asking->arena, "isolated for %s by %s, and no rule allows %s %s %s",
+		direction, join(asking, side->policies, side->n_policies), service_text(asking),
+		side->egress ? "to" : "from", side->peer_address);
+}
+
+static struct bh_explain_verdict ask(struct asking *asking, const struct bh_desired *desired,
+	const struct bh_explain_side *side, uint32_t program, const struct bh_lookup_identity *peer)
+{
+	struct bh_explain_verdict verdict = {.rule = BH_RULE_NONE};
+	enum bh_reason reason = BH_REASON_NODE;
+
+	/* What the host itself sends to its pods is not asked about. */
+	if (side->egress || peer->workload != BH_WORKLOAD_NODE)
+		reason = bh_lookup_verdict(desired, program, side->egress ? BH_EGRESS : BH_INGRESS,
+			peer->class, asking->query->protocol, asking->query->port,
+			has_ports(asking->query->protocol), &verdict.rule);
+	verdict.allowed = BH_REASON_PASSES(reason);
+	verdict.reason = reason_word(reason);
+	verdict.text = verdict_text(asking, desired, side, reason, verdict.rule);
+	return verdict;
+}
+
+/* ---- Sides ------------------------------------------------------------------------------------
+ */
+
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Those that isolate the pod in this direction, by name. */
+static void list_policies(
+	struct asking *asking, const struct bh_pod *pod, struct bh_explain_side *side)
+{
+	const char **names =
+		bh_arena_array(asking->arena, bh_model_count_policies(asking->model), const char *);
+	const struct bh_network_policy *object;
+
+	for (size_t at = 0; (object = bh_model_next_policy(asking->model, &at));) {
+		if (strcmp(object->namespace, pod->namespace))
+			continue;
+		struct bh_netpol *policy = bh_netpol_parse(object);
+
+		if (policy->isolates[side->egress ? BH_EGRESS : BH_INGRESS] &&
+			bh_selector_matches(&policy->subjects, pod->labels))
+			names[side->n_policies++] = bh_arena_printf(
+				asking->arena, "%s/%s", object->namespace, object->name);
+		bh_netpol_free(policy);
+	}
+	qsort(names, side->n_policies, sizeof(*names), compare_texts);
+	side->policies = names;
+}
+
+/*
+ * A pod elsewhere is judged by its own node's classes and programs: they are compiled as that
+ * node would. By a compiler of its own, lest this node's caches be thrown away.
+ */
+static struct bh_desired *compile_for(struct asking *asking, const char *node, bool here)
+{
+	if (here)
+		return bh_compile(asking->compiler, asking->model);
+	struct bh_compiler *compiler = bh_compiler_new();
+	struct bh_desired *desired = bh_compile_as(compiler, asking->model, node);
+
+	bh_compiler_free(compiler);
+	return desired;
+}
+
+static void unref_desired(struct bh_desired **desired)
+{
+	bh_desired_unref(*desired);
+}
+
+static int explain_side(struct asking *asking, bool egress, struct bh_explain_side *side)
+{
+	const struct end *own = &asking->ends[egress ? 0 : 1],
+			 *peer = &asking->ends[egress ? 1 : 0];
+	const struct bh_pod *pod = own->pod;
+	const char *here = bh_model_node_name(asking->model);
+	char text[BH_IP_TEXT_MAX];
+
+	*side = (struct bh_explain_side){.egress = egress,
+		.subject = own->name,
+		.node = "",
+		.mode = "",
+		.peer_address = bh_arena_strdup(asking->arena, bh_ip_format(&peer->ip, text)),
+		.active = {.allowed = true, .reason = "none", .text = "not a pod"},
+		.pending = {.allowed = true, .reason = "none", .text = "not a pod"}};
+	/* What a pod says to itself does not leave it. */
+	if (pod == peer->pod && pod)
+		side->active.text = side->pending.text = "a pod always reaches itself";
+	if (!pod || pod == peer->pod)
+		return 0;
+	side->node = bh_arena_strdup(asking->arena, pod->node_name ? pod->node_name : here);
+	side->here = !strcmp(side->node, here);
+	_cleanup_(unref_desired) struct bh_desired *desired =
+		compile_for(asking, side->node, side->here);
+	const struct bh_desired_endpoint *endpoint = bh_lookup_endpoint(desired, pod->uid);
+
+	if (!endpoint)
+		return refuse(asking, -EINVAL,
+			"pod %s holds none of its addresses: see the problems in status",
+			own->name);
+	struct bh_lookup_identity identity = bh_lookup_address(desired, &peer->ip);
+
+	side->judged = true;
+	side->mode = bh_mode_name(endpoint->mode);
+	side->quarantined = endpoint->quarantined;
+	side->isolated = egress ? endpoint->egress_isolated : endpoint->ingress_isolated;
+	side->peer_class = identity.class;
+	list_policies(asking, pod, side);
+	side->active = ask(asking, desired, side, endpoint->active, &identity);
+	side->pending = ask(asking, desired, side, endpoint->pending, &identity);
+	return 0;
+}
+
+/* ---- Public -----------------------------------------------------------------------------------
+ */
+
+static int answer(struct asking *asking, struct bh_explanation *out)
+{
+	_cleanup_(unref_desired) struct bh_desired *desired =
+		bh_compile(asking->compiler, asking->model);
+	int r = resolve(asking, desired, asking->query->src, &asking->ends[0]);
+
+	if (!r)
+		r = resolve(asking, desired, asking->query->dst, &asking->ends[1]);
+	if (!r)
+		r = choose_addresses(asking);
+	if (!r)
+		r = explain_side(asking, true, &out->sides[0]);
+	if (!r)
+		r = explain_side(asking, false, &out->sides[1]);
+	if (r)
+		return r;
+	out->src = describe(asking, &asking->ends[0]);
+	out->dst = describe(asking, &asking->ends[1]);
+	out->protocol = asking->query->protocol;
+	out->port = asking->query->port;
+	out->allowed = out->sides[0].active.allowed && out->sides[1].active.allowed;
+	out->pending_allowed = out->sides[0].pending.allowed && out->sides[1].pending.allowed;
+	return 0;
+}
+
+int bh_explain(struct bh_compiler *compiler, const struct bh_model *model,
+	const struct bh_explain_query *query, struct bh_explanation **ret_explanation,
+	char **ret_error)
+{
+	struct explanation *explanation = bh_xcalloc(1, sizeof(*explanation));
+	struct asking asking = {
+		.compiler = compiler, .model = model, .query = query, .arena = &explanation->arena};
+	int r = answer(&asking, &explanation->public);
+
+	if (r) {
+		bh_explanation_free(&explanation->public);
+		*ret_error = asking.error;
+		return r;
+	}
+	*ret_explanation = &explanation->public;
+	return 0;
+}
+
+void bh_explanation_free(struct bh_explanation *explanation)
+{
+	struct explanation *whole = (struct explanation *)explanation; /* its first member */
+
+	if (!whole)
+		return;
+	bh_arena_clear(&whole->arena);
+	free(whole);
+}

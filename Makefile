@@ -40,7 +40,7 @@ endif
 
 PKGS_dataplane := libbpf libnl-3.0 libnl-route-3.0 libmnl libprotobuf-c libuv
 PKGS_controller := jansson yaml-0.1 libprotobuf-c libuv
-PKGS_cli := jansson smartcols
+PKGS_cli := jansson smartcols yaml-0.1
 
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pkg_libs = $(shell pkg-config --libs $(1) 2>/dev/null)
@@ -63,7 +63,7 @@ SRC_bench_bpf := $(wildcard tools/bench/*.bpf.c)
 OBJ_proto := $(SRC_proto:%.c=$(B)/obj/%.o) $(B)/obj/gen/bulkhead.pb-c.o
 OBJ_dataplane := $(SRC_dataplane:%.c=$(B)/obj/%.o)
 OBJ_controller := $(SRC_controller:%.c=$(B)/obj/%.o)
-OBJ_cli := $(SRC_cli:%.c=$(B)/obj/%.o)
+OBJ_cli := $(SRC_cli:%.c=$(B)/obj/%.o) $(B)/obj/proto/pidfile.o
 SKELETONS := $(SRC_bpf:bpf/%.bpf.c=$(B)/gen/%.skel.h) $(SRC_bench_bpf:tools/bench/%.bpf.c=$(B)/gen/%.skel.h)
 
 # What tests link against: each daemon without its main.
@@ -121,6 +121,8 @@ $(B)/obj/%.o: %.c
 
 $(OBJ_dataplane) $(OBJ_controller) $(OBJ_proto): | $(B)/gen/bulkhead.pb-c.h
 $(OBJ_dataplane): | $(SKELETONS)
+# Included by the assembler, which -MD does not see.
+$(B)/obj/tools/bulkhead/completion.o: tools/bulkhead/completion.bash
 
 -include $(shell find $(B)/obj $(B)/bpf $(B)/tests -name '*.d' 2>/dev/null)
 
@@ -130,23 +132,27 @@ TEST_SRC := $(wildcard tests/unit/*/test_*.c tests/unit/test_*.c tests/bpf/test_
 TEST_BIN := $(TEST_SRC:%.c=$(B)/%)
 TEST_LIB_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/lib/*.c))
 $(TEST_LIB_OBJ): | $(SKELETONS) $(B)/gen/bulkhead.pb-c.h
+# An archive: a test links what it uses of it, and only those that use BPF need libbpf.
+TEST_LIB := $(B)/libtests.a
+$(TEST_LIB): $(TEST_LIB_OBJ)
+	rm -f $@ && $(AR) rcs $@ $^
 
 # tests/unit/{controller,proto,dataplane,cli}/, tests/bpf/: linked with what they are about.
-$(B)/tests/unit/controller/%: $(B)/obj/tests/unit/controller/%.o $(TEST_LIB_OBJ) $(LIB_controller)
+$(B)/tests/unit/controller/%: $(B)/obj/tests/unit/controller/%.o $(TEST_LIB) $(LIB_controller)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller) -lcmocka
-$(B)/tests/unit/proto/%: $(B)/obj/tests/unit/proto/%.o $(TEST_LIB_OBJ) $(LIB_controller)
+$(B)/tests/unit/proto/%: $(B)/obj/tests/unit/proto/%.o $(TEST_LIB) $(LIB_controller)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller) -lcmocka
-$(B)/tests/unit/cli/%: $(B)/obj/tests/unit/cli/%.o $(TEST_LIB_OBJ) $(filter-out %/main.o,$(OBJ_cli))
+$(B)/tests/unit/cli/%: $(B)/obj/tests/unit/cli/%.o $(TEST_LIB) $(filter-out %/bulkhead/main.o,$(OBJ_cli))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_cli) -lcmocka
-$(B)/tests/unit/dataplane/%: $(B)/obj/tests/unit/dataplane/%.o $(TEST_LIB_OBJ) $(LIB_dataplane)
+$(B)/tests/unit/dataplane/%: $(B)/obj/tests/unit/dataplane/%.o $(TEST_LIB) $(LIB_dataplane)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_dataplane) -lcmocka
-$(B)/tests/bpf/%: $(B)/obj/tests/bpf/%.o $(TEST_LIB_OBJ) $(LIB_dataplane)
+$(B)/tests/bpf/%: $(B)/obj/tests/bpf/%.o $(TEST_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_dataplane) -lcmocka
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg_libs,libbpf) -lcmocka
 $(TEST_SRC:%.c=$(B)/obj/%.o): | $(SKELETONS) $(B)/gen/bulkhead.pb-c.h
 .SECONDARY: $(TEST_SRC:%.c=$(B)/obj/%.o) $(SKELETONS)
 
@@ -203,8 +209,8 @@ demo:
 bench: setup
 	@$(MAKE) --no-print-directory -j$$(nproc) build/bench
 	@build/bench $(BENCH_ARGS)
-build/bench: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))) $(TEST_LIB_OBJ) $(LIB_dataplane)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_dataplane) -lcmocka
+build/bench: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))) $(TEST_LIB)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg_libs,libbpf) -lcmocka
 $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))): | $(SKELETONS)
 
 ## make lint       format, cppcheck, layering, licences

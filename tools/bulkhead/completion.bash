@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# bash completion for bulkhead. Try it: eval "$(bulkhead completion bash)"
+
+_bulkhead_pods() {
+	"${COMP_WORDS[0]}" "${_bulkhead_instance[@]}" pods -o json 2>/dev/null |
+		sed -n 's/^ *"namespace": "\(.*\)",$/\1/p; s/^ *"name": "\(.*\)",$/\1/p' |
+		paste -d/ - - - - 2>/dev/null | cut -d/ -f1,2 | sort -u
+}
+
+_bulkhead() {
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local commands="up down wait status pods policies flows edges graph explain mode quarantine
+		completion version help"
+	local command= i word
+	local -a _bulkhead_instance=()
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		if [[ $word == --run-dir ]]; then
+			_bulkhead_instance=(--run-dir "${COMP_WORDS[i + 1]}")
+			((i++))
+		elif [[ -z $command && $word != -* ]]; then
+			command=$word
+		fi
+	done
+
+	case $previous in
+	--run-dir | --state-dir | --manifests)
+		COMPREPLY=($(compgen -d -- "$current"))
+		return
+		;;
+	--config)
+		COMPREPLY=($(compgen -f -- "$current"))
+		return
+		;;
+	--user)
+		COMPREPLY=($(compgen -u -- "$current"))
+		return
+		;;
+	--mode)
+		COMPREPLY=($(compgen -W "observe dry-run enforce" -- "$current"))
+		return
+		;;
+	--attach)
+		COMPREPLY=($(compgen -W "auto tcx clsact" -- "$current"))
+		return
+		;;
+	--log-level)
+		COMPREPLY=($(compgen -W "error warning info debug" -- "$current"))
+		return
+		;;
+	--verdict)
+		COMPREPLY=($(compgen -W "allowed denied would-deny" -- "$current"))
+		return
+		;;
+	--protocol)
+		COMPREPLY=($(compgen -W "tcp udp sctp icmp icmpv6" -- "$current"))
+		return
+		;;
+	--pod | -p)
+		COMPREPLY=($(compgen -W "$(_bulkhead_pods)" -- "$current"))
+		return
+		;;
+	-o | --output)
+		if [[ $command == graph ]]; then
+			COMPREPLY=($(compgen -W "table json dot svg" -- "$current"))
+		else
+			COMPREPLY=($(compgen -W "table json" -- "$current"))
+		fi
+		return
+		;;
+	esac
+
+	if [[ -z $command ]]; then
+		COMPREPLY=($(compgen -W "$commands --run-dir --help --version" -- "$current"))
+		return
+	fi
+
+	local options="--run-dir --output --help"
+	case $command in
+	up)
+		options+=" --config --state-dir --manifests --node --mode --user --attach --uplink
+			--log-level"
+		;;
+	wait) options+=" --timeout" ;;
+	flows)
+		options+=" --follow --namespace --pod --verdict --protocol --port --since --limit"
+		;;
+	edges | graph) options+=" --namespace" ;;
+	mode) options+=" --namespace --pod" ;;
+	quarantine) options+=" --release" ;;
+	esac
+
+	if [[ $current == -* ]]; then
+		COMPREPLY=($(compgen -W "$options" -- "$current"))
+		return
+	fi
+	case $command in
+	mode) COMPREPLY=($(compgen -W "observe dry-run enforce clear" -- "$current")) ;;
+	explain) COMPREPLY=($(compgen -W "node $(_bulkhead_pods)" -- "$current")) ;;
+	quarantine) COMPREPLY=($(compgen -W "$(_bulkhead_pods)" -- "$current")) ;;
+	completion) COMPREPLY=($(compgen -W "bash" -- "$current")) ;;
+	help) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
+	esac
+}
+
+complete -F _bulkhead bulkhead

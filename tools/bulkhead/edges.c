@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* bulkhead edges and graph: who talks to whom. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "tools/bulkhead/cli.h"
+
+struct edges_options {
+	const char *namespace;
+};
+
+static const struct argp_option options[] = {
+	{"namespace", 'n', "NAMESPACE", 0, "Only what touches this namespace", 0},
+	{0},
+};
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+	struct edges_options *wanted = state->input;
+
+	switch (key) {
+	case 'n':
+		wanted->namespace = argument;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "unexpected argument '%s'", argument);
+		return EINVAL;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+/* Parses the options and asks. Returns 0 and *ret_answer, or the exit code. */
+static int ask(const char *command, unsigned int outputs, int argc, char **argv, const char *doc,
+	json_t **ret_answer)
+{
+	const struct argp argp = {.options = options,
+		.parser = parse_option,
+		.doc = doc,
+		.children = bh_cli_children};
+	struct edges_options wanted = {0};
+	json_t *arguments;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &wanted);
+	if (!bh_cli_output_is(command, outputs))
+		return BH_CLI_USAGE;
+	arguments = json_object();
+	if (wanted.namespace)
+		json_object_set_new(arguments, "namespace", json_string(wanted.namespace));
+	*ret_answer = bh_ask(command, arguments, 10000);
+	return *ret_answer ? 0 : BH_CLI_FAILED;
+}
+
+/* ---- The table
+ * ---------------------------------------------------------------------------------------- */
+
+static void verdict_cells(struct libscols_line *line, unsigned int column, const json_t *edge)
+{
+	bool denied = strcmp(bh_json_get_text(edge, "verdict"), "denied") == 0;
+	bool pending = strcmp(bh_json_get_text(edge, "pending"), "denied") == 0;
+
+	bh_table_cell(line, column, denied ? BH_BAD : BH_GOOD, denied ? "DENIED" : "allowed");
+	bh_table_cell(line, column + 1, pending && !denied ? BH_WARN : BH_PLAIN,
+		pending == denied ? "same"
+		: pending         ? "WOULD DENY"
+				  : "would allow");
+}
+
+static void edge_row(
+	struct libscols_table *table, const char *client, const char *server, const json_t *edge)
+{
+	struct libscols_line *line = bh_table_row(table);
+	char text[128];
+
+	bh_table_cell(line, 0, BH_PLAIN, client);
+	bh_table_cell(line, 1, BH_PLAIN, server);
+	bh_table_cell(line, 2, BH_PLAIN,
+		bh_print_port(bh_json_get_number(edge, "port"), bh_json_get_text(edge, "protocol"),
+			text, sizeof(text)));
+	verdict_cells(line, 3, edge);
+	bh_table_cell(line, 5, BH_PLAIN,
+		bh_print_number(bh_json_get_number(edge, "flows"), text, sizeof(text)));
+	bh_table_cell(line, 6, BH_PLAIN,
+		bh_print_number(bh_json_sum(json_object_get(edge, "packets")), text, sizeof(text)));
+	bh_table_cell(line, 7, BH_PLAIN,
+		bh_print_bytes(bh_json_sum(json_object_get(edge, "bytes")), text, sizeof(text)));
+	bh_table_cell(line, 8, BH_PLAIN,
+		bh_print_time(bh_json_get_text(edge, "last"), false, text, sizeof(text)));
+	bh_table_cell(line, 9, BH_PLAIN, bh_json_get_text(edge, "text"));
+}
+
+static const char *const columns[] = {"CLIENT", "SERVER", "PORT", "VERDICT", "IF ENFORCED",
+	"+FLOWS", "+PACKETS", "+BYTES", "LAST", "~BECAUSE", NULL};
+
+static int print_edges(const json_t *edges)
+{
+	struct libscols_table *table = bh_table_begin(columns);
+	char client[256];
+	char server[256];
+	const json_t *edge;
+	size_t i;
+
+	json_array_foreach(edges, i, edge)
+	{
+		edge_row(table,
+			bh_print_workload(json_object_get(edge, "client"), client, sizeof(client)),
+			bh_print_workload(json_object_get(edge, "server"), server, sizeof(server)),
+			edge);
+	}
+	return bh_table_end(table, "nothing has been seen yet");
+}
+
+int bh_cli_edges(int argc, char **argv)
+{
+	json_t *answer = NULL;
+	json_t *edges;
+	int r = ask("edges", BH_ALLOW(BH_OUTPUT_TABLE) | BH_ALLOW(BH_OUTPUT_JSON), argc, argv,
+		"Who talks to whom: client, server, port, verdict, what would be if everything "
+		"were enforced, counts, and the rule that decides.",
+		&answer);
+
+	if (r != 0)
+		return r;
+	edges = json_incref(json_object_get(answer, "edges"));
+	json_decref(answer);
+	if (bh_cli.output == BH_OUTPUT_JSON)
+		return bh_json_print(edges);
+	r = print_edges(edges);
+	json_decref(edges);
+	return r;
+}
+
+/* ---- The graph
+ * ---------------------------------------------------------------------------------------- */
+
+/* In dot a name in quotes may hold anything but a quote, if backslashes are doubled. */
+static void dot_quote(FILE *out, const char *text)
+{
+	putc('"', out);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			putc('\\', out);
+		putc(*text, out);
+	}
+	putc('"', out);
+}
+
+static void dot_node(FILE *out, const json_t *node)
+{
+	char label[256];
+
+	fprintf(out, "    ");
+	dot_quote(out, bh_json_get_text(node, "id"));
+	fprintf(out, " [label=");
+	snprintf(label, sizeof(label), "%s", bh_json_get_text(node, "name"));
+	if (strcmp(bh_json_get_text(node, "kind"), "World") == 0)
+		snprintf(label, sizeof(label), "the world");
+	dot_quote(out, label);
+	fprintf(out, ", tooltip=");
+	dot_quote(out, bh_json_get_text(node, "kind"));
+	fprintf(out, "];\n");
+}
+
+/* The nodes of one namespace in a box; those of none outside of any. */
+static void dot_namespace(FILE *out, const json_t *nodes, const char *namespace, size_t number)
+{
+	const json_t *node;
+	size_t i;
+
+	if (*namespace) {
+		fprintf(out, "  subgraph cluster_%zu {\n    label=", number);
+		dot_quote(out, namespace);
+		fprintf(out, ";\n");
+	}
+	json_array_foreach(nodes, i, node)
+	{
+		if (strcmp(bh_json_get_text(node, "namespace"), namespace) == 0)
+			dot_node(out, node);
+	}
+	if (*namespace)
+		fprintf(out, "  }\n");
+}
+
+static void dot_edge(FILE *out, const json_t *edge)
+{
+	bool denied = strcmp(bh_json_get_text(edge, "verdict"), "denied") == 0;
+	bool pending = strcmp(bh_json_get_text(edge, "pending"), "denied") == 0;
+	char port[64];
+
+	fprintf(out, "  ");
+	dot_quote(out, bh_json_get_text(edge, "source"));
+	fprintf(out, " -> ");
+	dot_quote(out, bh_json_get_text(edge, "target"));
+	fprintf(out, " [label=");
+	dot_quote(out, bh_print_port(bh_json_get_number(edge, "port"),
+			       bh_json_get_text(edge, "protocol"), port, sizeof(port)));
+	fprintf(out, ", color=\"%s\"%s, tooltip=",
+		denied    ? "#c0392b"
+		: pending ? "#d68910"
+			  : "#1e8449",
+		denied || pending ? ", style=dashed" : "");
+	dot_quote(out, bh_json_get_text(edge, "text"));
+	fprintf(out, "];\n");
+}
+
+static void print_dot(FILE *out, const json_t *graph)
+{
+	const json_t *nodes = json_object_get(graph, "nodes");
+	json_t *done = json_object();
+	const json_t *item;
+	size_t i;
+
+	fprintf(out, "digraph bulkhead {\n  rankdir=LR;\n"
+		     "  graph [fontname=\"sans-serif\", style=rounded, color=\"#aaaaaa\"];\n"
+		     "  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n"
+		     "  edge [fontname=\"sans-serif\", fontsize=10];\n");
+	json_array_foreach(nodes, i, item)
+	{
+		const char *namespace = bh_json_get_text(item, "namespace");
+
+		if (json_object_get(done, namespace))
+			continue;
+		json_object_set_new(done, namespace, json_true());
+		dot_namespace(out, nodes, namespace, i);
+	}
+	json_array_foreach(json_object_get(graph, "edges"), i, item) dot_edge(out, item);
+	fprintf(out, "}\n");
+	json_decref(done);
+}
+
+/* Graphviz draws; its output is ours. */
+static int print_svg(const json_t *graph)
+{
+	FILE *dot;
+	int status;
+
+	if (system("command -v dot >/dev/null 2>&1") != 0)
+		return bh_cli_fail("svg needs the program 'dot' (package graphviz); "
+				   "-o dot works without it");
+	dot = popen("dot -Tsvg", "w");
+	if (!dot)
+		return bh_cli_fail("starting dot: %s", strerror(errno));
+	print_dot(dot, graph);
+	status = pclose(dot);
+	if (status != 0)
+		return bh_cli_fail("dot ended with status %d", WEXITSTATUS(status));
+	return 0;
+}
+
+static int print_graph_table(const json_t *graph)
+{
+	struct libscols_table *table = bh_table_begin(columns);
+	const json_t *edge;
+	size_t i;
+
+	json_array_foreach(json_object_get(graph, "edges"), i, edge)
+	{
+		edge_row(table, bh_json_get_text(edge, "source"), bh_json_get_text(edge, "target"),
+			edge);
+	}
+	return bh_table_end(table, "nothing has been seen yet");
+}
+
+int bh_cli_graph(int argc, char **argv)
+{
+	json_t *graph = NULL;
+	int r = ask("graph", ~0u, argc, argv,
+		"The graph of who talks to whom: -o table, json, dot, or svg (by graphviz).",
+		&graph);
+
+	if (r != 0)
+		return r;
+	switch (bh_cli.output) {
+	case BH_OUTPUT_TABLE:
+		r = print_graph_table(graph);
+		break;
+	case BH_OUTPUT_JSON:
+		json_object_del(graph, "ok");
+		return bh_json_print(graph);
+	case BH_OUTPUT_DOT:
+		print_dot(stdout, graph);
+		break;
+	case BH_OUTPUT_SVG:
+		r = print_svg(graph);
+		break;
+	}
+	json_decref(graph);
+	return r;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <libsmartcols.h>
+
+#include "tools/bulkhead/cli.h"
+
+static const char *const escapes[] = {
+	[BH_PLAIN] = "",
+	[BH_GOOD] = "\033[32m",
+	[BH_WARN] = "\033[33m",
+	[BH_BAD] = "\033[31m",
+	[BH_FAINT] = "\033[2m",
+	[BH_BOLD] = "\033[1m",
+};
+
+const char *bh_colour(enum bh_colour colour)
+{
+	return bh_cli.colour ? escapes[colour] : "";
+}
+
+const char *bh_colour_end(void)
+{
+	return bh_cli.colour ? "\033[0m" : "";
+}
+
+/* ---- Tables
+ * ------------------------------------------------------------------------------------------ */
+
+static void must(bool done)
+{
+	if (!done) {
+		bh_cli_fail("out of memory");
+		exit(BH_CLI_FAILED);
+	}
+}
+
+struct libscols_table *bh_table_begin(const char *const *columns)
+{
+	struct libscols_table *table = scols_new_table();
+
+	must(table != NULL);
+	scols_table_enable_colors(table, bh_cli.colour);
+	for (; *columns; columns++) {
+		const char *name = *columns;
+		int flags = 0;
+
+		if (*name == '+')
+			flags |= SCOLS_FL_RIGHT;
+		if (*name == '~')
+			flags |= SCOLS_FL_TRUNC;
+		if (flags)
+			name++;
+		must(scols_table_new_column(table, name, 0, flags) != NULL);
+	}
+	return table;
+}
+
+struct libscols_line *bh_table_row(struct libscols_table *table)
+{
+	struct libscols_line *line = scols_table_new_line(table, NULL);
+
+	must(line != NULL);
+	return line;
+}
+
+void bh_table_cell(
+	struct libscols_line *line, unsigned int column, enum bh_colour colour, const char *text)
+{
+	must(scols_line_set_data(line, column, text) == 0);
+	if (bh_cli.colour && colour != BH_PLAIN)
+		must(scols_cell_set_color(scols_line_get_cell(line, column), escapes[colour]) == 0);
+}
+
+int bh_table_end(struct libscols_table *table, const char *nothing)
+{
+	int r = 0;
+
+	if (scols_table_get_nlines(table) == 0)
+		puts(nothing);
+	else
+		r = scols_print_table(table);
+	scols_unref_table(table);
+	if (r != 0 || fflush(stdout) == EOF)
+		return bh_cli_fail("writing the output: %s", strerror(errno));
+	return 0;
+}
+
+/* ---- Things
+ * ------------------------------------------------------------------------------------------ */
+
+const char *bh_print_workload(const json_t *workload, char *text, size_t size)
+{
+	const char *namespace = bh_json_get_text(workload, "namespace");
+	const char *kind = bh_json_get_text(workload, "kind");
+	const char *name = bh_json_get_text(workload, "name");
+
+	if (strcmp(kind, "World") == 0 || !*kind)
+		snprintf(text, size, "%s", *kind ? "the world" : "?");
+	else if (!*namespace)
+		snprintf(text, size, "%s %s", kind, name);
+	else
+		snprintf(text, size, "%s/%s", namespace, name);
+	return text;
+}
+
+const char *bh_print_number(int64_t number, char *text, size_t size)
+{
+	char digits[32];
+	size_t n = (size_t)snprintf(digits, sizeof(digits), "%" PRId64, number);
+	size_t at = 0;
+
+	for (size_t i = 0; i < n && at + 2 < size; i++) {
+		if (i > 0 && (n - i) % 3 == 0 && digits[i - 1] != '-')
+			text[at++] = ',';
+		text[at++] = digits[i];
+	}
+	text[at] = '\0';
+	return text;
+}
+
+const char *bh_print_bytes(int64_t bytes, char *text, size_t size)
+{
+	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	while (value >= 1000 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+		value /= 1000;
+		unit++;
+	}
+	snprintf(text, size, unit && value < 100 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+	return text;
+}
+
+const char *bh_print_port(int64_t port, const char *protocol, char *text, size_t size)
+{
+	if (port)
+		snprintf(text, size, "%" PRId64 "/%s", port, protocol);
+	else
+		snprintf(text, size, "%s", protocol);
+	return text;
+}
+
+int64_t bh_json_sum(const json_t *both)
+{
+	return bh_json_get_number(both, "fromClient") + bh_json_get_number(both, "fromServer");
+}
+
+const char *bh_print_time(const char *rfc3339, bool precise, char *text, size_t size)
+{
+	struct tm utc = {0};
+	struct tm local;
+	const char *rest = strptime(rfc3339, "%Y-%m-%dT%H:%M:%S", &utc);
+	time_t seconds;
+	size_t n;
+
+	if (!rest) {
+		snprintf(text, size, "-");
+		return text;
+	}
+	seconds = timegm(&utc);
+	localtime_r(&seconds, &local);
+	n = strftime(text, size, "%H:%M:%S", &local);
+	if (precise)
+		snprintf(text + n, size - n, "%.4s", rest);
+	return text;
+}

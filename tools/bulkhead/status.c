@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* bulkhead status: the whole instance on one screen. */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/bulkhead/cli.h"
+
+#define LABEL "%-12s "
+
+static void print_revision(const json_t *status)
+{
+	const json_t *revision = json_object_get(status, "revision");
+	int64_t wanted = bh_json_get_number(revision, "wanted");
+	int64_t applied = bh_json_get_number(revision, "applied");
+	const char *missing = bh_json_get_text(status, "missing");
+
+	printf(LABEL, "in force");
+	if (bh_json_get_flag(status, "ready"))
+		printf("%srevision %" PRId64 ", which is everything wanted%s\n", bh_colour(BH_GOOD),
+			applied, bh_colour_end());
+	else
+		printf("%srevision %" PRId64 " of %" PRId64 ": %s%s\n", bh_colour(BH_WARN), applied,
+			wanted, missing, bh_colour_end());
+}
+
+static void print_dataplane(const json_t *status)
+{
+	const json_t *dataplane = json_object_get(status, "dataplane");
+
+	printf(LABEL, "data plane");
+	if (!bh_json_get_flag(dataplane, "connected"))
+		printf("%snot connected%s\n", bh_colour(BH_BAD), bh_colour_end());
+	else
+		printf("%s, %s, Linux %s%s\n", bh_json_get_text(dataplane, "program"),
+			bh_json_get_text(dataplane, "attach"),
+			bh_json_get_text(dataplane, "kernel"),
+			bh_json_get_flag(dataplane, "slow") ? ", busy with an update for long"
+							    : "");
+}
+
+static void print_sources(const json_t *status)
+{
+	const json_t *source;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "sources"), i, source)
+	{
+		printf(LABEL "%s: %" PRId64 " files, %" PRId64 " objects\n",
+			i == 0 ? "sources" : "", bh_json_get_text(source, "path"),
+			bh_json_get_number(source, "files"), bh_json_get_number(source, "objects"));
+	}
+}
+
+/* "3 attached, 1 waiting": the counts that are not zero. */
+static void print_counts(const json_t *counts)
+{
+	const char *separator = "";
+	const char *name;
+	const json_t *count;
+
+	json_object_foreach((json_t *)counts, name, count)
+	{
+		if (json_integer_value(count) == 0)
+			continue;
+		printf("%s%" PRId64 " %s", separator, (int64_t)json_integer_value(count), name);
+		separator = ", ";
+	}
+}
+
+static void print_endpoints(const json_t *status)
+{
+	int64_t n = bh_json_get_number(status, "endpoints");
+
+	printf(LABEL "%" PRId64, "pods here", n);
+	if (n) {
+		printf(": ");
+		print_counts(json_object_get(status, "endpointStates"));
+		printf("; ");
+		print_counts(json_object_get(status, "endpointModes"));
+	}
+	printf("\n" LABEL "%" PRId64 ", %" PRId64 " pods in the cluster\n", "policies",
+		bh_json_get_number(status, "policies"), bh_json_get_number(status, "pods"));
+}
+
+static int64_t total(const json_t *counters)
+{
+	const char *name;
+	const json_t *value;
+	int64_t sum = 0;
+
+	json_object_foreach((json_t *)counters, name, value)
+	{
+		sum += json_integer_value(value);
+	}
+	return sum;
+}
+
+static void print_drops(const json_t *status)
+{
+	const json_t *drops = json_object_get(status, "drops");
+	const json_t *sentences = json_object_get(status, "dropReasons");
+	const char *word;
+	const json_t *value;
+	char number[32];
+
+	if (!drops)
+		return;
+	printf(LABEL "%s packets\n", "dropped",
+		bh_print_number(total(drops), number, sizeof(number)));
+	json_object_foreach((json_t *)drops, word, value)
+	{
+		printf(LABEL "%12s  %s\n", "",
+			bh_print_number(json_integer_value(value), number, sizeof(number)),
+			*bh_json_get_text(sentences, word) ? bh_json_get_text(sentences, word)
+							   : word);
+	}
+}
+
+static void print_losses(const json_t *status)
+{
+	const json_t *losses = json_object_get(status, "losses");
+	const char *word;
+	const json_t *value;
+	char number[32];
+	bool first = true;
+
+	json_object_foreach((json_t *)losses, word, value)
+	{
+		printf(LABEL "%12s  %s\n", first ? "not recorded" : "",
+			bh_print_number(json_integer_value(value), number, sizeof(number)), word);
+		first = false;
+	}
+}
+
+static void print_problems(const json_t *status)
+{
+	const json_t *problems = json_object_get(status, "problems");
+	const json_t *problem;
+	size_t i;
+
+	if (json_array_size(problems) == 0) {
+		printf(LABEL "%snone%s\n", "problems", bh_colour(BH_GOOD), bh_colour_end());
+		return;
+	}
+	printf(LABEL "%s%zu%s\n", "problems", bh_colour(BH_BAD), json_array_size(problems),
+		bh_colour_end());
+	json_array_foreach(problems, i, problem)
+	{
+		printf("  %s%s%s (%s)\n      %s\n", bh_colour(BH_BOLD),
+			bh_json_get_text(problem, "object"), bh_colour_end(),
+			bh_json_get_text(problem, "code"), bh_json_get_text(problem, "text"));
+	}
+}
+
+int bh_cli_status(int argc, char **argv)
+{
+	json_t *status;
+
+	bh_cli_parse_plain(argc, argv, "How it stands: mode, revision, pods, drops, problems.");
+	if (!bh_cli_output_is("status", BH_ALLOW(BH_OUTPUT_TABLE) | BH_ALLOW(BH_OUTPUT_JSON)))
+		return BH_CLI_USAGE;
+	status = bh_ask("status", NULL, 10000);
+	if (!status)
+		return BH_CLI_FAILED;
+	if (bh_cli.output == BH_OUTPUT_JSON) {
+		json_object_del(status, "ok");
+		return bh_json_print(status);
+	}
+	printf("%sbulkhead %s on %s%s (%s)\n", bh_colour(BH_BOLD),
+		bh_json_get_text(status, "version"), bh_json_get_text(status, "node"),
+		bh_colour_end(), bh_cli.run_dir);
+	printf(LABEL "%s, set %s\n", "mode", bh_json_get_text(status, "mode"),
+		strcmp(bh_json_get_text(status, "modeSource"), "command") == 0
+			? "with 'bulkhead mode'"
+			: "with --mode");
+	print_revision(status);
+	print_dataplane(status);
+	print_sources(status);
+	print_endpoints(status);
+	print_drops(status);
+	print_losses(status);
+	print_problems(status);
+	json_decref(status);
+	return fflush(stdout) == EOF ? bh_cli_fail("writing the output") : 0;
+}

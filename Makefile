@@ -137,14 +137,15 @@ TEST_LIB := $(B)/libtests.a
 $(TEST_LIB): $(TEST_LIB_OBJ)
 	rm -f $@ && $(AR) rcs $@ $^
 
-# tests/unit/{controller,proto,dataplane,cli}/, tests/bpf/: linked with what they are about.
-$(B)/tests/unit/controller/%: $(B)/obj/tests/unit/controller/%.o $(TEST_LIB) $(LIB_controller)
+# tests/unit/{controller,proto,dataplane,cli}/, tests/bpf/: linked with what they are about. What is
+# in tests/lib/ needs libbpf.
+$(B)/tests/unit/controller/%: $(B)/obj/tests/unit/controller/%.o $(LIB_controller)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller) -lcmocka
-$(B)/tests/unit/proto/%: $(B)/obj/tests/unit/proto/%.o $(TEST_LIB) $(LIB_controller)
+$(B)/tests/unit/proto/%: $(B)/obj/tests/unit/proto/%.o $(LIB_controller)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller) -lcmocka
-$(B)/tests/unit/cli/%: $(B)/obj/tests/unit/cli/%.o $(TEST_LIB) $(filter-out %/bulkhead/main.o,$(OBJ_cli))
+$(B)/tests/unit/cli/%: $(B)/obj/tests/unit/cli/%.o $(filter-out %/bulkhead/main.o,$(OBJ_cli))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_cli) -lcmocka
 $(B)/tests/unit/dataplane/%: $(B)/obj/tests/unit/dataplane/%.o $(TEST_LIB) $(LIB_dataplane)

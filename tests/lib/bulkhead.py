@@ -167,11 +167,11 @@ class Bulkhead:
 
     def flows(self, *arguments):
         """Every record there is, or that the filters let through."""
-        out = self.cli("flows", "-o", "json", "--limit", "0", *arguments).stdout
+        out = self.cli("flows", "-o", "json", *arguments).stdout
         return [json.loads(line) for line in out.splitlines() if line.strip()]
 
     def newest_flow(self):
-        return max((f["sequence"] for f in self.flows()), default=0)
+        return max((f["sequence"] for f in self.flows("--limit", 1)), default=0)
 
     def flows_since(self, sequence, verdict=None):
         """Records that came after one, of a verdict: allowed, would-deny, denied."""

@@ -67,6 +67,15 @@ static __always_inline bool bh_edge_port_take(const struct bh_edge_key *pair)
 	return true;
 }
 
+/* The port got no edge after all. */
+static __always_inline void bh_edge_port_give_back(const struct bh_edge_key *pair)
+{
+	struct bh_edge_ref *ref = bpf_map_lookup_elem(&bh_edge_index, pair);
+
+	if (ref)
+		__sync_fetch_and_add(&ref->ports, -1);
+}
+
 /* The pair's own slot, given when the first port beyond the bound needs it. */
 static __always_inline __u32 bh_edge_pair_slot(
 	const struct bh_edge_key *pair, const struct bh_edge_rules *rules)
@@ -111,10 +120,16 @@ __noinline __u32 bh_edge_slot(__u32 rule, __u32 pending_rule)
 	if (bh_edge_has_ports(key)) {
 		pair = *key;
 		pair.port = 0;
-		slot = bh_edge_port_take(&pair) ? bh_edge_create(key, &rules)
-						: bh_edge_pair_slot(&pair, &rules);
+		if (!bh_edge_port_take(&pair)) {
+			slot = bh_edge_pair_slot(&pair, &rules);
+		} else {
+			slot = bh_edge_create(key, &rules);
+			if (slot == BH_EDGE_OVERFLOW)
+				bh_edge_port_give_back(&pair);
+		}
 	} else {
-		slot = bh_edge_create(key, &rules);
+		/* A segment whose ports are unknown may find the pair's entry already there. */
+		slot = ref ? bh_edge_pair_slot(key, &rules) : bh_edge_create(key, &rules);
 	}
 	if (slot == BH_EDGE_OVERFLOW)
 		bh_count(BH_COUNTER_EDGE_OVERFLOW, 1);

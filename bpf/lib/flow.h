@@ -90,12 +90,44 @@ static __always_inline bool bh_flow_expired(
 /*
  * A SYN begins a new connection, unless it repeats the one that is being opened. In the reply
  * direction, or over a finished connection, it must not live off the old verdict.
+ *
+ * Of the other protocols, a pod's packet begins a flow where the only one so far was refused here:
+ * it cannot be the answer to what the pod never got. (NTP, IKE and tunnels have one port at both
+ * ends; else whoever was refused could keep the pod from asking.)
  */
 static __always_inline bool bh_flow_begins_anew(
 	const struct bh_packet *p, const struct bh_flow *flow)
 {
-	return bh_is_syn(p) && !(flow->state == BH_FLOW_NEW && flow->opener == p->src_side &&
-				       !(flow->flags & BH_FLOW_MIDSTREAM));
+	const struct bh_leg *leg = &flow->leg[bh_pod_side(p)];
+
+	if (bh_is_tcp(p))
+		return bh_is_syn(p) &&
+		       !(flow->state <= BH_FLOW_SYN_RECV && flow->opener == p->src_side &&
+			       !(flow->flags & BH_FLOW_MIDSTREAM));
+	return bh_packet_from_pod(p) && flow->state == BH_FLOW_NEW && flow->opener != p->src_side &&
+	       leg->epoch && !BH_REASON_PASSES(leg->reason);
+}
+
+/*
+ * The leg here was judged for another pod: one that is gone, or one that this packet only passes
+ * by. Its flow is nothing that this pod may live off.
+ */
+static __always_inline bool bh_leg_of_another(const struct bh_packet *p, const struct bh_leg *leg)
+{
+	const struct bh_endpoint *endpoint;
+
+	if (!leg->epoch)
+		return false;
+	endpoint = bh_endpoint_at(leg->slot);
+	return leg->ifindex != p->ifindex || !endpoint || endpoint->ifindex != p->ifindex ||
+	       leg->epoch < endpoint->born;
+}
+
+/* A forwarded packet in a flow of the node itself, whatever source address it wears. */
+static __always_inline bool bh_leg_of_node_only(const struct bh_packet *p, const struct bh_leg *leg)
+{
+	return leg->reason == BH_REASON_NODE && !bh_packet_from_pod(p) &&
+	       !(p->flags & BH_PACKET_FROM_HOST);
 }
 
 static __always_inline void bh_edge_key_of(
@@ -114,36 +146,49 @@ static __always_inline void bh_edge_key_of(
 	key->family = p->family;
 }
 
-/* Edge, counters and events of the judgement in hand; returns the edge's slot. */
-__noinline __u32 bh_record(__u32 begins)
+/* On the uplink a packet that passes is counted at the pod's own hook. */
+static __always_inline bool bh_counted_elsewhere(const struct bh_work *work)
+{
+	return work->packet.hook == BH_HOOK_UPLINK && BH_REASON_PASSES(work->judgement.reason);
+}
+
+static __always_inline bool bh_has_edge(const struct bh_work *work)
+{
+	return work->judgement.slot && work->packet.family && work->packet.kind == BH_KIND_FLOW;
+}
+
+/* The slot of the edge that the judgement in hand counts on. */
+__noinline __u32 bh_record_edge(void)
 {
 	struct bh_work *work = bh_work_get();
-	__u32 slot = BH_EDGE_OVERFLOW;
+
+	if (!work || !bh_has_edge(work) || bh_counted_elsewhere(work))
+		return BH_EDGE_OVERFLOW;
+	bh_edge_key_of(&work->packet, &work->judgement, &work->edge);
+	return bh_edge_slot(work->judgement.rule, work->judgement.pending_rule);
+}
+
+/* Counters, the edge at `slot`, and events, for the judgement in hand. `begins`: so does its flow.
+ */
+__noinline int bh_record(__u32 slot, __u32 begins)
+{
+	struct bh_work *work = bh_work_get();
 	const struct bh_judgement *j;
 	const struct bh_packet *p;
-	bool passes;
 
-	if (!work)
-		return slot;
+	if (!work || bh_counted_elsewhere(work))
+		return 0;
 	p = &work->packet;
 	j = &work->judgement;
-	passes = BH_REASON_PASSES(j->reason);
 	bh_count(j->reason, p->packets);
-	/* On the uplink a packet that passes is counted at the pod's own hook. */
-	if (passes && p->hook == BH_HOOK_UPLINK)
-		return slot;
-	if (j->slot && p->family && p->kind == BH_KIND_FLOW) {
-		bh_edge_key_of(p, j, &work->edge);
-		slot = bh_edge_slot(j->rule, j->pending_rule);
-		bh_edge_count(slot, p, bpf_jiffies64(),
-			passes && begins && !(p->flags & BH_PACKET_STATELESS),
+	if (bh_has_edge(work))
+		bh_edge_count(slot, p, bpf_jiffies64(), begins ? 1 : 0,
 			bh_is_tcp(p) && p->tcp_flags & BH_TCP_RST);
-	}
-	if (!passes)
+	if (!BH_REASON_PASSES(j->reason))
 		bh_event_judged(BH_EVENT_DENIED);
 	else if (!BH_REASON_PASSES(j->pending))
 		bh_event_judged(BH_EVENT_WOULD_DENY);
-	return slot;
+	return 0;
 }
 
 /* Stores a judgement in the leg. The epoch last: who reads the old one judges again. */
@@ -172,8 +217,8 @@ static __always_inline __u8 bh_openers_by_side(const struct bh_packet *p, __u32 
 }
 
 /*
- * A leg that has no verdict in force: the second hook of a new flow, another epoch, another pod
- * behind the interface, or a leg that is denied and stays so. Returns the reason.
+ * A leg that has no verdict in force: the second hook of a new flow, another epoch, or a leg that
+ * is denied and stays so. Returns the reason.
  */
 static __always_inline int bh_flow_judge_leg(struct bh_work *work, struct bh_flow *flow)
 {
@@ -183,9 +228,9 @@ static __always_inline int bh_flow_judge_leg(struct bh_work *work, struct bh_flo
 	struct bh_leg *leg = &flow->leg[side];
 	const struct bh_leg *other = &flow->leg[side ^ 1];
 	const bool midstream = flow->flags & BH_FLOW_MIDSTREAM;
-	const bool first = !leg->epoch || leg->ifindex != p->ifindex;
+	const bool first = !leg->epoch;
+	const bool refused_so_far = first || !BH_REASON_PASSES(leg->reason);
 	const bool nodes = !first && leg->reason == BH_REASON_NODE && flow->opener != side;
-	const struct bh_endpoint *endpoint;
 	__u32 ask, edge;
 	__u8 openers;
 
@@ -194,9 +239,8 @@ static __always_inline int bh_flow_judge_leg(struct bh_work *work, struct bh_flo
 	else
 		ask = flow->opener == p->src_side ? BH_ASK_SOURCE : BH_ASK_DESTINATION;
 	bh_judge(ask, BH_REASON_NONE);
-	endpoint = bh_endpoint_at(j->slot);
 	/* What the node opened stays the node's; an answer does not show who asked. */
-	if (nodes && !j->refused && endpoint && leg->epoch >= endpoint->born) {
+	if (nodes && !j->refused) {
 		j->reason = j->pending = BH_REASON_NODE;
 		j->remote = BH_WORKLOAD_NODE;
 	}
@@ -207,7 +251,8 @@ static __always_inline int bh_flow_judge_leg(struct bh_work *work, struct bh_flo
 		j->reason = BH_REASON_ISOLATED;
 	if (!first)
 		bh_count(BH_COUNTER_REJUDGED, 1);
-	edge = bh_record(first);
+	edge = bh_record_edge();
+	bh_record(edge, refused_so_far && BH_REASON_PASSES(j->reason));
 	if (!j->refused && j->slot && p->hook != BH_HOOK_UPLINK)
 		bh_leg_store(p, flow, side, j, edge, openers);
 	return j->reason;
@@ -288,6 +333,7 @@ static __always_inline bool bh_leg_in_force(const struct bh_packet *p, const str
 
 	return endpoint && leg->ifindex == p->ifindex &&
 	       leg->epoch == BH_READ_ONCE(endpoint->epoch) && BH_REASON_PASSES(leg->reason) &&
+	       !bh_leg_of_node_only(p, leg) &&
 	       (!bh_packet_from_pod(p) || bh_endpoint_mac(endpoint, p->smac));
 }
 
@@ -339,28 +385,60 @@ static __always_inline __u32 bh_flow_ask(const struct bh_packet *p)
 	return BH_ASK_SOURCE | BH_ASK_DESTINATION;
 }
 
-/* The first packet of a flow, or one whose flow is not known any more. Returns the reason. */
+/* May the packet that was just judged leave a flow behind? */
+static __always_inline bool bh_flow_keeps(const struct bh_packet *p, const struct bh_judgement *j)
+{
+	return BH_REASON_PASSES(j->reason) && !j->refused && j->slot &&
+	       !(p->flags & BH_PACKET_STATELESS) && p->hook != BH_HOOK_UPLINK &&
+	       !(bh_is_tcp(p) && p->tcp_flags & BH_TCP_RST);
+}
+
+/* Puts the entry in hand into the half-open table; what it replaces (`over`) leaves the other. */
+static __always_inline bool bh_flow_insert(
+	struct bh_work *work, const union bh_flow_key *key, bool over, const int family)
+{
+	if (bpf_map_update_elem(bh_flow_table(family, true), key, &work->flow, BPF_ANY)) {
+		bh_count(BH_COUNTER_FLOW_INSERT_FAILED, 1);
+		return false;
+	}
+	if (over)
+		bpf_map_delete_elem(bh_flow_table(family, false), key);
+	return true;
+}
+
+/*
+ * The first packet of a flow, or one whose flow is not known any more. `over`: the entry it had is
+ * in the table of established flows. Returns the reason.
+ */
 static __always_inline int bh_flow_new(
-	struct bh_work *work, const union bh_flow_key *key, const int family)
+	struct bh_work *work, const union bh_flow_key *key, bool over, const int family)
 {
 	const struct bh_config *config = bh_config_get();
 	const struct bh_packet *p = &work->packet;
 	struct bh_judgement *j = &work->judgement;
 	const __u32 ask = bh_flow_ask(p);
 	const bool midstream = ask != BH_ASK_SOURCE;
+	bool keeps;
 	__u32 edge;
 
 	bh_judge(ask, bh_icmp_is_reply(p) ? BH_REASON_ICMP_NO_FLOW : BH_REASON_NONE);
-	edge = bh_record(true);
-	if (!BH_REASON_PASSES(j->reason) || j->refused || !j->slot ||
-		p->flags & BH_PACKET_STATELESS || p->hook == BH_HOOK_UPLINK ||
-		(bh_is_tcp(p) && p->tcp_flags & BH_TCP_RST))
+	keeps = bh_flow_keeps(p, j);
+	edge = bh_record_edge();
+	if (keeps) {
+		bh_flow_template(work, midstream, edge);
+		keeps = bh_flow_insert(work, key, over, family);
+		/* Unless nothing may be dropped, no connection passes that cannot be tracked. */
+		if (!keeps && j->reason != BH_REASON_OPEN && j->reason != BH_REASON_NODE) {
+			j->pending = j->pending == j->reason ? BH_REASON_TABLE_FULL : j->pending;
+			j->reason = BH_REASON_TABLE_FULL;
+			edge = bh_record_edge();
+		}
+	}
+	bh_record(edge, keeps);
+	if (!keeps)
 		return j->reason;
 	if (midstream)
 		bh_count(BH_COUNTER_MIDSTREAM, 1);
-	bh_flow_template(work, midstream, edge);
-	if (bpf_map_update_elem(bh_flow_table(family, true), key, &work->flow, BPF_ANY))
-		bh_count(BH_COUNTER_FLOW_INSERT_FAILED, 1);
 	if (config && !(config->flags & BH_CONFIG_NO_NEW_EVENTS) && BH_REASON_PASSES(j->pending))
 		bh_event_judged(BH_EVENT_NEW);
 	return j->reason;
@@ -379,13 +457,15 @@ static __always_inline void bh_flow_key_fill(
 
 /*
  * The flow of a key, from either table; *ret_half says which. NULL also for one that has timed out,
- * or that the packet begins anew.
+ * that was another pod's, or that the packet begins anew; *ret_over: it is in the table of
+ * established flows.
  */
 static __always_inline struct bh_flow *bh_flow_find(const struct bh_config *config,
-	const struct bh_packet *p, const union bh_flow_key *key, __u64 now, bool *ret_half,
+	struct bh_packet *p, const union bh_flow_key *key, __u64 now, bool *ret_half,
 	bool *ret_over, const int family)
 {
 	struct bh_flow *flow = bpf_map_lookup_elem(bh_flow_table(family, false), key);
+	const struct bh_leg *leg;
 
 	*ret_half = false;
 	*ret_over = false;
@@ -395,8 +475,15 @@ static __always_inline struct bh_flow *bh_flow_find(const struct bh_config *conf
 	}
 	if (!flow)
 		return NULL;
-	if (bh_unlikely(bh_flow_expired(config, flow, now) || bh_flow_begins_anew(p, flow))) {
+	leg = &flow->leg[bh_pod_side(p)];
+	if (bh_unlikely(bh_flow_expired(config, flow, now) || bh_flow_begins_anew(p, flow) ||
+			bh_leg_of_another(p, leg))) {
 		*ret_over = !*ret_half;
+		return NULL;
+	}
+	/* Judged by itself, so that it can neither use the node's flow nor spoil it. */
+	if (bh_leg_of_node_only(p, leg)) {
+		p->flags |= BH_PACKET_STATELESS;
 		return NULL;
 	}
 	return flow;
@@ -424,13 +511,8 @@ static __always_inline int bh_flow_slow(const int family)
 	bh_flow_key_fill(p, key, family);
 	if (!(p->flags & BH_PACKET_STATELESS))
 		flow = bh_flow_find(config, p, key, now, &half, &over, family);
-	if (!flow) {
-		reason = bh_flow_new(work, key, family);
-		/* A finished connection whose ports are used again. */
-		if (over && BH_REASON_PASSES(reason) && p->hook != BH_HOOK_UPLINK)
-			bpf_map_delete_elem(bh_flow_table(family, false), key);
-		return reason;
-	}
+	if (!flow)
+		return bh_flow_new(work, key, over, family);
 	if (bh_leg_in_force(p, &flow->leg[bh_pod_side(p)])) {
 		reason = flow->leg[bh_pod_side(p)].reason;
 		if (p->hook != BH_HOOK_UPLINK)
@@ -497,6 +579,8 @@ slow:
 /* An ICMP error: is there a flow it can be about, and is the pod here one of its ends? */
 static __always_inline bool bh_flow_error_known(const struct bh_packet *p, const int family)
 {
+	const struct bh_config *config = bh_config_get();
+	const struct bh_leg *leg;
 	union bh_flow_key key;
 	struct bh_flow *flow;
 	__u32 side;
@@ -511,15 +595,15 @@ static __always_inline bool bh_flow_error_known(const struct bh_packet *p, const
 	flow = bpf_map_lookup_elem(bh_flow_table(family, false), &key);
 	if (!flow)
 		flow = bpf_map_lookup_elem(bh_flow_table(family, true), &key);
-	if (!flow)
+	if (!flow || !config || bh_flow_expired(config, flow, bpf_jiffies64()))
 		return false;
 	if (bh_packet_from_pod(p)) {
 		if (!bh_equal16(p->claim, p->src))
 			return false;
 		side ^= 1;
 	}
-	return flow->leg[side & 1].ifindex == p->ifindex &&
-	       BH_REASON_PASSES(flow->leg[side & 1].reason);
+	leg = &flow->leg[side & 1];
+	return leg->epoch && !bh_leg_of_another(p, leg) && BH_REASON_PASSES(leg->reason);
 }
 
 #endif

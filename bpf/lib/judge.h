@@ -74,6 +74,17 @@ static __always_inline int bh_built_in_to_pod(const struct bh_packet *p, __u32 a
 	return host && ask != BH_ASK_DESTINATION ? BH_REASON_NODE : BH_REASON_NONE;
 }
 
+/* The opener the flow is recorded with; a guess by the lower port where both are possible. */
+static __always_inline bool bh_judge_source_opened(
+	const struct bh_packet *p, __u32 ask, __u32 openers)
+{
+	if (ask != (BH_ASK_SOURCE | BH_ASK_DESTINATION))
+		return ask != BH_ASK_DESTINATION;
+	if (openers == BH_ASK_SOURCE || openers == BH_ASK_DESTINATION)
+		return openers == BH_ASK_SOURCE;
+	return bpf_ntohs(p->dport) <= bpf_ntohs(p->sport);
+}
+
 /* What a program says when the given end is the one that opened the flow. */
 static __always_inline __u64 bh_judge_opener(
 	const struct bh_packet *p, __u32 program, __u32 class, bool source)
@@ -108,26 +119,16 @@ __noinline __u64 bh_judge_program(__u32 program, __u32 ask)
 	}
 	if (ask & BH_ASK_DESTINATION) {
 		other = bh_judge_opener(p, program, work->judgement.class, false);
-		if (!openers)
-			answer = other;
 		if (BH_REASON_PASSES(bh_answer_reason(other)))
 			openers |= BH_ASK_DESTINATION;
+		/* The answer is that of the opener the flow will be recorded with. */
+		if (!bh_judge_source_opened(p, ask, openers))
+			answer = other;
 	}
 	if (bh_answer_reason(answer) == BH_REASON_ISOLATED && p->flags & BH_PACKET_LATER_FRAGMENT &&
 		p->flags & BH_PACKET_STATELESS)
 		answer = bh_answer(BH_REASON_FRAGMENT_NO_FIRST, BH_RULE_NONE);
 	return answer | openers << BH_ANSWER_OPENERS;
-}
-
-/* The opener the flow is recorded with; a guess by the lower port where both are possible. */
-static __always_inline bool bh_judge_source_opened(
-	const struct bh_packet *p, __u32 ask, __u32 openers)
-{
-	if (ask != (BH_ASK_SOURCE | BH_ASK_DESTINATION))
-		return ask != BH_ASK_DESTINATION;
-	if (openers == BH_ASK_SOURCE || openers == BH_ASK_DESTINATION)
-		return openers == BH_ASK_SOURCE;
-	return bpf_ntohs(p->dport) <= bpf_ntohs(p->sport);
 }
 
 static __always_inline void bh_judge_peer(
@@ -210,6 +211,9 @@ __noinline int bh_judge(__u32 ask, __u32 broken)
 		j->pending = bh_answer_reason(pending);
 		j->pending_rule = pending;
 	}
+	/* What a bridge floods past other pods, too. */
+	if (!bh_packet_from_pod(p) && p->family && !bh_endpoint_on_link(endpoint, p, p->dst))
+		j->refused = 1;
 	j->direction = bh_judge_source_opened(p, ask, j->openers) == bh_packet_from_pod(p)
 			       ? BH_EGRESS
 			       : BH_INGRESS;

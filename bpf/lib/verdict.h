@@ -23,7 +23,7 @@ __noinline int bh_verdict_exception(__u32 broken)
 		!(p->family == 4 ? bh_flow_error_known(p, 4) : bh_flow_error_known(p, 6)))
 		broken = BH_REASON_ICMP_NO_FLOW;
 	reason = bh_judge(BH_ASK_SOURCE, broken);
-	bh_record(false);
+	bh_record(bh_record_edge(), false);
 	return reason;
 }
 

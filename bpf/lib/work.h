@@ -25,7 +25,8 @@ struct bh_judgement {
 	__u8 direction;  /* enum bh_direction, of the flow, seen from the pod */
 	__u8 openers;    /* BH_ASK_*: with whom as opener the active program lets it pass */
 	__u8 peer_local; /* the peer is a pod of this node */
-	__u8 refused;    /* broken or forged: no flow may come of it, even where it passes */
+	__u8 refused;    /* broken, forged or not for this pod: no flow may come of it, even
+			    where it passes */
 	__u8 pad[2];
 };
 

@@ -27,7 +27,8 @@ enum side { INGRESS = 0, EGRESS = 1 };
 /* One interface with programs of ours. */
 struct attached {
 	char name[IFNAMSIZ];
-	uint32_t xdp_flags; /* 0 = no XDP */
+	uint32_t xdp_flags;    /* 0 = no XDP */
+	uint32_t overtaken[2]; /* program that had been put before ours, by side */
 	uint32_t repairs;
 	uint64_t repairs_since;
 };
@@ -111,15 +112,15 @@ static int tc_ensure(struct bh_attach *attach, uint32_t ifindex, enum side side,
 	if (attach->tcx)
 		return bh_link_ensure(attach->object, ifindex, place_of(side), programs->fd[kind],
 			0, ret_made, why);
-	return bh_clsact_ensure(attach->sock, ifindex, side == EGRESS, programs->fd[kind],
-		programs->id[kind], ret_made, why);
+	return bh_clsact_ensure(attach->sock, attach->object->pins.handle, ifindex, side == EGRESS,
+		programs->fd[kind], programs->id[kind], ret_made, why);
 }
 
 /* Takes away what a TC hook has of the kind that is not in use (any more). */
 static void tc_drop_other_kind(struct bh_attach *attach, uint32_t ifindex, enum side side)
 {
 	if (attach->tcx)
-		bh_clsact_drop(attach->sock, ifindex, side == EGRESS);
+		bh_clsact_drop(attach->sock, attach->object->pins.handle, ifindex, side == EGRESS);
 	else
 		bh_link_drop(attach->object, ifindex, place_of(side));
 }
@@ -127,7 +128,7 @@ static void tc_drop_other_kind(struct bh_attach *attach, uint32_t ifindex, enum 
 static void tc_drop(struct bh_attach *attach, uint32_t ifindex, enum side side)
 {
 	bh_link_drop(attach->object, ifindex, place_of(side));
-	bh_clsact_drop(attach->sock, ifindex, side == EGRESS);
+	bh_clsact_drop(attach->sock, attach->object->pins.handle, ifindex, side == EGRESS);
 }
 
 /* Native, or generic where that was allowed. *ret_flags: which it became. */
@@ -290,10 +291,11 @@ static void refresh_filters(struct bh_attach *attach, uint32_t ifindex)
 	for (enum side side = INGRESS; side <= EGRESS; side++) {
 		enum bh_program_kind kind = program_of(side);
 
-		if (!bh_clsact_find(attach->sock, ifindex, side == EGRESS, NULL))
+		if (!bh_clsact_find(attach->sock, attach->object->pins.handle, ifindex,
+			    side == EGRESS, NULL))
 			continue;
-		if (bh_clsact_ensure(attach->sock, ifindex, side == EGRESS, programs->fd[kind],
-			    programs->id[kind], NULL, &why) < 0)
+		if (bh_clsact_ensure(attach->sock, attach->object->pins.handle, ifindex,
+			    side == EGRESS, programs->fd[kind], programs->id[kind], NULL, &why) < 0)
 			bh_problems_add(attach->problems, BH_SOURCE_ATTACH, "refresh", "filters",
 				"an interface goes on with the program of an earlier start: %s",
 				why.text);
@@ -412,32 +414,67 @@ static int lead(struct bh_attach *attach, uint32_t ifindex, enum side side, stru
 			     attach->object->programs.fd[kind], twin, why);
 }
 
+/* Another instance's program passes what it does not drop, as ours does: the order is all one. */
+static bool is_bulkhead(uint32_t id, enum side side)
+{
+	const char *name = bh_program_name(program_of(side));
+	char text[64];
+
+	bh_program_text(id, text);
+	return !strncmp(text, name, strlen(name)) && text[strlen(name)] == ' ';
+}
+
+/* Somebody's program was before ours, and we went before it: worth knowing while it is there. */
+static void name_overtaken(struct bh_attach *attach, struct attached *attached, enum side side,
+	const uint32_t *ids, int n)
+{
+	char object[IFNAMSIZ + 16], text[64];
+	int at = 0;
+
+	while (at < n && ids[at] != attached->overtaken[side])
+		at++;
+	if (!attached->overtaken[side] || at == n) {
+		attached->overtaken[side] = 0;
+		return;
+	}
+	snprintf(object, sizeof(object), "%s %s", attached->name, side_text(side));
+	bh_problems_add(attach->problems, BH_SOURCE_CHECK, "foreign-program", object,
+		"%s of %s: TCX program %s had been put before Bulkhead; Bulkhead has gone before "
+		"it "
+		"again",
+		side_text(side), attached->name, bh_program_text(attached->overtaken[side], text));
+}
+
 static void check_tcx(
 	struct bh_attach *attach, struct attached *attached, uint32_t ifindex, enum side side)
 {
 	uint32_t ours = attach->object->programs.id[program_of(side)], ids[CHAIN_MAX];
-	int at = 0, n = bh_links_tcx_chain(ifindex, place_of(side), ids, CHAIN_MAX);
+	int at = 0, before = -1, n = bh_links_tcx_chain(ifindex, place_of(side), ids, CHAIN_MAX);
 	struct bh_why why = {};
 	char text[64], said[128];
 
 	if (n < 0)
 		return; /* the interface is going away, which discovery will see */
-	while (at < n && ids[at] != ours)
-		at++;
+	for (; at < n && ids[at] != ours; at++) {
+		if (before < 0 && !is_bulkhead(ids[at], side))
+			before = at;
+	}
 	if (at == n) {
 		put_back(attach, attached, ifindex, side);
 		return;
 	}
-	if (!at)
-		return;
-	bh_program_text(ids[0], text);
-	if (may_repair(attached) && lead(attach, ifindex, side, &why) == 0) {
+	if (before >= 0) {
+		bh_program_text(ids[before], text);
+		if (!may_repair(attached) || lead(attach, ifindex, side, &why) < 0) {
+			snprintf(said, sizeof(said), "TCX program %s", text);
+			name_foreign(attach, attached, side, said);
+			return;
+		}
 		snprintf(said, sizeof(said), "program %s had been put before Bulkhead's", text);
 		note_repaired(attach, attached, side, said);
-		return;
+		attached->overtaken[side] = ids[before];
 	}
-	snprintf(said, sizeof(said), "TCX program %s", text);
-	name_foreign(attach, attached, side, said);
+	name_overtaken(attach, attached, side, ids, n);
 }
 
 struct filters {
@@ -465,7 +502,8 @@ static void check_clsact(
 	uint32_t id;
 	char text[64], said[160];
 
-	if (bh_clsact_list(attach->sock, ifindex, side == EGRESS, look_at_filter, &filters) < 0)
+	if (bh_clsact_list(attach->sock, attach->object->pins.handle, ifindex, side == EGRESS,
+		    look_at_filter, &filters) < 0)
 		return;
 	if (!filters.found) {
 		if (if_indextoname(ifindex, said))
@@ -477,7 +515,8 @@ static void check_clsact(
 			filters.before.prog_id ? bh_program_text(filters.before.prog_id, text) : "",
 			filters.before.priority);
 		name_foreign(attach, attached, side, said);
-	} else if (attach->has_tcx && bh_links_tcx_chain(ifindex, place_of(side), &id, 1) > 0) {
+	} else if (attach->has_tcx && bh_links_tcx_chain(ifindex, place_of(side), &id, 1) > 0 &&
+		   !is_bulkhead(id, side)) {
 		snprintf(said, sizeof(said), "TCX program %s", bh_program_text(id, text));
 		name_foreign(attach, attached, side, said);
 	}

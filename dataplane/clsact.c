@@ -15,9 +15,12 @@
 #include "dataplane/loadlog.h"
 #include "dataplane/rtnl.h"
 
-/* Somebody else's filter of another kind or protocol may have a priority for itself. */
-#define PRIORITY_FIRST 1
-#define PRIORITY_LAST 8
+/*
+ * The first is left to whoever must come first. Somebody else's filter of another kind or protocol
+ * may have a priority for itself: then the next one is tried.
+ */
+#define PRIORITY_FIRST 2
+#define PRIORITY_LAST 16
 
 static enum bpf_tc_attach_point side_of(bool egress)
 {
@@ -29,15 +32,17 @@ static enum bpf_tc_attach_point side_of(bool egress)
 struct listing {
 	bh_filter_visit visit;
 	void *arg;
+	uint32_t handle; /* ours */
 	const char *our_name;
 };
 
 /* libbpf names a filter "<program>:[<id>]". */
-static bool is_ours(const struct bh_filter *filter, const char *our_name)
+static bool is_ours(const struct bh_filter *filter, const struct listing *listing)
 {
+	const char *our_name = listing->our_name;
 	size_t length = strlen(our_name);
 
-	return filter->handle == BH_CLSACT_HANDLE && !strcmp(filter->kind, "bpf") &&
+	return filter->handle == listing->handle && !strcmp(filter->kind, "bpf") &&
 	       !strncmp(filter->name, our_name, length) &&
 	       (filter->name[length] == ':' || !filter->name[length]);
 }
@@ -72,12 +77,12 @@ static void on_filter(const struct nlmsghdr *message, void *arg)
 	nla_strlcpy(filter.kind, attrs[TCA_KIND], sizeof(filter.kind));
 	if (!strcmp(filter.kind, "bpf") && attrs[TCA_OPTIONS])
 		read_bpf(attrs[TCA_OPTIONS], &filter);
-	filter.ours = is_ours(&filter, listing->our_name);
+	filter.ours = is_ours(&filter, listing);
 	listing->visit(&filter, listing->arg);
 }
 
-int bh_clsact_list(
-	struct nl_sock *sock, uint32_t ifindex, bool egress, bh_filter_visit visit, void *arg)
+int bh_clsact_list(struct nl_sock *sock, uint32_t handle, uint32_t ifindex, bool egress,
+	bh_filter_visit visit, void *arg)
 {
 	struct tcmsg header = {
 		.tcm_family = AF_UNSPEC,
@@ -87,6 +92,7 @@ int bh_clsact_list(
 	struct listing listing = {
 		.visit = visit,
 		.arg = arg,
+		.handle = handle,
 		.our_name = bh_program_name(egress ? BH_PROG_TO_POD : BH_PROG_FROM_POD),
 	};
 	int err = bh_rtnl_dump(
@@ -104,12 +110,12 @@ static void keep_ours(const struct bh_filter *filter, void *arg)
 		*kept = *filter;
 }
 
-bool bh_clsact_find(
-	struct nl_sock *sock, uint32_t ifindex, bool egress, struct bh_filter *ret_filter)
+bool bh_clsact_find(struct nl_sock *sock, uint32_t handle, uint32_t ifindex, bool egress,
+	struct bh_filter *ret_filter)
 {
 	struct bh_filter found = {};
 
-	if (bh_clsact_list(sock, ifindex, egress, keep_ours, &found) < 0 || !found.handle)
+	if (bh_clsact_list(sock, handle, ifindex, egress, keep_ours, &found) < 0 || !found.handle)
 		return false;
 	if (ret_filter)
 		*ret_filter = found;
@@ -129,27 +135,28 @@ static int make_qdisc(uint32_t ifindex, bool egress, struct bh_why *why)
 	return 0;
 }
 
-static int put_filter(uint32_t ifindex, bool egress, uint32_t priority, int prog_fd, bool replace)
+static int put_filter(uint32_t handle, uint32_t ifindex, bool egress, uint32_t priority,
+	int prog_fd, bool replace)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = side_of(egress));
-	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog_fd, .handle = BH_CLSACT_HANDLE,
-		.priority = priority, .flags = replace ? BPF_TC_F_REPLACE : 0);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog_fd, .handle = handle, .priority = priority,
+		.flags = replace ? BPF_TC_F_REPLACE : 0);
 
 	return bpf_tc_attach(&hook, &opts);
 }
 
-int bh_clsact_ensure(struct nl_sock *sock, uint32_t ifindex, bool egress, int prog_fd,
-	uint32_t prog_id, bool *ret_made, struct bh_why *why)
+int bh_clsact_ensure(struct nl_sock *sock, uint32_t handle, uint32_t ifindex, bool egress,
+	int prog_fd, uint32_t prog_id, bool *ret_made, struct bh_why *why)
 {
 	struct bh_filter ours;
 	bool made = false;
 	int err;
 
 	bh_loadlog_begin();
-	if (bh_clsact_find(sock, ifindex, egress, &ours)) {
+	if (bh_clsact_find(sock, handle, ifindex, egress, &ours)) {
 		err = ours.prog_id == prog_id
 			      ? 0
-			      : put_filter(ifindex, egress, ours.priority, prog_fd, true);
+			      : put_filter(handle, ifindex, egress, ours.priority, prog_fd, true);
 	} else {
 		err = make_qdisc(ifindex, egress, why);
 		if (err < 0)
@@ -157,7 +164,7 @@ int bh_clsact_ensure(struct nl_sock *sock, uint32_t ifindex, bool egress, int pr
 		err = -EINVAL;
 		for (uint32_t p = PRIORITY_FIRST; p <= PRIORITY_LAST && err < 0 && err != -ENODEV;
 			p++)
-			err = put_filter(ifindex, egress, p, prog_fd, false);
+			err = put_filter(handle, ifindex, egress, p, prog_fd, false);
 		made = !err;
 	}
 	if (err < 0)
@@ -177,10 +184,10 @@ int bh_clsact_remove(uint32_t ifindex, bool egress, const struct bh_filter *filt
 	return bpf_tc_detach(&hook, &opts);
 }
 
-void bh_clsact_drop(struct nl_sock *sock, uint32_t ifindex, bool egress)
+void bh_clsact_drop(struct nl_sock *sock, uint32_t handle, uint32_t ifindex, bool egress)
 {
 	struct bh_filter ours;
 
-	if (bh_clsact_find(sock, ifindex, egress, &ours))
+	if (bh_clsact_find(sock, handle, ifindex, egress, &ours))
 		bh_clsact_remove(ifindex, egress, &ours);
 }

@@ -4,8 +4,8 @@
 
 /*
  * TC filters on a clsact qdisc: how programs hang on an interface where the kernel has no TCX. Ours
- * are told from others' by kind, handle and the program's name; they are replaced in place, and
- * nobody else's filter and not the qdisc itself are ever touched.
+ * are told from others' by kind, program name and a handle that is the instance's (bh_pins.handle);
+ * they are replaced in place, and nobody else's filter and not the qdisc itself are ever touched.
  */
 
 #include <stdbool.h>
@@ -15,8 +15,6 @@
 #include "dataplane/why.h"
 
 struct nl_sock;
-
-#define BH_CLSACT_HANDLE 0xb1u
 
 /* One filter, as the kernel lists it. */
 struct bh_filter {
@@ -32,24 +30,24 @@ typedef void (*bh_filter_visit)(const struct bh_filter *filter, void *arg);
 
 /* Lists the filters of one side in the order they run. Returns 0 (also without clsact) or -errno.
  */
-int bh_clsact_list(
-	struct nl_sock *sock, uint32_t ifindex, bool egress, bh_filter_visit visit, void *arg);
+int bh_clsact_list(struct nl_sock *sock, uint32_t handle, uint32_t ifindex, bool egress,
+	bh_filter_visit visit, void *arg);
 
 /*
  * Our program on this side. Returns 0 (*ret_made, may be NULL: there was none of ours), -ENODEV, or
  * -errno with a sentence.
  */
-int bh_clsact_ensure(struct nl_sock *sock, uint32_t ifindex, bool egress, int prog_fd,
-	uint32_t prog_id, bool *ret_made, struct bh_why *why);
+int bh_clsact_ensure(struct nl_sock *sock, uint32_t handle, uint32_t ifindex, bool egress,
+	int prog_fd, uint32_t prog_id, bool *ret_made, struct bh_why *why);
 
 /* Removes our filter from this side; none there is fine. */
-void bh_clsact_drop(struct nl_sock *sock, uint32_t ifindex, bool egress);
+void bh_clsact_drop(struct nl_sock *sock, uint32_t handle, uint32_t ifindex, bool egress);
 
 /* Removes one filter that bh_clsact_list() has shown. Returns 0 or -errno. */
 int bh_clsact_remove(uint32_t ifindex, bool egress, const struct bh_filter *filter);
 
 /* Is one of ours there? (*ret_filter, may be NULL). */
-bool bh_clsact_find(
-	struct nl_sock *sock, uint32_t ifindex, bool egress, struct bh_filter *ret_filter);
+bool bh_clsact_find(struct nl_sock *sock, uint32_t handle, uint32_t ifindex, bool egress,
+	struct bh_filter *ret_filter);
 
 #endif

@@ -75,12 +75,13 @@ static void collect(const struct bh_filter *filter, void *arg)
 		found->filter[found->n++] = *filter;
 }
 
-static void remove_filters_of(struct nl_sock *sock, uint32_t ifindex, const struct marks *marks)
+static void remove_filters_of(
+	struct nl_sock *sock, uint32_t handle, uint32_t ifindex, const struct marks *marks)
 {
 	for (int egress = 0; egress <= 1; egress++) {
 		struct collection found = {.marks = marks};
 
-		bh_clsact_list(sock, ifindex, egress, collect, &found);
+		bh_clsact_list(sock, handle, ifindex, egress, collect, &found);
 		for (size_t i = 0; i < found.n; i++)
 			bh_clsact_remove(ifindex, egress, &found.filter[i]);
 	}
@@ -97,7 +98,7 @@ void bh_ownership_remove_filters(struct nl_sock *sock, const struct bh_pins *pin
 		add_mark(&marks, pins->old[i]);
 	for (struct if_nameindex *i = interfaces; i && i->if_index; i++) {
 		if (!keep || !keep(i->if_index, arg))
-			remove_filters_of(sock, i->if_index, &marks);
+			remove_filters_of(sock, pins->handle, i->if_index, &marks);
 	}
 	if (interfaces)
 		if_freenameindex(interfaces);

@@ -60,10 +60,13 @@ int bh_pins_name(const char *run_dir, struct bh_pins *ret_pins, struct bh_why *w
 	struct bh_pins pins = {};
 	char path[PATH_MAX];
 	int err = absolute(run_dir, path);
+	uint64_t hash;
 
 	if (err < 0)
 		return bh_fail(why, err, "run directory %s: %s", run_dir, strerror(-err));
-	snprintf(pins.base, sizeof(pins.base), BH_PINS_ROOT "/bulkhead/bh%016" PRIx64, fnv1a(path));
+	hash = fnv1a(path);
+	pins.handle = (uint32_t)(hash & 0x7fffffff) | 1;
+	snprintf(pins.base, sizeof(pins.base), BH_PINS_ROOT "/bulkhead/bh%016" PRIx64, hash);
 	snprintf(pins.abi, sizeof(pins.abi), "%s/abi%d", pins.base, BH_ABI);
 	snprintf(pins.links, sizeof(pins.links), "%s/links", pins.abi);
 	*ret_pins = pins;

@@ -28,6 +28,7 @@ struct bh_pins {
 	char base[64];   /* …/bh<hash> */
 	char abi[96];    /* …/abi<N> */
 	char links[128]; /* …/abi<N>/links */
+	uint32_t handle; /* of this instance's clsact filters */
 	size_t n_old;    /* folders of other ABIs */
 	char old[BH_PINS_OLD_MAX][96];
 };

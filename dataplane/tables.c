@@ -162,42 +162,35 @@ static bool has_spill(const struct bh_entry *entry, const struct bh_spill_item *
 	return false;
 }
 
-/*
- * A program that is in force and not what it should be: each entry is one write, and what it has
- * too many is removed last, so nothing that is allowed before and after is denied in between.
- */
-static int rewrite_program(struct bh_tables *tables, const struct bh_program *program)
+static int remove_spill(struct bh_tables *tables, uint32_t program, uint32_t class_dir,
+	const struct bh_spill_item *item)
+{
+	struct bh_spill_key key;
+	struct bh_spill value;
+	int err;
+
+	bh_spill_pack(program, class_dir, item, &key, &value);
+	err = bpf_map_delete_elem(map_of(tables, BH_MAP_bh_spills), &key);
+	return err == -ENOENT ? 0 : err;
+}
+
+/* What a program that was rewritten in force had too many. Last, so that nothing falls through. */
+static int trim_program(struct bh_tables *tables, const struct bh_program *program)
 {
 	const struct bh_program *before = bh_world_program(&tables->world, program->number);
-	int err = write_program(tables, program);
+	int err = 0;
 
 	for (uint32_t i = 0; before && i < before->n_entries && !err; i++) {
 		const struct bh_entry *old = &before->entries[i];
 		const struct bh_entry *now = bh_program_find(program, old->class_dir);
-		struct bh_entry stale = *old;
-		uint32_t kept = 0;
 
-		if (!now) {
+		if (!now)
 			err = remove_entry(tables, program->number, old);
-			continue;
-		}
-		stale.spills = calloc(old->n_spills + 1, sizeof(*stale.spills));
-		if (!stale.spills)
-			return -ENOMEM;
-		for (uint32_t j = 0; j < old->n_spills; j++) {
+		for (uint32_t j = 0; now && j < old->n_spills && !err; j++) {
 			if (!has_spill(now, &old->spills[j]))
-				stale.spills[kept++] = old->spills[j];
+				err = remove_spill(
+					tables, program->number, old->class_dir, &old->spills[j]);
 		}
-		for (uint32_t j = 0; j < kept && !err; j++) {
-			struct bh_spill_key key;
-			struct bh_spill value;
-
-			bh_spill_pack(
-				program->number, old->class_dir, &stale.spills[j], &key, &value);
-			err = bpf_map_delete_elem(map_of(tables, BH_MAP_bh_spills), &key);
-			err = err == -ENOENT ? 0 : err;
-		}
-		free(stale.spills);
 	}
 	return err;
 }
@@ -431,7 +424,7 @@ static int switch_endpoints(struct bh_tables *tables, const struct bh_plan *plan
 		bh_object_move_epoch(object, wanted->slot);
 	}
 	for (size_t i = 0; i < plan->n_rewritten && !err; i++) {
-		err = rewrite_program(tables, plan->rewritten[i]);
+		err = write_program(tables, plan->rewritten[i]);
 		for (uint32_t slot = 1; slot < BH_ENDPOINTS_MAX && !err; slot++) {
 			if (object->endpoints[slot].epoch &&
 				uses(&object->endpoints[slot], plan->rewritten[i]->number))
@@ -551,10 +544,12 @@ int bh_tables_finish(struct bh_tables *tables, struct bh_plan *plan, struct bh_w
 {
 	int err = adopt_programs(tables, plan, plan->written, plan->n_written);
 
+	if (!err && (plan->n_temps || plan->n_aliases || plan->n_removed || plan->n_rewritten))
+		bh_tables_grace();
+	for (size_t i = 0; i < plan->n_rewritten && !err; i++)
+		err = trim_program(tables, plan->rewritten[i]);
 	if (!err)
 		err = adopt_programs(tables, plan, plan->rewritten, plan->n_rewritten);
-	if (!err && (plan->n_temps || plan->n_aliases || plan->n_removed))
-		bh_tables_grace();
 	if (!err)
 		err = remove_temps(tables, plan);
 	for (size_t i = 0; i < plan->n_removed && !err; i++) {

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/flows.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/flowkey.h"
+#include "dataplane/walk.h"
+#include "proto/cleanup.h"
+
+#define SLICE 4096
+
+/* In this order in every round. */
+static const struct {
+	enum bh_map map;
+	uint8_t family;
+	bool half;
+} flow_maps[] = {
+	{BH_MAP_bh_half4, 4, true},
+	{BH_MAP_bh_half6, 6, true},
+	{BH_MAP_bh_flows4, 4, false},
+	{BH_MAP_bh_flows6, 6, false},
+};
+#define FLOW_MAPS (sizeof(flow_maps) / sizeof(flow_maps[0]))
+
+struct bh_flows {
+	struct bh_object *object;
+	const struct bh_tables *tables;
+	struct bh_events *events;
+	size_t at; /* flow_maps being read; FLOW_MAPS = no round is under way */
+	bool reading;
+	struct bh_walk walk;
+	uint64_t counting[FLOW_MAPS];
+	uint64_t counted[FLOW_MAPS];
+	uint64_t rounds;
+	uint8_t *marking; /* a bit for each edge slot */
+	uint8_t *marked;  /* … of the last whole round */
+};
+
+static void flows_cleanup(struct bh_flows **flows)
+{
+	bh_flows_free(*flows);
+}
+
+static size_t mark_bytes(const struct bh_object *object)
+{
+	return object->size[BH_MAP_bh_edges] / 8 + 1;
+}
+
+int bh_flows_new(struct bh_object *object, const struct bh_tables *tables, struct bh_events *events,
+	struct bh_flows **ret_flows, struct bh_why *why)
+{
+	_cleanup_(flows_cleanup) struct bh_flows *flows = calloc(1, sizeof(*flows));
+
+	if (!flows)
+		return -ENOMEM;
+	flows->object = object;
+	flows->tables = tables;
+	flows->events = events;
+	flows->at = FLOW_MAPS;
+	flows->marking = calloc(1, mark_bytes(object));
+	flows->marked = calloc(1, mark_bytes(object));
+	if (!flows->marking || !flows->marked)
+		return -ENOMEM;
+	*ret_flows = bh_take_pointer(flows);
+	return 0;
+}
+
+void bh_flows_free(struct bh_flows *flows)
+{
+	if (!flows)
+		return;
+	bh_walk_end(&flows->walk);
+	free(flows->marking);
+	free(flows->marked);
+	free(flows);
+}
+
+/* ---- One flow ------------------------------------------------------------------------------- */
+
+static bool is_expired(const struct bh_config *config, const struct bh_flow *flow, uint64_t jiffies)
+{
+	/* The low bits wrap after weeks; no timeout comes near half of that. */
+	int32_t age = (int32_t)((uint32_t)jiffies - flow->seen);
+
+	return flow->state < BH_FLOW_STATES && age > 0 &&
+	       (uint32_t)age > config->timeout[flow->state];
+}
+
+static uint32_t workload_of(const struct bh_flows *flows, uint8_t family, const struct bh_end *end)
+{
+	return bh_world_identity(&flows->tables->world, family, end->ip).workload;
+}
+
+/* The closed event of a flow that ended by silence, as the programs make it for one that was ended.
+ */
+static void tell_closed(struct bh_flows *flows, uint8_t family, const union bh_flow_key *key,
+	const struct bh_flow *flow, const struct bh_clock *clock)
+{
+	uint8_t opener = flow->opener & 1, side = flow->leg[opener].epoch ? opener : !opener;
+	const struct bh_leg *leg = &flow->leg[side];
+	struct bh_end ends[2] = {
+		bh_flow_key_end(family, key, opener), bh_flow_key_end(family, key, !opener)};
+	struct bh_event event = {
+		.time = clock->monotonic,
+		.type = BH_EVENT_CLOSED,
+		.reason = leg->reason,
+		.pending = leg->pending,
+		.hook = side == opener ? BH_HOOK_FROM_POD : BH_HOOK_TO_POD,
+		.family = family,
+		.protocol = family == 4 ? key->v4.protocol : key->v6.protocol,
+		.direction = side == opener ? BH_EGRESS : BH_INGRESS,
+		.ifindex = leg->ifindex,
+		.slot = leg->slot,
+		.local = workload_of(flows, family, &ends[side == opener ? 0 : 1]),
+		.remote = leg->reason == BH_REASON_NODE
+				  ? BH_WORKLOAD_NODE
+				  : workload_of(flows, family, &ends[side == opener ? 1 : 0]),
+		.rule = flow->rule[side],
+		.pending_rule = flow->pending_rule[side],
+		.ethertype = family == 4 ? 0x0800 : 0x86dd,
+		.sport = ends[0].port,
+		.dport = ends[1].port,
+		.flags = flow->flags,
+		.packets = {flow->packets[opener], flow->packets[!opener]},
+		.octets = {flow->octets[opener], flow->octets[!opener]},
+		.started = flow->started,
+	};
+
+	memcpy(event.src, ends[0].ip, 16);
+	memcpy(event.dst, ends[1].ip, 16);
+	bh_events_add(flows->events, &event);
+}
+
+/* Nobody has seen it for long: is that still so, now? */
+static void end_flow(struct bh_flows *flows, const void *key, uint8_t family, bool half)
+{
+	int fd = flows->walk.fd;
+	struct bh_flow flow;
+	struct bh_clock clock;
+	union bh_flow_key copy = {};
+
+	if (bpf_map_lookup_elem(fd, key, &flow) < 0 || bh_object_clock(flows->object, &clock) < 0 ||
+		!is_expired(flows->object->config, &flow, clock.jiffies))
+		return;
+	if (bpf_map_delete_elem(fd, key) < 0)
+		return;
+	memcpy(&copy, key, flows->walk.key_size);
+	if (!half && !(flow.flags & BH_FLOW_CLOSE_SENT) &&
+		(flow.leg[0].epoch || flow.leg[1].epoch) &&
+		!(flows->object->config->flags & BH_CONFIG_NO_NEW_EVENTS))
+		tell_closed(flows, family, &copy, &flow, &clock);
+}
+
+static void mark_edges(struct bh_flows *flows, const struct bh_flow *flow)
+{
+	for (int side = 0; side < 2; side++) {
+		uint32_t slot = flow->leg[side].edge;
+
+		if (slot < flows->object->size[BH_MAP_bh_edges])
+			flows->marking[slot / 8] |= (uint8_t)(1u << slot % 8);
+	}
+}
+
+/* ---- Rounds --------------------------------------------------------------------------------- */
+
+void bh_flows_begin(struct bh_flows *flows)
+{
+	if (flows->at < FLOW_MAPS)
+		return;
+	flows->at = 0;
+	flows->reading = false;
+	memset(flows->counting, 0, sizeof(flows->counting));
+	memset(flows->marking, 0, mark_bytes(flows->object));
+}
+
+static void end_round(struct bh_flows *flows)
+{
+	uint8_t *marked = flows->marked;
+
+	flows->marked = flows->marking;
+	flows->marking = marked;
+	memcpy(flows->counted, flows->counting, sizeof(flows->counted));
+	flows->rounds++;
+}
+
+static void look_at_slice(struct bh_flows *flows, uint64_t jiffies)
+{
+	uint8_t family = flow_maps[flows->at].family;
+	bool half = flow_maps[flows->at].half;
+
+	for (uint32_t i = 0; i < flows->walk.n; i++) {
+		const struct bh_flow *flow = bh_walk_value(&flows->walk, i);
+
+		mark_edges(flows, flow);
+		flows->counting[flows->at]++;
+		if (is_expired(flows->object->config, flow, jiffies))
+			end_flow(flows, bh_walk_key(&flows->walk, i), family, half);
+	}
+}
+
+bool bh_flows_step(struct bh_flows *flows)
+{
+	struct bh_clock clock;
+
+	if (flows->at == FLOW_MAPS)
+		return false;
+	if (!flows->reading) {
+		size_t key_size = flow_maps[flows->at].family == 4 ? sizeof(struct bh_flow_key4)
+								   : sizeof(struct bh_flow_key6);
+
+		if (bh_walk_begin(&flows->walk, flows->object->map[flow_maps[flows->at].map],
+			    key_size, sizeof(struct bh_flow), SLICE) < 0)
+			return true; /* no memory now; later perhaps */
+		flows->reading = true;
+	}
+	if (bh_walk_step(&flows->walk) > 0 && bh_object_clock(flows->object, &clock) == 0) {
+		look_at_slice(flows, clock.jiffies);
+		return true;
+	}
+	bh_walk_end(&flows->walk);
+	flows->reading = false;
+	if (++flows->at == FLOW_MAPS)
+		end_round(flows);
+	return flows->at < FLOW_MAPS;
+}
+
+uint64_t bh_flows_rounds(const struct bh_flows *flows)
+{
+	return flows->rounds;
+}
+
+bool bh_flows_use_edge(const struct bh_flows *flows, uint32_t slot)
+{
+	return flows->marked[slot / 8] & 1u << slot % 8;
+}
+
+uint64_t bh_flows_count(const struct bh_flows *flows, enum bh_map map)
+{
+	for (size_t i = 0; i < FLOW_MAPS; i++) {
+		if (flow_maps[i].map == map)
+			return flows->counted[i];
+	}
+	return 0;
+}

@@ -500,6 +500,8 @@ static void parse_spec(struct parser *parser, const json_t *spec)
 	struct bh_netpol *policy = parser->policy;
 	struct bh_selector subjects = {.text = ""};
 
+	if (json_is_null(spec))
+		spec = NULL;
 	if (spec && !json_is_object(spec)) {
 		policy->isolates[BH_INGRESS] = policy->isolates[BH_EGRESS] = true;
 		bh_fault_note(

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/controller/fixture.h"
+
+static struct bh_labels labels_of(const struct bh_label *items, size_t n)
+{
+	return (struct bh_labels){.n = n, .items = items};
+}
+
+static void put_pod(struct bh_model *model, const char *uid, const char *name, int64_t created)
+{
+	bh_model_put_pod(
+		model, &(struct bh_pod){
+			       .uid = uid, .namespace = "shop", .name = name, .created = created});
+}
+
+static void putting_an_equal_object_changes_nothing(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+	const struct bh_label first[] = {{"app", "web"}, {"tier", "front"}};
+	const struct bh_label second[] = {{"tier", "front"}, {"app", "web"}};
+	struct bh_labels labels = labels_of(first, 2), reordered = labels_of(second, 2);
+	struct bh_ip ip = ip_of("10.0.0.1");
+	struct bh_pod pod = {.uid = "u1",
+		.namespace = "shop",
+		.name = "web",
+		.labels = &labels,
+		.n_ips = 1,
+		.ips = &ip};
+
+	assert_true(bh_model_put_pod(model, &pod));
+	uint64_t revision = bh_model_revision(model);
+
+	pod.labels = &reordered;
+	assert_false(bh_model_put_pod(model, &pod));
+	assert_int_equal(bh_model_revision(model), revision);
+	pod.mode = "enforce";
+	assert_true(bh_model_put_pod(model, &pod));
+	assert_int_equal(bh_model_revision(model), revision + 1);
+	bh_model_free(model);
+}
+
+static void equal_label_sets_are_the_same_set(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+	const struct bh_label one[] = {{"a", "1"}, {"b", "2"}}, two[] = {{"b", "2"}, {"a", "1"}};
+	struct bh_labels left = labels_of(one, 2), right = labels_of(two, 2);
+
+	bh_model_put_pod(model,
+		&(struct bh_pod){.uid = "u1", .namespace = "x", .name = "a", .labels = &left});
+	bh_model_put_pod(model,
+		&(struct bh_pod){.uid = "u2", .namespace = "x", .name = "b", .labels = &right});
+	assert_ptr_equal(bh_model_pod(model, "u1")->labels, bh_model_pod(model, "u2")->labels);
+	assert_string_equal(bh_labels_get(bh_model_pod(model, "u1")->labels, "b"), "2");
+	assert_null(bh_labels_get(bh_model_pod(model, "u1")->labels, "c"));
+	bh_model_free(model);
+}
+
+static void a_label_set_never_gets_the_number_of_one_before(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+	const struct bh_label one[] = {{"a", "1"}}, two[] = {{"a", "2"}};
+	struct bh_labels left = labels_of(one, 1), right = labels_of(two, 1);
+
+	bh_model_put_pod(model,
+		&(struct bh_pod){.uid = "u1", .namespace = "x", .name = "a", .labels = &left});
+	uint64_t id = bh_model_pod(model, "u1")->labels->id;
+
+	assert_true(bh_model_remove(model, "u1"));
+	bh_model_put_pod(model,
+		&(struct bh_pod){.uid = "u1", .namespace = "x", .name = "a", .labels = &right});
+	assert_int_not_equal(bh_model_pod(model, "u1")->labels->id, id);
+	bh_model_free(model);
+}
+
+static void names_the_newest_of_two_pods_of_one_name(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+
+	put_pod(model, "old", "web-0", 100);
+	put_pod(model, "new", "web-0", 200);
+	assert_string_equal(bh_model_pod_by_name(model, "shop", "web-0")->uid, "new");
+	bh_model_remove(model, "new");
+	assert_string_equal(bh_model_pod_by_name(model, "shop", "web-0")->uid, "old");
+	bh_model_remove(model, "old");
+	assert_null(bh_model_pod_by_name(model, "shop", "web-0"));
+	bh_model_free(model);
+}
+
+static void joins_no_namespace_and_name(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+
+	bh_model_put_pod(model, &(struct bh_pod){.uid = "u1", .namespace = "a", .name = "b-c"});
+	assert_null(bh_model_pod_by_name(model, "a-b", "c"));
+	assert_null(bh_model_pod_by_name(model, "ab", "-c"));
+	bh_model_free(model);
+}
+
+static void a_namespace_has_its_name_as_label_without_an_object(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+
+	assert_null(bh_model_namespace_labels(model, "shop"));
+	put_pod(model, "u1", "web", 0);
+	const struct bh_labels *labels = bh_model_namespace_labels(model, "shop");
+
+	assert_int_equal(labels->n, 1);
+	assert_string_equal(bh_labels_get(labels, "kubernetes.io/metadata.name"), "shop");
+	bh_model_free(model);
+}
+
+static void a_namespace_cannot_claim_another_name(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+	const struct bh_label items[] = {
+		{"kubernetes.io/metadata.name", "kube-system"}, {"team", "a"}};
+	struct bh_labels labels = labels_of(items, 2);
+
+	bh_model_put_namespace(
+		model, &(struct bh_namespace){.uid = "n", .name = "shop", .labels = &labels});
+	assert_string_equal(bh_labels_get(bh_model_namespace_labels(model, "shop"),
+				    "kubernetes.io/metadata.name"),
+		"shop");
+	assert_string_equal(bh_labels_get(bh_model_namespace_labels(model, "shop"), "team"), "a");
+	bh_model_free(model);
+}
+
+static void labels_of_a_namespace_go_with_its_object(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+	const struct bh_label items[] = {{"team", "a"}};
+	struct bh_labels labels = labels_of(items, 1);
+
+	put_pod(model, "u1", "web", 0);
+	bh_model_put_namespace(
+		model, &(struct bh_namespace){.uid = "n", .name = "shop", .labels = &labels});
+	assert_non_null(bh_labels_get(bh_model_namespace_labels(model, "shop"), "team"));
+	bh_model_remove(model, "n");
+	assert_null(bh_labels_get(bh_model_namespace_labels(model, "shop"), "team"));
+	bh_model_remove(model, "u1");
+	assert_null(bh_model_namespace_labels(model, "shop"));
+	bh_model_free(model);
+}
+
+static void a_uid_that_changes_its_kind_leaves_nothing_behind(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+
+	put_pod(model, "u1", "web", 0);
+	bh_model_put_node(model, &(struct bh_node){.uid = "u1", .name = "n1"});
+	assert_null(bh_model_pod(model, "u1"));
+	assert_null(bh_model_pod_by_name(model, "shop", "web"));
+	assert_int_equal(bh_model_count_pods(model), 0);
+	bh_model_free(model);
+}
+
+static void overrides_come_back_in_order_and_go_when_unset(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+	struct bh_override *list;
+
+	assert_true(bh_model_set_mode(model, BH_SCOPE_POD, "shop", "web", BH_MODE_ENFORCE));
+	assert_false(bh_model_set_mode(model, BH_SCOPE_POD, "shop", "web", BH_MODE_ENFORCE));
+	assert_true(bh_model_set_mode(model, BH_SCOPE_NAMESPACE, "shop", NULL, BH_MODE_DRY_RUN));
+	assert_true(bh_model_set_mode(model, BH_SCOPE_NODE, NULL, NULL, BH_MODE_ENFORCE));
+	assert_true(bh_model_set_quarantine(model, "shop", "db", true));
+	assert_int_equal(bh_model_overrides(model, &list), 4);
+	assert_int_equal(list[0].scope, BH_SCOPE_NODE);
+	assert_string_equal(list[1].namespace, "shop");
+	assert_string_equal(list[2].name, "db");
+	assert_true(list[2].quarantined);
+	assert_int_equal(list[3].mode, BH_MODE_ENFORCE);
+	free(list);
+	assert_int_equal(bh_model_node_mode(model), BH_MODE_ENFORCE);
+	assert_true(bh_model_set_mode(model, BH_SCOPE_NODE, NULL, NULL, BH_MODE_UNSET));
+	assert_int_equal(bh_model_node_mode(model), BH_MODE_OBSERVE);
+	assert_false(bh_model_set_mode(model, BH_SCOPE_NODE, NULL, NULL, BH_MODE_UNSET));
+	assert_true(bh_model_set_quarantine(model, "shop", "db", false));
+	assert_false(bh_model_quarantined(model, "shop", "db"));
+	assert_int_equal(bh_model_overrides(model, &list), 2);
+	free(list);
+	bh_model_free(model);
+}
+
+static void host_addresses_are_a_set(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+	struct bh_ip ips[] = {ip_of("10.0.0.2"), ip_of("10.0.0.1"), ip_of("10.0.0.2")};
+	struct bh_ip other[] = {ip_of("10.0.0.1"), ip_of("10.0.0.2")};
+	const struct bh_ip *all;
+
+	assert_true(bh_model_set_host_addresses(model, 3, ips));
+	assert_int_equal(bh_model_host_addresses(model, &all), 2);
+	assert_false(bh_model_set_host_addresses(model, 2, other));
+	bh_model_free(model);
+}
+
+static void holds_and_forgets_many_pods(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+	size_t seen = 0;
+
+	for (int i = 0; i < 20000; i++) {
+		char uid[16], value[16];
+		struct bh_label item = {"app", value};
+		struct bh_labels labels = labels_of(&item, 1);
+
+		snprintf(uid, sizeof(uid), "u%d", i);
+		snprintf(value, sizeof(value), "v%d", i % 50);
+		bh_model_put_pod(model,
+			&(struct bh_pod){
+				.uid = uid, .namespace = "x", .name = uid, .labels = &labels});
+	}
+	for (size_t at = 0; bh_model_next_pod(model, &at);)
+		seen++;
+	assert_int_equal(seen, 20000);
+	for (int i = 0; i < 20000; i += 2) {
+		char uid[16];
+
+		snprintf(uid, sizeof(uid), "u%d", i);
+		assert_true(bh_model_remove(model, uid));
+	}
+	assert_int_equal(bh_model_count_pods(model), 10000);
+	assert_null(bh_model_pod(model, "u0"));
+	assert_non_null(bh_model_pod(model, "u19999"));
+	bh_model_free(model);
+}
+
+static void reads_and_writes_addresses(void **state)
+{
+	static const struct {
+		const char *in;
+		const char *out; /* NULL: refused */
+	} cases[] = {
+		{"10.0.0.1", "10.0.0.1"},
+		{"FD00:0:0::1", "fd00::1"},
+		{"::ffff:10.0.0.1", "10.0.0.1"},
+		{"010.0.0.1", NULL},
+		{"10.0.0", NULL},
+		{"fe80::1%eth0", NULL},
+		{"", NULL},
+		{"10.0.0.1/8", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[BH_IP_TEXT_MAX];
+		struct bh_ip ip;
+		int r = bh_ip_parse(cases[i].in, &ip);
+
+		if (!cases[i].out)
+			assert_int_not_equal(r, 0);
+		else
+			assert_string_equal(bh_ip_format(&ip, text), cases[i].out);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(putting_an_equal_object_changes_nothing),
+		cmocka_unit_test(equal_label_sets_are_the_same_set),
+		cmocka_unit_test(a_label_set_never_gets_the_number_of_one_before),
+		cmocka_unit_test(names_the_newest_of_two_pods_of_one_name),
+		cmocka_unit_test(joins_no_namespace_and_name),
+		cmocka_unit_test(a_namespace_has_its_name_as_label_without_an_object),
+		cmocka_unit_test(a_namespace_cannot_claim_another_name),
+		cmocka_unit_test(labels_of_a_namespace_go_with_its_object),
+		cmocka_unit_test(a_uid_that_changes_its_kind_leaves_nothing_behind),
+		cmocka_unit_test(overrides_come_back_in_order_and_go_when_unset),
+		cmocka_unit_test(host_addresses_are_a_set),
+		cmocka_unit_test(holds_and_forgets_many_pods),
+		cmocka_unit_test(reads_and_writes_addresses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

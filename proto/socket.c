@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -65,4 +66,19 @@ int bh_socket_errno(int nng_error)
 		return -EMFILE;
 	}
 	return -EIO;
+}
+
+/*
+ * In front of libc's own, for libnng. nng 1.5 takes EPIPE for the closing of its own listener: a
+ * client that connects and leaves before nng has written its greeting (a probe, a killed process)
+ * would make it stop accepting for good. Any other error makes it accept the next one, and
+ * ECONNRESET is as true.
+ */
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	ssize_t n = syscall(SYS_sendmsg, fd, message, flags);
+
+	if (n < 0 && errno == EPIPE)
+		errno = ECONNRESET;
+	return n;
 }

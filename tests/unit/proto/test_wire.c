@@ -484,6 +484,31 @@ static void foreign_uid_is_turned_away(void **state)
 	bh_wire_free(server);
 }
 
+static void probe(const struct fixture *f)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	strncpy(address.sun_path, f->path, sizeof(address.sun_path) - 1);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	close(fd);
+}
+
+static void survives_peers_that_connect_and_leave_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct bh_wire *server;
+	struct bh_wire *client;
+
+	assert_int_equal(bh_wire_listen(f->path, geteuid(), &server), 0);
+	for (int i = 0; i < 50; i++)
+		probe(f);
+	assert_int_equal(bh_wire_dial(f->path, &client), 0);
+	connect_pair(server, client);
+	bh_wire_free(client);
+	bh_wire_free(server);
+}
+
 static void second_peer_does_not_disturb_the_first(void **state)
 {
 	struct fixture *f = *state;
@@ -581,6 +606,7 @@ int main(void)
 		TEST(enormous_message_ends_only_its_own_connection),
 		TEST(nothing_passes_before_hello),
 		TEST(message_that_unpacks_to_far_more_is_refused),
+		TEST(survives_peers_that_connect_and_leave_at_once),
 		TEST(second_peer_does_not_disturb_the_first),
 		TEST(survives_a_restart_of_the_listener),
 		TEST(survives_a_restart_of_the_dialer),

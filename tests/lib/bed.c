@@ -249,6 +249,15 @@ static void empty(const char *name)
 	}
 }
 
+void empty_flows(void)
+{
+	static const char *const tables[] = {
+		"bh_flows4", "bh_flows6", "bh_half4", "bh_half6", "bh_fragments"};
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
+		empty(tables[i]);
+}
+
 static void zero_array(const char *name, size_t value_size)
 {
 	int fd = bed_map(name);
@@ -333,13 +342,13 @@ static void make_endpoint(const struct party *pod)
 int bed_reset(void **state)
 {
 	static const char *const hashes[] = {"bh_ifaces", "bh_addr4", "bh_addr6", "bh_trie4",
-		"bh_trie6", "bh_policies", "bh_spills", "bh_flows4", "bh_flows6", "bh_half4",
-		"bh_half6", "bh_fragments", "bh_edge_index"};
+		"bh_trie6", "bh_policies", "bh_spills", "bh_edge_index"};
 	static const uint32_t seconds[] = {60, 60, 86400, 180, 120, 10};
 	const uint64_t epoch = bed_config.epoch; /* epochs never repeat, not even here */
 
 	for (size_t i = 0; i < sizeof(hashes) / sizeof(*hashes); i++)
 		empty(hashes[i]);
+	empty_flows();
 	zero_array("bh_edges", sizeof(struct bh_edge));
 	zero_array("bh_counters", sizeof(uint64_t));
 	zero_array("bh_buckets", sizeof(struct bh_bucket));

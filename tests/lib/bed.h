@@ -93,6 +93,7 @@ enum where flow_of(const struct frame *f, struct bh_flow *ret_flow);
 void flow_store(const struct frame *f, enum where where, const struct bh_flow *flow);
 /* Makes the flow look `seconds` older. */
 void flow_age(const struct frame *f, unsigned seconds);
+void empty_flows(void);
 unsigned flow_count(int family, enum where where);
 
 /* An edge's counters, summed over CPUs; false where there is no such edge. */

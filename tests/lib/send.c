@@ -172,6 +172,11 @@ bool fire_from_pod(const struct party *pod, const struct frame *f)
 	return tc_passes(run_tc(BED_FROM_POD, pod, pod->ifindex, f));
 }
 
+bool fire_xdp_from_pod(const struct party *pod, const struct frame *f)
+{
+	return run_xdp(BED_XDP_POD, pod->ifindex, f) == XDP_PASS;
+}
+
 bool fire_to_pod(const struct party *pod, const struct frame *f)
 {
 	return tc_passes(run_tc(BED_TO_POD, pod, uplink_ifindex, f));

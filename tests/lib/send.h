@@ -36,6 +36,7 @@ struct outcome between(const struct party *from, const struct party *to, const s
 
 /* Sends and looks at nothing but the verdict: for floods. */
 bool fire_from_pod(const struct party *pod, const struct frame *f);
+bool fire_xdp_from_pod(const struct party *pod, const struct frame *f);
 bool fire_to_pod(const struct party *pod, const struct frame *f);
 
 /* Events are left in the ring while this is true. */

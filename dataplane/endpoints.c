@@ -183,7 +183,7 @@ static void say(struct bh_endpoints *endpoints, struct bh_pod *pod,
 	if (pod->state == state && !strcmp(pod->detail, detail))
 		return;
 	pod->state = state;
-	snprintf(pod->detail, sizeof(pod->detail), "%s", detail);
+	snprintf(pod->detail, sizeof(pod->detail), "%.*s", (int)sizeof(pod->detail) - 1, detail);
 	endpoints->version++;
 }
 
@@ -485,7 +485,7 @@ static int check_pods(const struct bh_endpoints *endpoints, const struct bh_chan
 	return err;
 }
 
-static int set_wants(struct bh_endpoints *endpoints, const struct bh_pods *next)
+int bh_endpoints_want(struct bh_endpoints *endpoints, const struct bh_pods *next)
 {
 	bh_table_clear(&endpoints->want4);
 	bh_table_clear(&endpoints->want6);
@@ -531,7 +531,7 @@ static void claim_orphan(struct bh_endpoints *endpoints, struct bh_pod *pod)
 static int claim_orphans(
 	struct bh_endpoints *endpoints, const struct bh_pods *next, struct bh_why *why)
 {
-	int err = set_wants(endpoints, next);
+	int err = bh_endpoints_want(endpoints, next);
 
 	if (!err)
 		err = bh_discovery_scan(
@@ -577,7 +577,7 @@ void bh_endpoints_discard(struct bh_endpoints *endpoints, struct bh_pods *next)
 	}
 	bh_pods_free(next);
 	/* Without memory the next scan finds less, and a later one the rest. */
-	(void)set_wants(endpoints, &now);
+	(void)bh_endpoints_want(endpoints, &now);
 }
 
 int bh_endpoints_switches(
@@ -615,7 +615,7 @@ void bh_endpoints_commit(struct bh_endpoints *endpoints, struct bh_pods *next, b
 	endpoints->version++;
 	for (size_t i = 0; i < endpoints->n_pods; i++)
 		endpoints->pods[i].searched = false;
-	if (set_wants(endpoints, &(struct bh_pods){endpoints->pods, endpoints->n_pods}) < 0)
+	if (bh_endpoints_want(endpoints, &(struct bh_pods){endpoints->pods, endpoints->n_pods}) < 0)
 		endpoints->tables->dirty = true;
 	/*
 	 * The new ones first: where an interface goes over from one pod to another its programs

@@ -84,6 +84,9 @@ void bh_endpoints_discard(struct bh_endpoints *endpoints, struct bh_pods *next);
 int bh_endpoints_switches(
 	const struct bh_pods *next, struct bh_switch **ret_switches, size_t *ret_n);
 
+/* Their addresses are looked for from now on. Returns 0 or -ENOMEM. */
+int bh_endpoints_want(struct bh_endpoints *endpoints, const struct bh_pods *next);
+
 /* Puts the new pods in the place of the old ones: attaches, replaces, releases. Takes `next` over.
  */
 void bh_endpoints_commit(struct bh_endpoints *endpoints, struct bh_pods *next, bool full);

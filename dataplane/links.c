@@ -35,7 +35,7 @@ static void closedir_cleanup(DIR **dir)
 static void link_path(const char *folder, uint32_t ifindex, enum bh_link_place place,
 	const char *more, char path[BH_PINS_PATH])
 {
-	snprintf(path, BH_PINS_PATH, "%s/%u_%s%s", folder, ifindex, places[place].suffix, more);
+	snprintf(path, BH_PINS_PATH, "%.200s/%u_%s%s", folder, ifindex, places[place].suffix, more);
 }
 
 int bh_links_probe_tcx(void)

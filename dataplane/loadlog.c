@@ -56,7 +56,7 @@ const char *bh_loadlog_tail(void)
 
 	if (!length)
 		return "no more is known";
-	snprintf(shown, sizeof(shown), "%s", from);
+	snprintf(shown, sizeof(shown), "%.*s", SHOWN, from);
 	for (char *c = shown; *c; c++) {
 		if (*c == '\n')
 			*c = ';';

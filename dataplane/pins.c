@@ -18,6 +18,7 @@
 #include "proto/cleanup.h"
 
 #define BPFFS_MAGIC 0xcafe4a11
+#define BASE BH_PINS_ROOT "/bulkhead/bh"
 
 static void closedir_cleanup(DIR **dir)
 {
@@ -66,9 +67,9 @@ int bh_pins_name(const char *run_dir, struct bh_pins *ret_pins, struct bh_why *w
 		return bh_fail(why, err, "run directory %s: %s", run_dir, strerror(-err));
 	hash = fnv1a(path);
 	pins.handle = (uint32_t)(hash & 0x7fffffff) | 1;
-	snprintf(pins.base, sizeof(pins.base), BH_PINS_ROOT "/bulkhead/bh%016" PRIx64, hash);
-	snprintf(pins.abi, sizeof(pins.abi), "%s/abi%d", pins.base, BH_ABI);
-	snprintf(pins.links, sizeof(pins.links), "%s/links", pins.abi);
+	snprintf(pins.base, sizeof(pins.base), BASE "%016" PRIx64, hash);
+	snprintf(pins.abi, sizeof(pins.abi), BASE "%016" PRIx64 "/abi%d", hash, BH_ABI);
+	snprintf(pins.links, sizeof(pins.links), BASE "%016" PRIx64 "/abi%d/links", hash, BH_ABI);
 	*ret_pins = pins;
 	return 0;
 }
@@ -138,7 +139,9 @@ int bh_pins_list_old(struct bh_pins *pins)
 {
 	_cleanup_(closedir_cleanup) DIR *dir = opendir(pins->base);
 	struct dirent *entry;
+	char base[sizeof(pins->base)];
 
+	memcpy(base, pins->base, sizeof(base));
 	pins->n_old = 0;
 	if (!dir)
 		return errno == ENOENT ? 0 : -errno;
@@ -151,8 +154,7 @@ int bh_pins_list_old(struct bh_pins *pins)
 		abi = strtol(entry->d_name + 3, &end, 10);
 		if (*end || abi == BH_ABI || strlen(entry->d_name) > 16)
 			continue;
-		snprintf(pins->old[pins->n_old++], sizeof(pins->old[0]), "%s/abi%ld", pins->base,
-			abi);
+		snprintf(pins->old[pins->n_old++], sizeof(pins->old[0]), "%.63s/abi%ld", base, abi);
 	}
 	return 0;
 }

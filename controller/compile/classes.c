@@ -94,17 +94,20 @@ static void place_rule(struct bh_classes *classes, struct bh_netpol_rule *rule, 
 	}
 }
 
-static void build_blocks(struct bh_classes *classes)
+static void sort_atoms(struct bh_classes *classes)
 {
 	struct bh_blocks_input *inputs =
 		bh_arena_array(classes->arena, classes->n_atoms, struct bh_blocks_input);
 	size_t n = 0;
 
+	classes->pod_atoms = bh_arena_array(classes->arena, classes->n_atoms, uint32_t);
 	for (size_t i = 0; i < classes->n_atoms; i++) {
 		const struct bh_netpol_peer *peer = classes->atoms[i].peer;
 
 		if (peer->is_block)
 			inputs[n++] = (struct bh_blocks_input){&peer->block, (uint32_t)i};
+		else
+			classes->pod_atoms[classes->n_pod_atoms++] = (uint32_t)i;
 	}
 	bh_blocks_build(&classes->blocks, classes->arena, inputs, n);
 }
@@ -171,14 +174,15 @@ static const struct signature *pod_signature(struct bh_classes *classes, const s
 		return known;
 	}
 	struct signature *signature =
-		bh_xcalloc(1, sizeof(*signature) + classes->n_atoms * sizeof(uint32_t));
+		bh_xcalloc(1, sizeof(*signature) + classes->n_pod_atoms * sizeof(uint32_t));
 
-	for (size_t i = 0; i < classes->n_atoms; i++) {
-		const struct bh_netpol_peer *peer = classes->atoms[i].peer;
+	for (size_t i = 0; i < classes->n_pod_atoms; i++) {
+		uint32_t atom = classes->pod_atoms[i];
+		const struct bh_netpol_peer *peer = classes->atoms[atom].peer;
 
-		if (!peer->is_block && bh_selector_matches(&peer->namespaces, namespace_labels) &&
+		if (bh_selector_matches(&peer->namespaces, namespace_labels) &&
 			bh_selector_matches(&peer->pods, pod->labels))
-			signature->atoms[signature->n++] = (uint32_t)i;
+			signature->atoms[signature->n++] = atom;
 	}
 	signature = bh_xreallocarray(
 		signature, 1, sizeof(*signature) + signature->n * sizeof(uint32_t));
@@ -218,7 +222,7 @@ void bh_classes_begin(struct bh_classes *classes, struct bh_arena *arena,
 		FOR_EACH_RULE(policies[i], direction, rule)
 		place_rule(classes, rule, direction == BH_EGRESS);
 	}
-	build_blocks(classes);
+	sort_atoms(classes);
 	check_cache(classes);
 }
 
@@ -374,21 +378,4 @@ const struct bh_class *bh_class_of_address(struct bh_classes *classes, const str
 	if (atoms != small)
 		free(atoms);
 	return class;
-}
-
-bool bh_class_has_atom(const struct bh_class *class, uint32_t atom)
-{
-	size_t low = 0, high = class->n_atoms;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (class->atoms[middle] == atom)
-			return true;
-		if (class->atoms[middle] < atom)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
 }

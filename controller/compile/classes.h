@@ -60,6 +60,8 @@ struct bh_classes {
 	struct bh_registry *registry;
 	size_t n_atoms;
 	struct bh_atom *atoms; /* sorted by key */
+	size_t n_pod_atoms;
+	uint32_t *pod_atoms; /* those that are not blocks */
 	size_t n_names;
 	struct bh_port_name *names; /* sorted */
 	struct bh_blocks blocks;
@@ -83,8 +85,6 @@ const struct bh_class *bh_class_of_address(struct bh_classes *classes, const str
 	const struct bh_pod *pod, const struct bh_labels *namespace_labels);
 const struct bh_class *bh_class_of_block(
 	struct bh_classes *classes, const struct bh_blocks_node *block);
-
-bool bh_class_has_atom(const struct bh_class *class, uint32_t atom);
 
 void bh_class_cache_clear(struct bh_class_cache *cache);
 

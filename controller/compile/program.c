@@ -3,12 +3,26 @@
 
 #include "controller/model/memory.h"
 
+/* A rule asks for this atom. `index` is its place among the rules of the direction, in order. */
+struct ask {
+	uint32_t atom;
+	uint32_t index;
+};
+
 /* One program in the making. */
 struct build {
 	struct bh_programs *programs;
 	const struct bh_pod *pod;
 	const struct bh_netpol *const *policies;
 	size_t n_policies;
+	enum bh_direction direction; /* under way, with its rules in order and what they ask for */
+	size_t n_rules;
+	const struct bh_netpol_rule **rules;
+	size_t n_anyone;
+	const struct bh_netpol_rule **anyone; /* those without peers */
+	size_t n_asks;
+	struct ask *asks; /* sorted by atom */
+	uint32_t *chosen; /* room for every rule */
 	size_t n;
 	size_t capacity;
 	struct bh_desired_entry *entries;
@@ -42,8 +56,8 @@ static void add_peer_port(struct build *build, const struct bh_netpol_port *port
 	}
 }
 
-static void add_rule(struct build *build, enum bh_direction direction,
-	const struct bh_netpol_rule *rule, const struct bh_class *class)
+static void add_rule(
+	struct build *build, const struct bh_netpol_rule *rule, const struct bh_class *class)
 {
 	struct bh_ranges *ranges = &build->programs->ranges;
 
@@ -54,43 +68,119 @@ static void add_rule(struct build *build, enum bh_direction direction,
 
 		if (port->kind == BH_PORT_RANGE)
 			bh_ranges_add(ranges, port->protocol, port->lo, port->hi, rule->number);
-		else if (direction == BH_INGRESS)
+		else if (build->direction == BH_INGRESS)
 			add_own_port(build, port, rule->number);
 		else
 			add_peer_port(build, port, rule->number, class);
 	}
 }
 
-static bool matches(const struct bh_netpol_rule *rule, const struct bh_class *class)
+/* ---- Which rules match a class ------------------------------------------------------------------
+ */
+
+static int compare_asks(const void *a, const void *b)
 {
-	for (size_t i = 0; class && i < rule->n_peers; i++) {
-		if (bh_class_has_atom(class, rule->peers[i].atom))
-			return true;
+	const struct ask *left = a, *right = b;
+
+	if (left->atom != right->atom)
+		return left->atom < right->atom ? -1 : 1;
+	return (left->index > right->index) - (left->index < right->index);
+}
+
+static int compare_indexes(const void *a, const void *b)
+{
+	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* The rules of the direction, and an index from atoms to them: a class finds its few among many. */
+static void list_rules(struct build *build, enum bh_direction direction)
+{
+	struct bh_arena *scratch = build->programs->scratch;
+	size_t n_rules = 0, n_asks = 0;
+
+	build->direction = direction;
+	build->n_rules = build->n_anyone = build->n_asks = 0;
+	for (size_t i = 0; i < build->n_policies; i++) {
+		const struct bh_netpol *policy = build->policies[i];
+
+		if (!policy->isolates[direction])
+			continue;
+		n_rules += policy->n_rules[direction];
+		for (size_t j = 0; j < policy->n_rules[direction]; j++)
+			n_asks += policy->rules[direction][j].n_peers;
 	}
-	return false;
+	build->rules = bh_arena_array(scratch, n_rules, const struct bh_netpol_rule *);
+	build->anyone = bh_arena_array(scratch, n_rules, const struct bh_netpol_rule *);
+	build->chosen = bh_arena_array(scratch, n_asks, uint32_t);
+	build->asks = bh_arena_array(scratch, n_asks, struct ask);
+	for (size_t i = 0; i < build->n_policies; i++) {
+		const struct bh_netpol *policy = build->policies[i];
+
+		for (size_t j = 0; policy->isolates[direction] && j < policy->n_rules[direction];
+			j++) {
+			const struct bh_netpol_rule *rule = &policy->rules[direction][j];
+
+			for (size_t k = 0; k < rule->n_peers; k++)
+				build->asks[build->n_asks++] =
+					(struct ask){rule->peers[k].atom, (uint32_t)build->n_rules};
+			build->rules[build->n_rules++] = rule;
+			if (!rule->n_peers)
+				build->anyone[build->n_anyone++] = rule;
+		}
+	}
+	if (n_asks)
+		qsort(build->asks, n_asks, sizeof(*build->asks), compare_asks);
+}
+
+/* The first of the asks for this atom. */
+static size_t first_ask(const struct build *build, uint32_t atom)
+{
+	size_t low = 0, high = build->n_asks;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (build->asks[middle].atom < atom)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The rules with a peer of this class, in order, into `chosen`. One may be there more than once. */
+static size_t choose_rules(struct build *build, const struct bh_class *class)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; class && i < class->n_atoms; i++) {
+		size_t at = first_ask(build, class->atoms[i]);
+
+		for (; at < build->n_asks && build->asks[at].atom == class->atoms[i]; at++)
+			build->chosen[n++] = build->asks[at].index;
+	}
+	if (n)
+		qsort(build->chosen, n, sizeof(*build->chosen), compare_indexes);
+	return n;
 }
 
 /*
  * Everything that applies to the class (NULL: any). Rules for anyone come first, so that where they
  * already allow a port they also name it, and a class that gains nothing else is not listed.
  */
-static size_t allowed(struct build *build, enum bh_direction direction,
-	const struct bh_class *class, const struct bh_desired_rule **ret_rules)
+static size_t allowed(
+	struct build *build, const struct bh_class *class, const struct bh_desired_rule **ret_rules)
 {
+	size_t n = choose_rules(build, class);
+
 	bh_ranges_reset(&build->programs->ranges);
-	for (int anyone = 1; anyone >= 0; anyone--) {
-		for (size_t i = 0; i < build->n_policies; i++) {
-			const struct bh_netpol *policy = build->policies[i];
-
-			for (size_t j = 0;
-				policy->isolates[direction] && j < policy->n_rules[direction];
-				j++) {
-				const struct bh_netpol_rule *rule = &policy->rules[direction][j];
-
-				if (anyone ? !rule->n_peers : matches(rule, class))
-					add_rule(build, direction, rule, class);
-			}
-		}
+	for (size_t i = 0; i < build->n_anyone; i++)
+		add_rule(build, build->anyone[i], class);
+	for (size_t i = 0; i < n; i++) {
+		if (!i || build->chosen[i] != build->chosen[i - 1])
+			add_rule(build, build->rules[build->chosen[i]], class);
 	}
 	return bh_ranges_merge(&build->programs->ranges, build->programs->scratch, ret_rules);
 }
@@ -111,12 +201,16 @@ static bool same_rules(
 	return true;
 }
 
-static void add_entry(struct build *build, enum bh_direction direction, uint32_t class,
-	const struct bh_desired_rule *rules, size_t n)
+static void add_entry(
+	struct build *build, uint32_t class, const struct bh_desired_rule *rules, size_t n)
 {
 	bh_xgrow(build->entries, build->n, build->capacity);
 	build->entries[build->n++] = (struct bh_desired_entry){
-		.egress = direction == BH_EGRESS, .class = class, .n_rules = n, .rules = rules};
+		.egress = build->direction == BH_EGRESS,
+		.class = class,
+		.n_rules = n,
+		.rules = rules,
+	};
 }
 
 struct candidates {
@@ -140,29 +234,22 @@ static void add_candidates(
 }
 
 /* The classes that some rule may treat differently from all others. */
-static void find_candidates(
-	struct build *build, enum bh_direction direction, struct candidates *candidates)
+static void find_candidates(struct build *build, struct candidates *candidates)
 {
 	const struct bh_classes *classes = build->programs->classes;
 
 	build->programs->visit++;
-	for (size_t i = 0; i < build->n_policies; i++) {
-		const struct bh_netpol *policy = build->policies[i];
+	for (size_t i = 0; i < build->n_asks; i++)
+		add_candidates(build, candidates, &classes->atoms[build->asks[i].atom].classes);
+	if (build->direction != BH_EGRESS)
+		return;
+	for (size_t i = 0; i < build->n_anyone; i++) {
+		const struct bh_netpol_rule *rule = build->anyone[i];
 
-		for (size_t j = 0; policy->isolates[direction] && j < policy->n_rules[direction];
-			j++) {
-			const struct bh_netpol_rule *rule = &policy->rules[direction][j];
-
-			for (size_t k = 0; k < rule->n_peers; k++)
+		for (size_t j = 0; j < rule->n_ports; j++) {
+			if (rule->ports[j].kind == BH_PORT_NAMED)
 				add_candidates(build, candidates,
-					&classes->atoms[rule->peers[k].atom].classes);
-			for (size_t k = 0;
-				direction == BH_EGRESS && !rule->n_peers && k < rule->n_ports;
-				k++) {
-				if (rule->ports[k].kind == BH_PORT_NAMED)
-					add_candidates(build, candidates,
-						&classes->names[rule->ports[k].named].classes);
-			}
+					&classes->names[rule->ports[j].named].classes);
 		}
 	}
 }
@@ -171,16 +258,18 @@ static void build_direction(struct build *build, enum bh_direction direction)
 {
 	struct candidates candidates = {0};
 	const struct bh_desired_rule *any, *rules;
-	size_t n_any = allowed(build, direction, NULL, &any);
+
+	list_rules(build, direction);
+	size_t n_any = allowed(build, NULL, &any);
 
 	if (n_any)
-		add_entry(build, direction, BH_CLASS_ANY, any, n_any);
-	find_candidates(build, direction, &candidates);
+		add_entry(build, BH_CLASS_ANY, any, n_any);
+	find_candidates(build, &candidates);
 	for (size_t i = 0; i < candidates.n; i++) {
-		size_t n = allowed(build, direction, candidates.items[i], &rules);
+		size_t n = allowed(build, candidates.items[i], &rules);
 
 		if (!same_rules(any, n_any, rules, n))
-			add_entry(build, direction, candidates.items[i]->number, rules, n);
+			add_entry(build, candidates.items[i]->number, rules, n);
 	}
 	free(candidates.items);
 }

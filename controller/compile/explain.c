@@ -7,7 +7,6 @@
 #include "controller/compile/compilation.h"
 #include "controller/compile/lookup.h"
 #include "controller/model/memory.h"
-#include "proto/cleanup.h"
 
 /* The public part, and the memory of everything in it. */
 struct explanation {
@@ -84,9 +83,10 @@ static int resolve_name(struct asking *asking, const char *text, struct end *end
 {
 	char quoted[BH_QUOTE_MAX];
 	const char *slash = strchr(text, '/');
-	_cleanup_free_ char *namespace = bh_xcheck(strndup(text, (size_t)(slash - text)));
+	char *namespace = bh_xcheck(strndup(text, (size_t)(slash - text)));
 	const struct bh_pod *pod = bh_model_pod_by_name(asking->model, namespace, slash + 1);
 
+	free(namespace);
 	if (!pod)
 		return refuse(asking, -ENOENT, "there is no pod %s", bh_quote(text, quoted));
 	return resolve_pod(asking, pod, end);
@@ -301,9 +301,26 @@ static struct bh_desired *compile_for(struct asking *asking, const char *node, b
 	return desired;
 }
 
-static void unref_desired(struct bh_desired **desired)
+/* Asks both programs of the pod at `own`. */
+static int ask_programs(struct asking *asking, const struct bh_desired *desired,
+	const struct end *own, const struct end *peer, struct bh_explain_side *side)
 {
-	bh_desired_unref(*desired);
+	const struct bh_desired_endpoint *endpoint = bh_lookup_endpoint(desired, own->pod->uid);
+	struct bh_lookup_identity identity = bh_lookup_address(desired, &peer->ip);
+
+	if (!endpoint)
+		return refuse(asking, -EINVAL,
+			"pod %s holds none of its addresses: see the problems in status",
+			own->name);
+	side->judged = true;
+	side->mode = bh_mode_name(endpoint->mode);
+	side->quarantined = endpoint->quarantined;
+	side->isolated = side->egress ? endpoint->egress_isolated : endpoint->ingress_isolated;
+	side->peer_class = identity.class;
+	list_policies(asking, own->pod, side);
+	side->active = ask(asking, desired, side, endpoint->active, &identity);
+	side->pending = ask(asking, desired, side, endpoint->pending, &identity);
+	return 0;
 }
 
 static int explain_side(struct asking *asking, bool egress, struct bh_explain_side *side)
@@ -328,25 +345,11 @@ static int explain_side(struct asking *asking, bool egress, struct bh_explain_si
 		return 0;
 	side->node = bh_arena_strdup(asking->arena, pod->node_name ? pod->node_name : here);
 	side->here = !strcmp(side->node, here);
-	_cleanup_(unref_desired) struct bh_desired *desired =
-		compile_for(asking, side->node, side->here);
-	const struct bh_desired_endpoint *endpoint = bh_lookup_endpoint(desired, pod->uid);
+	struct bh_desired *desired = compile_for(asking, side->node, side->here);
+	int r = ask_programs(asking, desired, own, peer, side);
 
-	if (!endpoint)
-		return refuse(asking, -EINVAL,
-			"pod %s holds none of its addresses: see the problems in status",
-			own->name);
-	struct bh_lookup_identity identity = bh_lookup_address(desired, &peer->ip);
-
-	side->judged = true;
-	side->mode = bh_mode_name(endpoint->mode);
-	side->quarantined = endpoint->quarantined;
-	side->isolated = egress ? endpoint->egress_isolated : endpoint->ingress_isolated;
-	side->peer_class = identity.class;
-	list_policies(asking, pod, side);
-	side->active = ask(asking, desired, side, endpoint->active, &identity);
-	side->pending = ask(asking, desired, side, endpoint->pending, &identity);
-	return 0;
+	bh_desired_unref(desired);
+	return r;
 }
 
 /* ---- Public -----------------------------------------------------------------------------------
@@ -354,12 +357,12 @@ static int explain_side(struct asking *asking, bool egress, struct bh_explain_si
 
 static int answer(struct asking *asking, struct bh_explanation *out)
 {
-	_cleanup_(unref_desired) struct bh_desired *desired =
-		bh_compile(asking->compiler, asking->model);
+	struct bh_desired *desired = bh_compile(asking->compiler, asking->model);
 	int r = resolve(asking, desired, asking->query->src, &asking->ends[0]);
 
 	if (!r)
 		r = resolve(asking, desired, asking->query->dst, &asking->ends[1]);
+	bh_desired_unref(desired);
 	if (!r)
 		r = choose_addresses(asking);
 	if (!r)

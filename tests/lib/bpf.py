@@ -8,7 +8,7 @@ import socket
 import struct
 
 _SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
-_PROG_LOAD, _LINK_CREATE = 5, 28
+_PROG_LOAD, _OBJ_PIN, _LINK_CREATE = 5, 6, 28
 _SCHED_CLS = 3
 _F_BEFORE = 1 << 3
 TCX_INGRESS, TCX_EGRESS = 46, 47
@@ -52,3 +52,9 @@ def attach_tcx_before(program, interface, attach_type):
     """Attaches in front of everybody. The link lives as long as the returned descriptor is open."""
     index = socket.if_nametoindex(interface)
     return _bpf(_LINK_CREATE, struct.pack("<IIII", program, index, attach_type, _F_BEFORE))
+
+
+def pin(fd, path):
+    """Gives it a name in a BPF file system; unlink() takes it back."""
+    name = ctypes.create_string_buffer(str(path).encode())
+    _bpf(_OBJ_PIN, struct.pack("<QII", ctypes.addressof(name), fd, 0))

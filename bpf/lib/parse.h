@@ -384,6 +384,8 @@ static __always_inline int bh_parse_ip6(
 				p->flags |= BH_PACKET_LATER_FRAGMENT;
 				/* Its chain is in the first; what follows here is data. */
 				p->protocol = extension->next;
+				if ((offset & 0xfff8) < bh_l4_minimum(p))
+					return BH_REASON_FRAGMENT_TINY; /* over the header */
 				return left > 8 ? BH_REASON_NONE : BH_REASON_IP_HEADER;
 			}
 			if (offset & 1)

@@ -305,7 +305,7 @@ static void endpoint_read(const struct party *pod, struct bh_endpoint *ret)
 	assert_int_equal(bpf_map_lookup_elem(bed_map("bh_endpoints"), &pod->slot, ret), 0);
 }
 
-static void endpoint_write(const struct party *pod, const struct bh_endpoint *endpoint)
+void bed_endpoint_store(const struct party *pod, const struct bh_endpoint *endpoint)
 {
 	assert_int_equal(
 		bpf_map_update_elem(bed_map("bh_endpoints"), &pod->slot, endpoint, BPF_ANY), 0);
@@ -334,7 +334,7 @@ static void make_endpoint(const struct party *pod)
 	memcpy(endpoint.mac, pod->mac, 6);
 	memcpy(&endpoint.addr4[0], pod->ip4, 4);
 	memcpy(endpoint.addr6[0], pod->ip6, 16);
-	endpoint_write(pod, &endpoint);
+	bed_endpoint_store(pod, &endpoint);
 	assert_int_equal(
 		bpf_map_update_elem(bed_map("bh_ifaces"), &pod->ifindex, &iface, BPF_ANY), 0);
 }
@@ -429,7 +429,7 @@ void use(const struct party *pod, uint32_t active, uint32_t pending)
 
 	endpoint_read(pod, &endpoint);
 	endpoint.programs = active | (uint64_t)pending << 32;
-	endpoint_write(pod, &endpoint);
+	bed_endpoint_store(pod, &endpoint);
 	move_epoch(pod);
 }
 
@@ -444,7 +444,7 @@ void move_epoch(const struct party *pod)
 
 	endpoint_read(pod, &endpoint);
 	endpoint.epoch = next_epoch();
-	endpoint_write(pod, &endpoint);
+	bed_endpoint_store(pod, &endpoint);
 }
 
 void reborn(const struct party *pod)
@@ -454,7 +454,27 @@ void reborn(const struct party *pod)
 	endpoint_read(pod, &endpoint);
 	endpoint.epoch = next_epoch();
 	endpoint.born = endpoint.epoch;
-	endpoint_write(pod, &endpoint);
+	bed_endpoint_store(pod, &endpoint);
+}
+
+void add_address(const struct party *pod, const struct party *other)
+{
+	struct bh_endpoint endpoint;
+
+	endpoint_read(pod, &endpoint);
+	memcpy(&endpoint.addr4[endpoint.n_addr4++], other->ip4, 4);
+	memcpy(endpoint.addr6[endpoint.n_addr6++], other->ip6, 16);
+	bed_endpoint_store(pod, &endpoint);
+}
+
+void take_addresses6(const struct party *pod)
+{
+	struct bh_endpoint endpoint;
+
+	endpoint_read(pod, &endpoint);
+	endpoint.n_addr6 = 0;
+	memset(endpoint.addr6, 0, sizeof(endpoint.addr6));
+	bed_endpoint_store(pod, &endpoint);
 }
 
 void forget_interface(const struct party *pod)
@@ -587,6 +607,19 @@ void flow_age(const struct frame *f, unsigned seconds)
 	assert_int_not_equal(where, NOWHERE);
 	flow.seen -= seconds * BED_HZ;
 	flow_store(f, where, &flow);
+}
+
+void fragments_age(unsigned seconds)
+{
+	int fd = bed_map("bh_fragments");
+	struct bh_fragment_key key, *at = NULL;
+	struct bh_fragment fragment;
+
+	for (; !bpf_map_get_next_key(fd, at, &key); at = &key) {
+		assert_int_equal(bpf_map_lookup_elem(fd, &key, &fragment), 0);
+		fragment.seen -= seconds * BED_HZ;
+		assert_int_equal(bpf_map_update_elem(fd, &key, &fragment, BPF_EXIST), 0);
+	}
 }
 
 static unsigned count_keys(int fd)

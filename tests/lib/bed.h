@@ -75,6 +75,10 @@ void enforce(const struct party *pod, uint32_t program);
 void move_epoch(const struct party *pod);
 /* Another pod gets the interface and the addresses: a new birth, a new epoch. */
 void reborn(const struct party *pod);
+void bed_endpoint_store(const struct party *pod, const struct bh_endpoint *endpoint);
+/* A second address per family; and none of IPv6 at all. */
+void add_address(const struct party *pod, const struct party *other);
+void take_addresses6(const struct party *pod);
 void forget_interface(const struct party *pod);
 
 void identify(const struct party *who, uint32_t class, uint32_t workload);
@@ -93,6 +97,7 @@ enum where flow_of(const struct frame *f, struct bh_flow *ret_flow);
 void flow_store(const struct frame *f, enum where where, const struct bh_flow *flow);
 /* Makes the flow look `seconds` older. */
 void flow_age(const struct frame *f, unsigned seconds);
+void fragments_age(unsigned seconds);
 void empty_flows(void);
 unsigned flow_count(int family, enum where where);
 

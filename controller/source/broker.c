@@ -55,24 +55,40 @@ static int receive(int broker)
 	return bh_take_fd(fd);
 }
 
+static int await(int broker)
+{
+	struct pollfd ready = {.fd = broker, .events = POLLIN};
+	int n;
+
+	do {
+		n = poll(&ready, 1, BROKER_TIMEOUT_MS);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return n ? 0 : -ETIMEDOUT;
+}
+
 static int ask(int broker, char kind, const char *name)
 {
 	char request[BH_BROKER_REQUEST_MAX];
 	size_t length = name ? strlen(name) : 0;
-	struct pollfd ready = {.fd = broker, .events = POLLIN};
 
 	if (length > BH_BROKER_NAME_MAX)
 		return -ENAMETOOLONG;
 	request[0] = kind;
-	if (length)
+	if (name)
 		memcpy(request + 1, name, length);
 	if (send(broker, request, 1 + length, MSG_NOSIGNAL) < 0)
 		return -errno;
-	int n = poll(&ready, 1, BROKER_TIMEOUT_MS);
+	int r = await(broker);
 
-	if (n < 0)
-		return -errno;
-	return n ? receive(broker) : -ETIMEDOUT;
+	if (!r)
+		r = receive(broker);
+	/* A reply that came late would be taken for the next one's: one file's content for
+	 * another's. */
+	if (r == -ETIMEDOUT || r == -EPROTO)
+		shutdown(broker, SHUT_RDWR);
+	return r;
 }
 
 /* ---- Directly ---------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ struct bh_opener {
 };
 
 /* Each returns a new descriptor (close-on-exec) or -errno. -ETIMEDOUT: the broker did not answer in
- * 5 s. */
+ * 5 s; it is not asked again, and every later call fails. */
 int bh_opener_list(const struct bh_opener *opener);
 int bh_opener_inotify(const struct bh_opener *opener);
 int bh_opener_open(const struct bh_opener *opener, const char *name);

@@ -492,6 +492,35 @@ static void addresses_no_pod_can_have_are_left_out(void **state)
 	free_cluster(&cluster);
 }
 
+static void an_endpoint_has_two_addresses_of_each_family(void **state)
+{
+	struct cluster cluster = new_cluster("{kind: Pod, apiVersion: v1, metadata: {namespace: "
+					     "shop, name: a}, status: {podIPs: "
+					     "[{ip: 10.0.0.1}, {ip: 'fd00::1'}, {ip: 10.0.0.2}, "
+					     "{ip: 10.0.0.3}, {ip: 10.0.0.1}]}}");
+
+	assert_int_equal(endpoint_of(&cluster, "10.0.0.1")->n_ips, 3);
+	assert_null(endpoint_of(&cluster, "10.0.0.3"));
+	assert_int_equal(cluster.desired->n_addresses, 4);
+	assert_non_null(problem_of(&cluster, "too-many-addresses", "Pod shop/a"));
+	free_cluster(&cluster);
+}
+
+static void a_rule_for_anyone_names_what_it_allows_before_others(void **state)
+{
+	struct cluster cluster = new_cluster(
+		POD("a", "10.0.0.1", "{app: a}") POD("b", "10.0.0.2", "{app: b}")
+			POLICY("p", "{podSelector: {matchLabels: {app: a}}, ingress: [{from: "
+				    "[{podSelector: {matchLabels: "
+				    "{app: b}}}], ports: [{port: 80}]}, {ports: [{port: 80}]}]}"));
+
+	/* The class of b gains nothing, so it is not listed: one entry, for any. */
+	assert_int_equal(cluster.desired->n_programs, 1);
+	assert_int_equal(cluster.desired->programs[0].n_entries, 1);
+	assert_int_equal(cluster.desired->programs[0].entries[0].class, BH_CLASS_ANY);
+	free_cluster(&cluster);
+}
+
 static void only_pods_of_this_node_are_endpoints(void **state)
 {
 	struct cluster cluster = new_cluster(POD("here", "10.0.0.1", "{}") ELSEWHERE("shop",
@@ -711,6 +740,8 @@ int main(void)
 		cmocka_unit_test(of_two_pods_with_one_address_the_newer_keeps_it),
 		cmocka_unit_test(a_pod_cannot_take_the_nodes_address),
 		cmocka_unit_test(addresses_no_pod_can_have_are_left_out),
+		cmocka_unit_test(an_endpoint_has_two_addresses_of_each_family),
+		cmocka_unit_test(a_rule_for_anyone_names_what_it_allows_before_others),
 		cmocka_unit_test(only_pods_of_this_node_are_endpoints),
 		cmocka_unit_test(workloads_are_what_people_call_them),
 		cmocka_unit_test(another_process_gives_the_same_numbers),

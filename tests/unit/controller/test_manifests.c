@@ -382,7 +382,7 @@ static void reply_to(int socket, uint32_t error, int fd)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &fd, sizeof(int));
 	}
-	if (sendmsg(socket, &message, 0) < 0)
+	if (sendmsg(socket, &message, MSG_NOSIGNAL) < 0 && errno != EPIPE)
 		_exit(1);
 }
 
@@ -455,6 +455,23 @@ static void a_broker_that_went_away_is_a_problem(void **state)
 		"cannot be read: Broken pipe; what was read before stays in force");
 }
 
+/* A broker that answers late must not have its answer taken for another's. */
+static void a_broker_that_answers_nonsense_is_not_asked_again(void **state)
+{
+	struct folder *folder = *state;
+	const struct bh_opener *opener;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	opener = &(const struct bh_opener){.path = folder->path, .broker = pair[0]};
+	assert_int_equal(send(pair[1], "", 1, 0), 1);
+	assert_int_equal(bh_opener_list(opener), -EPROTO);
+	reply_to(pair[1], 0, pair[1]);
+	assert_int_equal(bh_opener_list(opener), -EPIPE);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 #define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -476,6 +493,7 @@ int main(void)
 		WITH_FOLDER(follows_a_config_map_swap),
 		WITH_FOLDER(reads_and_watches_through_a_broker),
 		WITH_FOLDER(a_broker_that_went_away_is_a_problem),
+		WITH_FOLDER(a_broker_that_answers_nonsense_is_not_asked_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

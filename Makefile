@@ -63,7 +63,7 @@ SRC_bench_bpf := $(wildcard tools/bench/*.bpf.c)
 OBJ_proto := $(SRC_proto:%.c=$(B)/obj/%.o) $(B)/obj/gen/bulkhead.pb-c.o
 OBJ_dataplane := $(SRC_dataplane:%.c=$(B)/obj/%.o)
 OBJ_controller := $(SRC_controller:%.c=$(B)/obj/%.o)
-OBJ_cli := $(SRC_cli:%.c=$(B)/obj/%.o) $(B)/obj/proto/pidfile.o
+OBJ_cli := $(SRC_cli:%.c=$(B)/obj/%.o) $(B)/obj/proto/pidfile.o $(B)/obj/proto/socket.o
 SKELETONS := $(SRC_bpf:bpf/%.bpf.c=$(B)/gen/%.skel.h) $(SRC_bench_bpf:tools/bench/%.bpf.c=$(B)/gen/%.skel.h)
 
 # What tests link against: each daemon without its main.

@@ -45,6 +45,9 @@ int bh_ask_reachable(void)
 int bh_ask_explain(int error)
 {
 	switch (-error) {
+	case 0:
+		return bh_cli_fail(
+			"the controller of %s is only starting: try again", bh_cli.run_dir);
 	case ENOENT:
 		return bh_cli_fail("nothing runs on %s: start it with 'bulkhead up', or name "
 				   "another instance with --run-dir",
@@ -87,10 +90,8 @@ static int ask(const char *text, uint64_t timeout_ms, json_t **ret_answer)
 	char url[sizeof(path) + 8];
 	nng_socket socket;
 	int err;
-	int r = bh_ask_reachable();
+	int r = control_path(path, sizeof(path));
 
-	if (r == 0)
-		r = control_path(path, sizeof(path));
 	if (r < 0)
 		return bh_ask_explain(r);
 	snprintf(url, sizeof(url), "ipc://%s", path);
@@ -102,9 +103,10 @@ static int ask(const char *text, uint64_t timeout_ms, json_t **ret_answer)
 		(err = nng_socket_set_ms(
 			 socket, NNG_OPT_RECVTIMEO, (nng_duration)(timeout_ms + 5000))) ||
 		(err = nng_socket_set_ms(socket, NNG_OPT_SENDTIMEO, 5000)) ||
-		(err = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, ANSWER_MAX)) ||
-		(err = nng_dial(socket, url, NULL, 0)))
-		r = bh_cli_fail("%s: %s", path, nng_strerror(err));
+		(err = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, ANSWER_MAX)))
+		r = bh_cli_fail("preparing a socket: %s", nng_strerror(err));
+	else if (nng_dial(socket, url, NULL, 0) != 0)
+		r = bh_ask_explain(bh_ask_reachable()); /* the errno says more than nng's error */
 	else
 		r = exchange(socket, text, ret_answer);
 	nng_close(socket);

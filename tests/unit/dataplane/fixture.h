@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_UNIT_DATAPLANE_FIXTURE_H
+#define TESTS_UNIT_DATAPLANE_FIXTURE_H
+
+/*
+ * A node of the test's own: the process moves into a fresh network namespace, pods are namespaces
+ * held by sleeping children, and a run directory under /tmp names the instance. Nothing outlives
+ * the process but pins, which every test takes down.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dataplane/object.h"
+#include "dataplane/ownership.h"
+#include "dataplane/problems.h"
+#include "dataplane/staging.h"
+
+/* Runs a shell command that must succeed. */
+__attribute__((format(printf, 1, 2))) static inline void sh(const char *format, ...)
+{
+	char command[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	if (system(command) != 0)
+		fail_msg("'%s' failed", command);
+}
+
+/* A pod's namespace: held open by a child that dies with us. */
+static inline pid_t pod_start(void)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (unshare(CLONE_NEWNET) < 0 || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static inline void pod_end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* A veth pair: `host` here, eth0 with `address` in the pod's namespace. */
+static inline void pod_wire(pid_t pid, const char *host, const char *address)
+{
+	sh("ip link add %s type veth peer name eth0 netns %d", host, (int)pid);
+	sh("ip link set %s up", host);
+	sh("nsenter -t %d -n ip link set eth0 up", (int)pid);
+	sh("nsenter -t %d -n ip address add %s dev eth0 nodad", (int)pid, address);
+}
+
+static inline const char *run_dir(void)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "/tmp/bh-unit-%d", (int)getpid());
+	mkdir(path, 0755);
+	return path;
+}
+
+/* Group fixtures: a namespace of our own, and nothing left behind. */
+static inline int node_setup(void **state)
+{
+	if (unshare(CLONE_NEWNET) < 0)
+		return -1;
+	sh("ip link set lo up");
+	run_dir();
+	return 0;
+}
+
+static inline int node_teardown(void **state)
+{
+	struct bh_why why = {};
+
+	if (bh_ownership_down(run_dir(), &why) < 0)
+		print_error("%s\n", why.text);
+	rmdir(run_dir());
+	return 0;
+}
+
+static inline struct bh_object *object_open(void)
+{
+	uint32_t sizes[BH_MAP_COUNT] = {
+		[BH_MAP_bh_addr4] = 1024,
+		[BH_MAP_bh_addr6] = 1024,
+		[BH_MAP_bh_trie4] = 256,
+		[BH_MAP_bh_trie6] = 256,
+		[BH_MAP_bh_policies] = 1024,
+		[BH_MAP_bh_spills] = 1024,
+		[BH_MAP_bh_flows4] = 4096,
+		[BH_MAP_bh_flows6] = 1024,
+		[BH_MAP_bh_half4] = 1024,
+		[BH_MAP_bh_half6] = 1024,
+		[BH_MAP_bh_edge_index] = 256,
+		[BH_MAP_bh_edge_free] = 256,
+		[BH_MAP_bh_edges] = 256,
+		[BH_MAP_bh_events] = 65536,
+	};
+	struct bh_object *object = NULL;
+	struct bh_why why = {};
+
+	if (bh_object_open(run_dir(), sizes, &object, &why) < 0)
+		fail_msg("%s", why.text);
+	return object;
+}
+
+static inline void take_down(void)
+{
+	struct bh_why why = {};
+
+	if (bh_ownership_down(run_dir(), &why) < 0)
+		fail_msg("%s", why.text);
+}
+
+static inline uint32_t ip4(const char *text)
+{
+	uint32_t ip;
+
+	assert_int_equal(inet_pton(AF_INET, text, &ip), 1);
+	return ip;
+}
+
+/* Without root these tests cannot do anything; says so in TAP and ends. */
+static inline void need_root(void)
+{
+	if (geteuid() == 0)
+		return;
+	puts("1..1\nok 1 - dataplane # SKIP root");
+	exit(0);
+}
+
+/* Polls until the condition holds; fails after ten seconds. */
+#define EVENTUALLY(condition)                                              \
+	do {                                                               \
+		const struct timespec nap_ = {.tv_nsec = 5 * 1000 * 1000}; \
+		int tries_ = 2000;                                         \
+		while (!(condition) && tries_-- > 0)                       \
+			nanosleep(&nap_, NULL);                            \
+		assert_true(condition);                                    \
+	} while (0)
+
+/* ---- Updates as they come from the wire ----------------------------------------------------- */
+
+/* One part of an update under construction; everything is freed with update_free(). */
+struct update {
+	Bulkhead__Wire__Update wire;
+};
+
+static inline struct update *update_new(uint64_t revision, bool full)
+{
+	struct update *update = calloc(1, sizeof(*update));
+
+	assert_non_null(update);
+	bulkhead__wire__update__init(&update->wire);
+	update->wire.revision = revision;
+	update->wire.base_revision = revision - 1;
+	update->wire.full = full;
+	update->wire.last = true;
+	return update;
+}
+
+#define UPDATE_PUSH(list, n, element)                                  \
+	do {                                                           \
+		(list) = realloc((list), ((n) + 1) * sizeof(*(list))); \
+		assert_non_null(list);                                 \
+		(list)[(n)++] = (element);                             \
+	} while (0)
+
+static inline ProtobufCBinaryData ip_bytes(const char *text)
+{
+	ProtobufCBinaryData bytes = {.data = malloc(16)};
+
+	assert_non_null(bytes.data);
+	if (inet_pton(AF_INET, text, bytes.data) == 1)
+		bytes.len = 4;
+	else if (inet_pton(AF_INET6, text, bytes.data) == 1)
+		bytes.len = 16;
+	else
+		fail_msg("'%s' is no address", text);
+	return bytes;
+}
+
+static inline void add_address(
+	struct update *update, const char *ip, uint32_t class, uint32_t workload)
+{
+	Bulkhead__Wire__Address *address = calloc(1, sizeof(*address));
+
+	bulkhead__wire__address__init(address);
+	address->ip = ip_bytes(ip);
+	address->class_ = class;
+	address->workload = workload;
+	UPDATE_PUSH(update->wire.addresses, update->wire.n_addresses, address);
+}
+
+static inline void remove_address(struct update *update, const char *ip)
+{
+	UPDATE_PUSH(update->wire.removed_addresses, update->wire.n_removed_addresses, ip_bytes(ip));
+}
+
+static inline Bulkhead__Wire__Block *block_new(const char *ip, uint32_t bits, uint32_t class)
+{
+	Bulkhead__Wire__Block *block = calloc(1, sizeof(*block));
+
+	bulkhead__wire__block__init(block);
+	block->ip = ip_bytes(ip);
+	block->bits = bits;
+	block->class_ = class;
+	return block;
+}
+
+static inline void add_block(struct update *update, const char *ip, uint32_t bits, uint32_t class)
+{
+	UPDATE_PUSH(update->wire.blocks, update->wire.n_blocks, block_new(ip, bits, class));
+}
+
+static inline void remove_block(struct update *update, const char *ip, uint32_t bits)
+{
+	UPDATE_PUSH(
+		update->wire.removed_blocks, update->wire.n_removed_blocks, block_new(ip, bits, 0));
+}
+
+static inline Bulkhead__Wire__Program *add_program(struct update *update, uint32_t number)
+{
+	Bulkhead__Wire__Program *program = calloc(1, sizeof(*program));
+
+	bulkhead__wire__program__init(program);
+	program->number = number;
+	UPDATE_PUSH(update->wire.programs, update->wire.n_programs, program);
+	return program;
+}
+
+static inline Bulkhead__Wire__ProgramEntry *add_entry(
+	Bulkhead__Wire__Program *program, bool egress, uint32_t class)
+{
+	Bulkhead__Wire__ProgramEntry *entry = calloc(1, sizeof(*entry));
+
+	bulkhead__wire__program_entry__init(entry);
+	entry->egress = egress;
+	entry->class_ = class;
+	UPDATE_PUSH(program->entries, program->n_entries, entry);
+	return entry;
+}
+
+static inline void add_rule(Bulkhead__Wire__ProgramEntry *entry, uint32_t protocol, uint32_t lo,
+	uint32_t hi, uint32_t number)
+{
+	Bulkhead__Wire__Rule *rule = calloc(1, sizeof(*rule));
+
+	bulkhead__wire__rule__init(rule);
+	rule->protocol = protocol;
+	rule->port_lo = lo;
+	rule->port_hi = hi;
+	rule->rule = number;
+	UPDATE_PUSH(entry->rules, entry->n_rules, rule);
+}
+
+/* A program with one ingress entry of one rule: TCP, all ports, by this rule number. */
+static inline void add_simple_program(
+	struct update *update, uint32_t number, uint32_t class, uint32_t rule)
+{
+	add_rule(add_entry(add_program(update, number), false, class), 6, 0, 65535, rule);
+}
+
+static inline Bulkhead__Wire__Endpoint *add_endpoint(
+	struct update *update, const char *uid, const char *ip, uint32_t program)
+{
+	Bulkhead__Wire__Endpoint *endpoint = calloc(1, sizeof(*endpoint));
+
+	bulkhead__wire__endpoint__init(endpoint);
+	endpoint->uid = strdup(uid);
+	endpoint->name = strdup(uid);
+	endpoint->active = endpoint->pending = program;
+	endpoint->workload = 77;
+	if (ip)
+		UPDATE_PUSH(endpoint->ips, endpoint->n_ips, ip_bytes(ip));
+	UPDATE_PUSH(update->wire.endpoints, update->wire.n_endpoints, endpoint);
+	return endpoint;
+}
+
+static inline void remove_endpoint(struct update *update, const char *uid)
+{
+	UPDATE_PUSH(update->wire.removed_endpoints, update->wire.n_removed_endpoints, strdup(uid));
+}
+
+/*
+ * The members were allocated one by one, as protobuf-c does it: its own function frees them. The
+ * static empty strings it starts with are not touched by it.
+ */
+static inline void update_free(struct update *update)
+{
+	Bulkhead__Wire__Update *copy = malloc(sizeof(*copy));
+
+	assert_non_null(copy);
+	*copy = update->wire;
+	bulkhead__wire__update__free_unpacked(copy, NULL);
+	free(update);
+}
+
+/* Stages one part; the result of bh_staging_part(). */
+static inline int stage_part(struct bh_staging *staging, struct update *update,
+	struct bh_change **ret_change, struct bh_why *why)
+{
+	int r = bh_staging_part(staging, &update->wire, ret_change, why);
+
+	update_free(update);
+	return r;
+}
+
+/* A whole update of one part that must be taken. */
+static inline struct bh_change *change_of(struct update *update)
+{
+	struct bh_staging staging = {};
+	struct bh_change *change = NULL;
+	struct bh_why why = {};
+
+	if (stage_part(&staging, update, &change, &why) != 1)
+		fail_msg("refused: %s", why.text);
+	return change;
+}
+
+#endif

@@ -382,7 +382,7 @@ static __always_inline __u32 bh_flow_ask(const struct bh_packet *p)
 		return BH_ASK_SOURCE;
 	if (p->tcp_flags & BH_TCP_SYN)
 		return BH_ASK_DESTINATION; /* SYN-ACK: who gets it has opened */
-	return BH_ASK_SOURCE | BH_ASK_DESTINATION;
+	return p->known_opener ?: BH_ASK_SOURCE | BH_ASK_DESTINATION;
 }
 
 /* May the packet that was just judged leave a flow behind? */
@@ -417,7 +417,7 @@ static __always_inline int bh_flow_new(
 	const struct bh_packet *p = &work->packet;
 	struct bh_judgement *j = &work->judgement;
 	const __u32 ask = bh_flow_ask(p);
-	const bool midstream = ask != BH_ASK_SOURCE;
+	const bool midstream = bh_is_tcp(p) && !bh_is_syn(p);
 	bool keeps;
 	__u32 edge;
 
@@ -476,8 +476,18 @@ static __always_inline struct bh_flow *bh_flow_find(const struct bh_config *conf
 	if (!flow)
 		return NULL;
 	leg = &flow->leg[bh_pod_side(p)];
-	if (bh_unlikely(bh_flow_expired(config, flow, now) || bh_flow_begins_anew(p, flow) ||
-			bh_leg_of_another(p, leg))) {
+	if (bh_unlikely(bh_flow_expired(config, flow, now) || bh_flow_begins_anew(p, flow))) {
+		*ret_over = !*ret_half;
+		return NULL;
+	}
+	if (bh_unlikely(bh_leg_of_another(p, leg))) {
+		/*
+		 * The other end may still have the connection open, and knows who began it: whoever
+		 * has the address now cannot pass it off as one that the other end has opened.
+		 */
+		if (!(flow->flags & BH_FLOW_MIDSTREAM))
+			p->known_opener =
+				flow->opener == p->src_side ? BH_ASK_SOURCE : BH_ASK_DESTINATION;
 		*ret_over = !*ret_half;
 		return NULL;
 	}

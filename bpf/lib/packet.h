@@ -50,7 +50,8 @@ struct bh_packet {
 	__u8 claim_mac[6];
 	__u8 src_side; /* of the flow key: 0 = the source is the lower end */
 	__u8 hop_limit;
-	__u8 pad[2];
+	__u8 known_opener; /* BH_ASK_*: of a flow that another pod has left behind; 0 = not known */
+	__u8 pad;
 	__u16 l4_offset; /* from the frame's beginning, for what is parsed in a second step */
 	__u32 l4_length;
 	__u32 pad1;

@@ -283,7 +283,10 @@ static void on_message(struct bh_serve *serve, const Bulkhead__Wire__Envelope *m
 		on_update(serve, message->update);
 		break;
 	case BULKHEAD__WIRE__ENVELOPE__BODY_STATUS_REQUEST:
+		bh_events_consume(serve->events, bh_serve_peer(serve));
+		bh_edges_pass(serve->sources.edges, bh_serve_peer(serve));
 		send_status(serve);
+		send_message(serve, message, "the end of its answer");
 		break;
 	case BULKHEAD__WIRE__ENVELOPE__BODY_REFUSAL:
 		bh_warning("the controller refused a message: %.200s", message->refusal->reason);

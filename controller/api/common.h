@@ -70,6 +70,12 @@ bool bh_api_policy_isolates(const struct bh_network_policy *policy, bool egress)
 const char *bh_api_endpoint_state(const struct bh_api *api, const char *uid,
 	const Bulkhead__Wire__EndpointStatus **ret_status);
 
+/*
+ * True once the data plane has told everything it had seen when the call came, or if it cannot be
+ * asked, or is too slow: then what is known is the answer. Uses the call's memo.
+ */
+bool bh_api_fresh(struct bh_api *api, struct bh_control_call *call);
+
 /* True once the wanted state, as it was at `revision`, is in force; else *ret_missing says what is
  * missing: free() it. Pods that cannot be supported do not count. */
 bool bh_api_in_force(const struct bh_api *api, uint64_t revision, char **ret_missing);

@@ -167,6 +167,8 @@ json_t *bh_api_flows(struct bh_api *api, struct bh_control_call *call)
 
 	if (error)
 		return error;
+	if (!wanted.follow && !bh_api_fresh(api, call))
+		return NULL;
 	/* A number from before a restart of the controller lies in the future: begin again. */
 	if (wanted.since > next)
 		wanted.since = first;
@@ -327,6 +329,8 @@ json_t *bh_api_edges(struct bh_api *api, struct bh_control_call *call)
 
 	if (error)
 		return error;
+	if (!bh_api_fresh(api, call))
+		return NULL;
 	edges = json_array();
 	n = bh_edges_view(api->edges, &views);
 	for (size_t i = 0; i < n; i++) {
@@ -389,6 +393,8 @@ json_t *bh_api_graph(struct bh_api *api, struct bh_control_call *call)
 
 	if (error)
 		return error;
+	if (!bh_api_fresh(api, call))
+		return NULL;
 	nodes = json_array();
 	edges = json_array();
 	n = bh_edges_view(api->edges, &views);

@@ -54,8 +54,11 @@ json_t *bh_api_pods(struct bh_api *api, struct bh_control_call *call)
 {
 	size_t n = api->desired->n_endpoints;
 	_cleanup_free_ const struct bh_desired_endpoint **sorted = bh_xcalloc(n, sizeof(*sorted));
-	json_t *pods = json_array();
+	json_t *pods;
 
+	if (!bh_api_fresh(api, call))
+		return NULL;
+	pods = json_array();
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = &api->desired->endpoints[i];
 	qsort(sorted, n, sizeof(*sorted), compare_endpoints);

@@ -155,6 +155,25 @@ json_t *bh_api_problems(const struct bh_api *api)
 	return problems;
 }
 
+/* ---- Fresh?
+ * ---------------------------------------------------------------------------------------- */
+
+/* The data plane answers within milliseconds, unless it is just applying a large update. */
+#define FRESH_MS 1000
+
+bool bh_api_fresh(struct bh_api *api, struct bh_control_call *call)
+{
+	struct bh_link_state state;
+
+	if (call->first) {
+		call->memo = bh_link_refresh(api->link);
+		call->deadline = call->arrived + FRESH_MS;
+	}
+	bh_link_state(api->link, &state);
+	return call->memo == 0 || call->expired || !state.connected ||
+	       bh_link_refreshed(api->link) >= call->memo;
+}
+
 /* ---- In force?
  * -------------------------------------------------------------------------------------- */
 
@@ -303,17 +322,21 @@ json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 {
 	_cleanup_free_ char *missing = NULL;
 	uint64_t wanted = api->desired->revision;
-	bool ready = bh_api_in_force(api, wanted, &missing);
-	json_t *answer = json_pack("{s:b, s:{s:I, s:I}, s:s, s:s, s:b, s:o, s:I, s:o, s:o, s:o}",
-		"ok", 1, "revision", "wanted", (json_int_t)wanted, "applied",
+	struct bh_link_state state;
+	json_t *answer;
+	bool ready;
+
+	if (!bh_api_fresh(api, call))
+		return NULL;
+	ready = bh_api_in_force(api, wanted, &missing);
+	answer = json_pack("{s:b, s:{s:I, s:I}, s:s, s:s, s:b, s:o, s:I, s:o, s:o, s:o}", "ok", 1,
+		"revision", "wanted", (json_int_t)wanted, "applied",
 		(json_int_t)bh_link_applied(api->link), "mode",
 		bh_mode_name(bh_model_node_mode(api->model)), "modeSource",
 		api->mode_by_command ? "command" : "command-line", "ready", ready, "sources",
 		sources(api), "endpoints", (json_int_t)api->desired->n_endpoints, "endpointStates",
 		count_states(api), "endpointModes", count_modes(api), "problems",
 		bh_api_problems(api));
-	struct bh_link_state state;
-
 	if (missing)
 		bh_json_set_text(answer, "missing", missing);
 	bh_json_set_text(answer, "node", bh_model_node_name(api->model));

@@ -40,6 +40,8 @@ struct bh_link {
 	char *refused;
 	uint64_t refused_revision;
 	uint64_t garbage;
+	uint64_t asked; /* tokens of requests for a status, never used twice */
+	uint64_t refreshed;
 
 	Bulkhead__Wire__Envelope *status; /* whose body the table below points into */
 	struct bh_table endpoints;        /* uid → Bulkhead__Wire__EndpointStatus */
@@ -243,6 +245,10 @@ static void on_message(struct bh_link *link, Bulkhead__Wire__Envelope *message, 
 	case BULKHEAD__WIRE__ENVELOPE__BODY_REFUSAL:
 		on_refusal(link, message->refusal, now);
 		break;
+	case BULKHEAD__WIRE__ENVELOPE__BODY_STATUS_REQUEST:
+		if (message->status_request->token <= link->asked)
+			link->refreshed = message->status_request->token;
+		break;
 	default:
 		link->garbage++;
 		link->events.notice(
@@ -343,6 +349,24 @@ void bh_link_want(struct bh_link *link, struct bh_desired *desired, uint64_t now
 	replace_desired(&link->wanted, desired);
 	link->retry_at = 0; /* a change deserves a try of its own */
 	push(link, now);
+}
+
+uint64_t bh_link_refresh(struct bh_link *link)
+{
+	Bulkhead__Wire__StatusRequest request = BULKHEAD__WIRE__STATUS_REQUEST__INIT;
+	Bulkhead__Wire__Envelope envelope = BULKHEAD__WIRE__ENVELOPE__INIT;
+
+	if (!link->greeted)
+		return 0;
+	request.token = ++link->asked;
+	envelope.body_case = BULKHEAD__WIRE__ENVELOPE__BODY_STATUS_REQUEST;
+	envelope.status_request = &request;
+	return bh_wire_send(link->wire, &envelope) < 0 ? 0 : request.token;
+}
+
+uint64_t bh_link_refreshed(const struct bh_link *link)
+{
+	return link->refreshed;
 }
 
 uint64_t bh_link_applied(const struct bh_link *link)

@@ -53,6 +53,13 @@ uint64_t bh_link_deadline(const struct bh_link *link);
 /* From now on this is what shall be in force. Takes a reference. */
 void bh_link_want(struct bh_link *link, struct bh_desired *desired, uint64_t now);
 
+/*
+ * Asks for everything the data plane has seen up to now: flows, edges, status. Returns the token of
+ * the request, 0 if there is nobody to ask; bh_link_refreshed() says the last one that is answered.
+ */
+uint64_t bh_link_refresh(struct bh_link *link);
+uint64_t bh_link_refreshed(const struct bh_link *link);
+
 /* Revision the data plane holds and has acknowledged on this connection, 0 if none. */
 uint64_t bh_link_applied(const struct bh_link *link);
 

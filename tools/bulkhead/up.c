@@ -486,6 +486,25 @@ static int resolve_node(struct up *up)
 	return up->options.node ? 0 : bh_cli_fail("out of memory");
 }
 
+static int fail_running(const struct up *up, pid_t holder)
+{
+	return bh_cli_fail("an instance already runs on %s (process %d); 'bulkhead --run-dir %s "
+			   "down' ends it",
+		up->run_dir, (int)holder, up->run_dir);
+}
+
+/* Before anything of the running instance is touched. */
+static int refuse_second(const struct up *up)
+{
+	char path[PATH_MAX];
+	pid_t holder;
+
+	if (bh_rundir_path(up->run_dir, "up.pid", path, sizeof(path)) < 0 ||
+		bh_pidfile_holder(path, &holder) < 0)
+		return 0;
+	return fail_running(up, holder);
+}
+
 static int lock(struct up *up)
 {
 	char path[PATH_MAX];
@@ -495,9 +514,7 @@ static int lock(struct up *up)
 	if (r == 0)
 		r = bh_pidfile_take(path, &up->pid_fd, &holder);
 	if (r == -EALREADY)
-		return bh_cli_fail("an instance already runs on %s (process %d); 'bulkhead "
-				   "--run-dir %s down' ends it",
-			up->run_dir, (int)holder, up->run_dir);
+		return fail_running(up, holder);
 	if (r < 0)
 		return bh_cli_fail("%s: %s", path, strerror(-r));
 	/* Daemons of an `up` that was killed are ending just now. */
@@ -539,6 +556,9 @@ static int prepare(struct up *up)
 	umask(022);
 	if ((r = resolve_folders(up)) || (r = resolve_manifests(up)) || (r = resolve_node(up)) ||
 		(r = resolve_user(up)))
+		return r;
+	r = refuse_second(up);
+	if (r != 0)
 		return r;
 	r = bh_rundir_prepare(
 		up->run_dir, up->state_dir, up->controller.rights.uid, up->controller.rights.gid);

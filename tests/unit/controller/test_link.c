@@ -700,7 +700,7 @@ static void refusal_of_a_message_counts_as_a_refused_update(void **state)
 static void stale_and_foreign_messages_change_nothing(void **state)
 {
 	struct scene *s = *state;
-	Bulkhead__Wire__StatusRequest request = BULKHEAD__WIRE__STATUS_REQUEST__INIT;
+	Bulkhead__Wire__Update update = BULKHEAD__WIRE__UPDATE__INIT;
 	uint64_t revision;
 
 	want(s);
@@ -708,12 +708,34 @@ static void stale_and_foreign_messages_change_nothing(void **state)
 	peer_update(s, &revision);
 	peer_ack(s, revision + 100, true, false, "");
 	peer_ack(s, 0, true, false, "");
-	peer_send(s, BULKHEAD__WIRE__ENVELOPE__BODY_STATUS_REQUEST, &request);
+	peer_send(s, BULKHEAD__WIRE__ENVELOPE__BODY_UPDATE, &update);
 	run(s, &s->notices, NULL);
 	assert_int_equal(bh_link_applied(s->link), 0);
 	peer_ack(s, revision, true, false, "");
 	run(s, &s->changed, NULL);
 	assert_int_equal(bh_link_applied(s->link), revision);
+}
+
+static void answered_request_is_known_by_its_token(void **state)
+{
+	struct scene *s = *state;
+	Bulkhead__Wire__Envelope *message;
+	uint64_t first;
+	uint64_t second;
+
+	assert_int_equal(bh_link_refresh(s->link), 0);
+	meet(s);
+	run(s, &s->connected, NULL);
+	first = bh_link_refresh(s->link);
+	second = bh_link_refresh(s->link);
+	assert_true(first > 0 && second > first);
+	message = peer_expect(s, BULKHEAD__WIRE__ENVELOPE__BODY_STATUS_REQUEST);
+	assert_int_equal(message->status_request->token, first);
+	assert_int_equal(bh_link_refreshed(s->link), 0);
+	peer_send(s, BULKHEAD__WIRE__ENVELOPE__BODY_STATUS_REQUEST, message->status_request);
+	bh_wire_message_free(message);
+	while (bh_link_refreshed(s->link) != first)
+		bh_link_dispatch(s->link, now_ms());
 }
 
 static void status_is_kept_and_forgotten_with_the_connection(void **state)
@@ -758,6 +780,7 @@ int main(void)
 		TEST(other_wire_version_is_a_problem_and_gets_nothing),
 		TEST(refusal_of_a_message_counts_as_a_refused_update),
 		TEST(stale_and_foreign_messages_change_nothing),
+		TEST(answered_request_is_known_by_its_token),
 		TEST(status_is_kept_and_forgotten_with_the_connection),
 	};
 

@@ -411,6 +411,15 @@ static bool uses(const struct bh_endpoint *endpoint, uint32_t number)
 	       (uint32_t)(endpoint->programs >> 32) == number;
 }
 
+/* Who has this program in force asks it again. */
+static void move_epochs_of(struct bh_object *object, uint32_t number)
+{
+	for (uint32_t slot = 1; slot < BH_ENDPOINTS_MAX; slot++) {
+		if (object->endpoints[slot].epoch && uses(&object->endpoints[slot], number))
+			bh_object_move_epoch(object, slot);
+	}
+}
+
 /* Step 3. The program first, then the epoch: a verdict is never newer than its epoch says. */
 static int switch_endpoints(struct bh_tables *tables, const struct bh_plan *plan)
 {
@@ -425,11 +434,7 @@ static int switch_endpoints(struct bh_tables *tables, const struct bh_plan *plan
 	}
 	for (size_t i = 0; i < plan->n_rewritten && !err; i++) {
 		err = write_program(tables, plan->rewritten[i]);
-		for (uint32_t slot = 1; slot < BH_ENDPOINTS_MAX && !err; slot++) {
-			if (object->endpoints[slot].epoch &&
-				uses(&object->endpoints[slot], plan->rewritten[i]->number))
-				bh_object_move_epoch(object, slot);
-		}
+		move_epochs_of(object, plan->rewritten[i]->number);
 	}
 	bh_object_set_flags(object, plan->change->unknown_open ? BH_CONFIG_UNKNOWN_OPEN : 0,
 		plan->change->unknown_open ? 0 : BH_CONFIG_UNKNOWN_OPEN);
@@ -477,37 +482,6 @@ static int move_to_transients(struct bh_tables *tables, struct bh_plan *plan)
 	return err;
 }
 
-int bh_tables_apply(struct bh_tables *tables, struct bh_plan *plan, struct bh_why *why)
-{
-	int err = write_programs(tables, plan);
-
-	if (err < 0)
-		return fail(tables, err, "writing programs", why);
-	set_trie_flags(tables, plan, true);
-	if (plan->transients) {
-		err = move_to_transients(tables, plan);
-		if (err < 0)
-			return fail(tables, err, "moving addresses to transient classes", why);
-	}
-	err = switch_endpoints(tables, plan);
-	if (err < 0)
-		return fail(tables, err, "switching endpoints", why);
-	if (plan->transients)
-		bh_tables_grace();
-	err = write_moves(tables, plan, false);
-	if (!err)
-		err = remove_moved(tables, plan);
-	if (!err)
-		err = mirror_moves(tables, plan);
-	if (err < 0)
-		return fail(tables, err, "writing addresses", why);
-	leave_aliases(tables, plan);
-	if (plan->identities_change)
-		move_all_epochs(tables->object);
-	set_trie_flags(tables, plan, false);
-	return 0;
-}
-
 /* What was written of the change's programs is the world's from here on. */
 static int adopt_programs(
 	struct bh_tables *tables, struct bh_plan *plan, struct bh_program **programs, size_t n)
@@ -535,23 +509,75 @@ static int remove_temps(struct bh_tables *tables, const struct bh_plan *plan)
 		if (!program || !bh_program_find(program, temp->entry.class_dir))
 			err = remove_entry(tables, temp->program, &temp->entry);
 	}
-	for (size_t i = 0; i < plan->n_aliases && !err; i++)
-		err = remove_program(tables, plan->aliases[i]);
 	return err;
 }
 
-int bh_tables_finish(struct bh_tables *tables, struct bh_plan *plan, struct bh_why *why)
+/*
+ * The addresses have arrived: what programs had to know for the way is forgotten. Aliases are left
+ * after that, because the program behind one may have been taught what it stood for before.
+ */
+static int forget_transients(struct bh_tables *tables, struct bh_plan *plan)
 {
-	int err = adopt_programs(tables, plan, plan->written, plan->n_written);
+	int err = 0;
 
-	if (!err && (plan->n_temps || plan->n_aliases || plan->n_removed || plan->n_rewritten))
+	if (plan->n_temps || plan->n_rewritten)
 		bh_tables_grace();
-	for (size_t i = 0; i < plan->n_rewritten && !err; i++)
+	for (size_t i = 0; i < plan->n_rewritten && !err; i++) {
 		err = trim_program(tables, plan->rewritten[i]);
+		move_epochs_of(tables->object, plan->rewritten[i]->number);
+	}
 	if (!err)
 		err = adopt_programs(tables, plan, plan->rewritten, plan->n_rewritten);
 	if (!err)
 		err = remove_temps(tables, plan);
+	if (!err)
+		leave_aliases(tables, plan);
+	return err;
+}
+
+int bh_tables_apply(struct bh_tables *tables, struct bh_plan *plan, struct bh_why *why)
+{
+	int err = write_programs(tables, plan);
+
+	if (!err)
+		err = adopt_programs(tables, plan, plan->written, plan->n_written);
+	if (err < 0)
+		return fail(tables, err, "writing programs", why);
+	set_trie_flags(tables, plan, true);
+	if (plan->transients) {
+		err = move_to_transients(tables, plan);
+		if (err < 0)
+			return fail(tables, err, "moving addresses to transient classes", why);
+	}
+	err = switch_endpoints(tables, plan);
+	if (err < 0)
+		return fail(tables, err, "switching endpoints", why);
+	if (plan->transients)
+		bh_tables_grace();
+	err = write_moves(tables, plan, false);
+	if (!err)
+		err = remove_moved(tables, plan);
+	if (!err)
+		err = mirror_moves(tables, plan);
+	if (err < 0)
+		return fail(tables, err, "writing addresses", why);
+	err = forget_transients(tables, plan);
+	if (err < 0)
+		return fail(tables, err, "clearing away transient classes", why);
+	if (plan->identities_change)
+		move_all_epochs(tables->object);
+	set_trie_flags(tables, plan, false);
+	return 0;
+}
+
+int bh_tables_finish(struct bh_tables *tables, struct bh_plan *plan, struct bh_why *why)
+{
+	int err = 0;
+
+	if (plan->n_aliases || plan->n_removed)
+		bh_tables_grace();
+	for (size_t i = 0; i < plan->n_aliases && !err; i++)
+		err = remove_program(tables, plan->aliases[i]);
 	for (size_t i = 0; i < plan->n_removed && !err; i++) {
 		const struct bh_program *program =
 			bh_world_program(&tables->world, plan->removed[i]);
@@ -560,5 +586,5 @@ int bh_tables_finish(struct bh_tables *tables, struct bh_plan *plan, struct bh_w
 		if (!err)
 			bh_world_remove_program(&tables->world, plan->removed[i]);
 	}
-	return err < 0 ? fail(tables, err, "clearing away what nobody names any more", why) : 0;
+	return err < 0 ? fail(tables, err, "removing programs nobody names any more", why) : 0;
 }

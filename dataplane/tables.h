@@ -8,9 +8,10 @@
  *   1  programs nobody has yet are written, unseen
  *   2  programs in force learn the transient classes; addresses move there   (only if both change)
  *   3  endpoints are switched: one store each, then their epoch
- *   4  addresses move to their classes; then, if any has another, every epoch moves
+ *   4  addresses move to their classes, and transient classes are forgotten; then, if any
+ *      address has another class or workload, every epoch moves
  *      … here the caller removes endpoints and attaches new ones …
- *   5  transient classes and what nobody names any more go
+ *   5  programs that nobody names any more go
  *
  * Between steps that could be told apart by one packet (it has read the program before a step and
  * reads the address after it) a grace period passes. A write that fails half-way leaves the tables

@@ -206,11 +206,14 @@ json_t *bh_json_both_ways(const uint64_t counts[2])
 bool bh_api_policy_isolates(const struct bh_network_policy *policy, bool egress)
 {
 	const json_t *types = json_object_get(policy->spec, "policyTypes");
+	const json_t *rules = json_object_get(policy->spec, "egress");
 	const json_t *type;
 	size_t i;
 
-	if (!types)
-		return !egress || json_object_get(policy->spec, "egress");
+	/* Kubernetes takes an empty list for none, here and in the sections. */
+	if (!types || (json_is_array(types) && json_array_size(types) == 0))
+		return !egress ||
+		       (rules && !(json_is_array(rules) && json_array_size(rules) == 0));
 	if (!json_is_array(types))
 		return true; /* invalid: isolates in both directions */
 	json_array_foreach(types, i, type)

@@ -460,8 +460,10 @@ static int resolve_manifests(struct up *up)
 	char here[PATH_MAX] = "";
 	struct stat status;
 
-	if (!path)
-		return bh_cli_fail("--manifests is missing: name a folder of Kubernetes manifests");
+	if (!path) {
+		bh_cli_fail("--manifests is missing: name a folder of Kubernetes manifests");
+		return BH_CLI_USAGE;
+	}
 	if (stat(path, &status) < 0)
 		return bh_cli_fail("--manifests %s: %s", path, strerror(errno));
 	if (!S_ISDIR(status.st_mode))

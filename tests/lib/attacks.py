@@ -122,8 +122,7 @@ def build(me, victim, other, gateway):
             eth()
             / ip6(hlim=255)
             / ICMPv6ND_NA(tgt=other.ip6, R=0, S=0, O=1)
-            / ICMPv6NDOptDstLLAddr(lladdr=me.mac)
-            / mark,
+            / ICMPv6NDOptDstLLAddr(lladdr=me.mac),
         ),
         attack(
             "neighbour advertisement with another MAC",

@@ -12,7 +12,10 @@ from manifests import METADATA_NAME
 
 
 class World:
-    def __init__(self, objects):
+    """All objects there are, and the name of the node whose pods are enforced (None: all are)."""
+
+    def __init__(self, objects, node=None):
+        self.node = node
         self.namespaces = {}
         self.pods = []
         self.policies = []
@@ -58,7 +61,7 @@ class World:
 
     def _direction_allows(self, direction, subject, peer, destination, protocol, port):
         subject_pod = self.pod_at(subject)
-        if subject_pod is None:
+        if subject_pod is None or self.node not in (None, subject_pod["spec"]["nodeName"]):
             return True
         policies = self._policies_of(subject_pod, direction)
         # "By default, a pod is non-isolated […]; all connections are allowed."

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kubernetes objects as plain dictionaries, and as text."""
 
+import re
+
 import yaml
 
 NODE = "node1"
@@ -90,5 +92,12 @@ def dry_run(mode="dry-run"):
     return {"bulkhead.io/mode": mode}
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what YAML 1.1 reads as a boolean and PyYAML does not, as kubectl does."""
+
+
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^[yYnN]$"), list("yYnN"))
+
+
 def text(*objects):
-    return yaml.safe_dump_all(objects, sort_keys=False)
+    return yaml.dump_all(objects, Dumper=_Dumper, sort_keys=False)

@@ -212,8 +212,7 @@ bool bh_api_policy_isolates(const struct bh_network_policy *policy, bool egress)
 
 	/* Kubernetes takes an empty list for none, here and in the sections. */
 	if (!types || (json_is_array(types) && json_array_size(types) == 0))
-		return !egress ||
-		       (rules && !(json_is_array(rules) && json_array_size(rules) == 0));
+		return !egress || (rules && !(json_is_array(rules) && json_array_size(rules) == 0));
 	if (!json_is_array(types))
 		return true; /* invalid: isolates in both directions */
 	json_array_foreach(types, i, type)

@@ -70,6 +70,7 @@ int bh_xdp_uplink(struct xdp_md *xdp)
 	struct bh_work *work = bh_work_get();
 	const struct bh_endpoint *endpoint;
 	struct bh_packet *p;
+	int reason;
 
 	if (!work)
 		return XDP_PASS;
@@ -86,5 +87,6 @@ int bh_xdp_uplink(struct xdp_md *xdp)
 	if (!endpoint)
 		return XDP_PASS;
 	p->ifindex = endpoint->ifindex;
-	return BH_REASON_PASSES(bh_verdict(p, BH_REASON_NONE)) ? XDP_PASS : XDP_DROP;
+	reason = bh_verdict(p, BH_REASON_NONE);
+	return BH_REASON_PASSES(reason) ? XDP_PASS : XDP_DROP;
 }

@@ -260,8 +260,10 @@ static __always_inline int bh_flow_judge_leg(struct bh_work *work, struct bh_flo
 
 static __always_inline void bh_flow_close(struct bh_work *work, struct bh_flow *flow)
 {
+	const struct bh_config *config = bh_config_get();
+
 	flow->state = BH_FLOW_CLOSED;
-	if (flow->flags & BH_FLOW_CLOSE_SENT)
+	if (flow->flags & BH_FLOW_CLOSE_SENT || !config || config->flags & BH_CONFIG_NO_NEW_EVENTS)
 		return;
 	flow->flags |= BH_FLOW_CLOSE_SENT;
 	memcpy(&work->flow, flow, sizeof(*flow));

@@ -72,7 +72,7 @@ enum bh_reason {
 
 #define BH_REASON_FIRST_DROP 32
 
-/* True if a packet with this reason goes on. */
+/* True if a packet with this reason goes on. Reads its argument twice. */
 #define BH_REASON_PASSES(reason) ((reason) != BH_REASON_NONE && (reason) < BH_REASON_FIRST_DROP)
 
 #endif

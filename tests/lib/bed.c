@@ -622,6 +622,19 @@ void fragments_age(unsigned seconds)
 	}
 }
 
+void buckets_age(unsigned seconds)
+{
+	static struct bh_bucket values[CPUS_MAX];
+	int fd = bed_map("bh_buckets");
+
+	for (uint32_t i = 0; i < BH_BUCKETS; i++) {
+		assert_int_equal(bpf_map_lookup_elem(fd, &i, values), 0);
+		for (int cpu = 0; cpu < n_cpus; cpu++)
+			values[cpu].stamp -= seconds * BED_HZ;
+		assert_int_equal(bpf_map_update_elem(fd, &i, values, BPF_ANY), 0);
+	}
+}
+
 static unsigned count_keys(int fd)
 {
 	uint8_t key[64], next[64];

@@ -98,6 +98,8 @@ void flow_store(const struct frame *f, enum where where, const struct bh_flow *f
 /* Makes the flow look `seconds` older. */
 void flow_age(const struct frame *f, unsigned seconds);
 void fragments_age(unsigned seconds);
+/* The token buckets, too. */
+void buckets_age(unsigned seconds);
 void empty_flows(void);
 unsigned flow_count(int family, enum where where);
 

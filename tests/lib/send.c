@@ -105,9 +105,10 @@ static void look_before(struct before *before)
 	before->edges = edges_packets();
 }
 
-static struct outcome look_after(const struct before *before, bool passed)
+static struct outcome look_after(const struct before *before, const struct frame *f, bool passed)
 {
-	struct outcome outcome = {.passed = passed, .reason = KNOWN_FLOW};
+	struct outcome outcome = {
+		.passed = passed, .reason = KNOWN_FLOW, .sent = f->segments ? f->segments : 1};
 	uint64_t now[BH_COUNTERS];
 
 	counters_read(now);
@@ -138,7 +139,7 @@ static struct outcome send_tc(
 
 	look_before(&before);
 	action = run_tc(program, pod, ingress, f);
-	return look_after(&before, tc_passes(action));
+	return look_after(&before, f, tc_passes(action));
 }
 
 static struct outcome send_xdp(enum bed_program program, uint32_t ifindex, const struct frame *f)
@@ -149,7 +150,7 @@ static struct outcome send_xdp(enum bed_program program, uint32_t ifindex, const
 	look_before(&before);
 	action = run_xdp(program, ifindex, f);
 	assert_true(action == XDP_PASS || action == XDP_DROP);
-	return look_after(&before, action == XDP_PASS);
+	return look_after(&before, f, action == XDP_PASS);
 }
 
 struct outcome from_pod(const struct party *pod, const struct frame *f)
@@ -214,9 +215,9 @@ struct outcome carry(const struct party *from, const struct party *to, const str
 void expect_outcome(const char *file, int line, struct outcome outcome, int reason)
 {
 	const bool passes = reason == KNOWN_FLOW || BH_REASON_PASSES(reason);
-	const uint64_t times = reason == KNOWN_FLOW ? 0 : 1;
+	const uint64_t times = reason == KNOWN_FLOW ? 0 : outcome.sent;
 
-	if (outcome.reason == reason && outcome.passed == passes && outcome.counted >= times)
+	if (outcome.reason == reason && outcome.passed == passes && outcome.counted == times)
 		return;
 	print_error("wanted %s, got %s: %s, counted %lu times\n", reason_word(reason),
 		reason_word(outcome.reason), outcome.passed ? "passed" : "dropped",

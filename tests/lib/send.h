@@ -17,6 +17,7 @@
 struct outcome {
 	bool passed;
 	int reason;       /* enum bh_reason, or KNOWN_FLOW */
+	uint64_t sent;    /* packets: segments of a train */
 	uint64_t counted; /* packets, under all reasons */
 	uint64_t edges;   /* packets, on all edges */
 	unsigned n_events;

@@ -384,9 +384,12 @@ int bh_discovery_listen(int *ret_fd, struct bh_why *why)
 		RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_TC, RTNLGRP_NSID};
 	_cleanup_close_ int fd =
 		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	/* Bound, because the kernel tells an unbound socket nothing that it does of its own accord.
+	 */
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK};
 	int one = 1, size = 1024 * 1024;
 
-	if (fd < 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return bh_fail(why, -errno, "netlink: %s", strerror(errno));
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
 		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],

@@ -14,7 +14,7 @@
  * say why: a macvlan or an SR-IOV function has no end on the host where policy could be enforced.
  */
 
-#include <linux/if.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 

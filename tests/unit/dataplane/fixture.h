@@ -81,7 +81,7 @@ static inline void pod_wire(pid_t pid, const char *host, const char *address)
 	sh("ip link add %s type veth peer name eth0 netns %d", host, (int)pid);
 	sh("ip link set %s up", host);
 	sh("nsenter -t %d -n ip link set eth0 up", (int)pid);
-	sh("nsenter -t %d -n ip address add %s dev eth0 nodad", (int)pid, address);
+	sh("nsenter -t %d -n ip address add %s dev eth0", (int)pid, address);
 }
 
 static inline const char *run_dir(void)

@@ -29,6 +29,14 @@ static struct bh_pod *find_pod(struct bh_pod *pods, size_t n, const char *uid)
 	return n ? bsearch(&key, pods, n, sizeof(key), compare_pods) : NULL;
 }
 
+const struct bh_pod *bh_endpoints_of_slot(const struct bh_endpoints *endpoints, uint32_t slot)
+{
+	const char *uid = bh_endpoints_uid(endpoints, slot);
+	const struct bh_pod *pod = *uid ? find_pod(endpoints->pods, endpoints->n_pods, uid) : NULL;
+
+	return pod && pod->slot == slot ? pod : NULL;
+}
+
 void bh_pods_free(struct bh_pods *next)
 {
 	for (size_t i = 0; i < next->n; i++)
@@ -378,6 +386,7 @@ static struct bh_pod pod_after(struct bh_endpoints *endpoints, struct bh_wanted 
 	if (now) {
 		pod = *now;
 		pod.hooked = now->hooked && now->wanted.xdp == wanted->xdp;
+		pod.searched = false;
 	}
 	pod.wanted = *wanted;
 	*wanted = (struct bh_wanted){};
@@ -605,6 +614,21 @@ int bh_endpoints_switches(
 
 /* ---- Committing ----------------------------------------------------------------------------- */
 
+/* Is every pod in force as it shall be? Then an update was about other things, and nothing is
+ * scanned. */
+static bool needs_reconcile(const struct bh_endpoints *endpoints)
+{
+	for (size_t i = 0; i < endpoints->n_pods; i++) {
+		const struct bh_pod *pod = &endpoints->pods[i];
+		struct bh_endpoint wanted = endpoint_of(pod, &pod->place);
+
+		if (!pod->slot || !pod->hooked ||
+			!same_pod(&endpoints->object->endpoints[pod->slot], &wanted))
+			return true;
+	}
+	return false;
+}
+
 void bh_endpoints_commit(struct bh_endpoints *endpoints, struct bh_pods *next, bool full)
 {
 	struct bh_pods before = {endpoints->pods, endpoints->n_pods};
@@ -613,15 +637,14 @@ void bh_endpoints_commit(struct bh_endpoints *endpoints, struct bh_pods *next, b
 	endpoints->n_pods = next->n;
 	*next = (struct bh_pods){};
 	endpoints->version++;
-	for (size_t i = 0; i < endpoints->n_pods; i++)
-		endpoints->pods[i].searched = false;
 	if (bh_endpoints_want(endpoints, &(struct bh_pods){endpoints->pods, endpoints->n_pods}) < 0)
 		endpoints->tables->dirty = true;
 	/*
 	 * The new ones first: where an interface goes over from one pod to another its programs
 	 * stay attached. Those who are gone do not count as owners any more.
 	 */
-	bh_endpoints_reconcile(endpoints);
+	if (needs_reconcile(endpoints))
+		bh_endpoints_reconcile(endpoints);
 	for (size_t i = 0; i < before.n; i++) {
 		struct bh_pod *pod = &before.pods[i];
 

@@ -97,6 +97,9 @@ void bh_endpoints_reconcile(struct bh_endpoints *endpoints);
 /* True while some pod has no interface. */
 bool bh_endpoints_waiting(const struct bh_endpoints *endpoints);
 
+/* The pod that has this slot in force, or NULL. */
+const struct bh_pod *bh_endpoints_of_slot(const struct bh_endpoints *endpoints, uint32_t slot);
+
 /* The uid of who has or had a slot, or "". */
 const char *bh_endpoints_uid(const struct bh_endpoints *endpoints, uint32_t slot);
 

@@ -32,15 +32,13 @@ static size_t addresses_of(
 static const struct bh_pod *other_owner(const struct bh_endpoints *endpoints,
 	const struct bh_pod *pod, const struct bh_place *place)
 {
-	for (size_t i = 0; i < endpoints->n_pods; i++) {
-		const struct bh_pod *other = &endpoints->pods[i];
+	const uint32_t *slot = bh_table_get(&endpoints->claimed, &place->ifindex);
+	const struct bh_pod *other = slot ? bh_endpoints_of_slot(endpoints, *slot) : NULL;
 
-		if (other->slot && other->slot != pod->slot &&
-			bh_place_equal(&other->place, place) &&
-			strcmp(other->wanted.uid, pod->wanted.uid))
-			return other;
-	}
-	return NULL;
+	return other && strcmp(other->wanted.uid, pod->wanted.uid) &&
+			       bh_place_equal(&other->place, place)
+		       ? other
+		       : NULL;
 }
 
 /* What is known about one address of the pod. */

@@ -69,7 +69,8 @@ struct daemon {
 	uv_timer_t debounce, events_timer, edges_timer, find_timer, check_timer;
 	uv_idle_t sweeping; /* active while the flow tables are swept */
 	unsigned int seen;  /* BH_EVENT_* since the last look */
-	uint64_t found_ms;  /* when pods were last looked for */
+	uint64_t debounce_ms;
+	uint64_t found_ms; /* when pods were last looked for */
 };
 
 /* ---- What happens when ---------------------------------------------------------------------- */
@@ -100,6 +101,7 @@ static void look_for_pods(struct daemon *d)
 static void on_debounced(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
+	uint64_t began = bh_now_ms();
 	unsigned int seen = d->seen;
 
 	d->seen = 0;
@@ -108,6 +110,10 @@ static void on_debounced(uv_timer_t *timer)
 	if (seen & BH_EVENT_FILTERS)
 		bh_attach_check(d->attach);
 	bh_serve_status(&d->serve);
+	/* However many events there are, looking takes a fifth of the time at most. */
+	d->debounce_ms = 4 * (bh_now_ms() - began);
+	if (d->debounce_ms < DEBOUNCE_MS)
+		d->debounce_ms = DEBOUNCE_MS;
 }
 
 static void on_netlink(uv_poll_t *handle, int status, int events)
@@ -117,7 +123,7 @@ static void on_netlink(uv_poll_t *handle, int status, int events)
 	d->seen |= bh_discovery_drain(d->netlink);
 	/* The first event starts the clock: a storm delays nothing for longer than this. */
 	if (d->seen && !uv_is_active((uv_handle_t *)&d->debounce))
-		uv_timer_start(&d->debounce, on_debounced, DEBOUNCE_MS, 0);
+		uv_timer_start(&d->debounce, on_debounced, d->debounce_ms, 0);
 }
 
 static void on_events(uv_timer_t *timer)
@@ -410,6 +416,7 @@ int main(int argc, char **argv)
 	if (!d)
 		return EXIT_FAILURE;
 	d->pidfile = d->netlink = -1;
+	d->debounce_ms = DEBOUNCE_MS;
 	bh_options_parse(argc, argv, &d->options);
 	bh_log_open("bulkhead-dataplane", d->options.log_level);
 	signal(SIGPIPE, SIG_IGN);

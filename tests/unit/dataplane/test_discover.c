@@ -140,7 +140,7 @@ static void the_nodes_own_addresses_leave_out_loopback_and_link_local(void **sta
 	n = bh_discovery_host_addresses(discovery, &addresses);
 	assert_int_equal(n, 1);
 	assert_int_equal(addresses[0].family, 4);
-	assert_int_equal(*(const uint32_t *)addresses[0].ip, ip4("192.0.2.1"));
+	assert_memory_equal(addresses[0].ip, &(uint32_t){ip4("192.0.2.1")}, 4);
 	sh("ip link del own0");
 }
 

@@ -57,8 +57,12 @@ struct party web, db, third, remote, world, node;
 static struct party *const players[] = {&web, &db, &third, &remote, &world, &node};
 uint32_t uplink_ifindex;
 
-struct bed_sizes bed_sizes = {
-	.flows = 4096, .half = 1024, .edges = 256, .policies = 256, .ring = 65536};
+struct bed_sizes bed_sizes = {.flows = 4096,
+	.half = 1024,
+	.edges = 256,
+	.policies = 256,
+	.addresses = 256,
+	.ring = 65536};
 struct bh_config bed_config;
 
 static struct bulkhead_tc *tc;
@@ -115,8 +119,8 @@ static uint32_t size_of(const char *name)
 		{"bh_edge_index", bed_sizes.edges * 2},
 		{"bh_edge_free", bed_sizes.edges},
 		{"bh_events", bed_sizes.ring},
-		{"bh_addr4", 4096},
-		{"bh_addr6", 4096},
+		{"bh_addr4", bed_sizes.addresses},
+		{"bh_addr6", bed_sizes.addresses},
 		{"bh_trie4", 64},
 		{"bh_trie6", 64},
 		{"bh_policies", bed_sizes.policies},

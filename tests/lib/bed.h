@@ -27,6 +27,7 @@ struct bed_sizes {
 	uint32_t half;
 	uint32_t edges;
 	uint32_t policies;
+	uint32_t addresses;
 	uint32_t ring;
 	bool half_refuses; /* the half-open table does not evict: it can be full */
 	bool xdp;          /* load the XDP programs, too */

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -71,8 +72,7 @@ struct controller {
 	uint64_t applied;
 };
 
-/* ---- Time
- * ------------------------------------------------------------------------------------------ */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 static uint64_t now_ms(void)
 {
@@ -107,8 +107,7 @@ static void arm_timer(struct controller *c)
 	uv_timer_start(&c->timer, on_timer, next > now ? next - now : 0, 0);
 }
 
-/* ---- From the sources to the link
- * ------------------------------------------------------------------ */
+/* ---- From the sources to the link ------------------------------------------------------------ */
 
 /* Says each new problem once in the log; those that are gone may be said again. */
 static void log_problems(struct controller *c)
@@ -184,8 +183,7 @@ static int settings_changed(void *data)
 	return 0;
 }
 
-/* ---- From the link
- * ----------------------------------------------------------------------------------- */
+/* ---- From the link --------------------------------------------------------------------------- */
 
 static void link_connected(void *data, const char *program)
 {
@@ -263,8 +261,7 @@ static const struct bh_link_events link_events = {
 	.notice = link_notice,
 };
 
-/* ---- The loop
- * ---------------------------------------------------------------------------------------- */
+/* ---- The loop -------------------------------------------------------------------------------- */
 
 /* Whatever woke us: take what the data plane has said, then see who waits for it. */
 static void turn(struct controller *c)
@@ -339,8 +336,7 @@ static void close_handle(uv_handle_t *handle, void *data)
 		uv_close(handle, NULL);
 }
 
-/* ---- Start and end
- * ----------------------------------------------------------------------------------- */
+/* ---- Start and end --------------------------------------------------------------------------- */
 
 static void add_notice(struct controller *c, const char *code, const char *object, char *text)
 {
@@ -476,8 +472,7 @@ static void end(struct controller *c)
 		close(c->pid_fd);
 }
 
-/* ---- Command line
- * -------------------------------------------------------------------------------------- */
+/* ---- Command line ---------------------------------------------------------------------------- */
 
 enum {
 	OPTION_RUN_DIR = 256,
@@ -578,6 +573,8 @@ int main(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &c.options);
 	bh_log_open("bulkhead-controller", c.options.log_level);
 	umask(022);
+	/* Started through a descriptor, the kernel would name it by that one's number. */
+	prctl(PR_SET_NAME, "bulkhead-controller");
 	signal(SIGPIPE, SIG_IGN);
 	uv_loop_init(&c.loop);
 	r = start(&c);

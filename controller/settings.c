@@ -28,8 +28,7 @@ static void json_cleanup(json_t **json)
 }
 #define _cleanup_json_ _cleanup_(json_cleanup)
 
-/* ---- Reading
- * --------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static int read_json(const char *path, json_t **ret_json, char *ret_text, size_t size)
 {
@@ -159,8 +158,7 @@ int bh_settings_load(const char *path, struct bh_model *model, char **ret_proble
 	return 0;
 }
 
-/* ---- Writing
- * --------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 static json_t *settings_of(const struct bh_model *model)
 {

@@ -73,8 +73,7 @@ struct bh_wire {
 	bool stopping;
 };
 
-/* ---- Queues, locked by the caller -------------------------------------------------------------
- */
+/* ---- Queues, locked by the caller ------------------------------------------------------------ */
 
 static size_t item_bytes(const struct item *item)
 {
@@ -134,8 +133,7 @@ static void queue_clear(struct queue *queue)
 		item_free(item);
 }
 
-/* ---- Events, from nng's threads
- * ------------------------------------------------------------------ */
+/* ---- Events, from nng's threads -------------------------------------------------------------- */
 
 static void inbox_push(struct bh_wire *wire, enum bh_wire_event event, nng_msg *message)
 {
@@ -274,8 +272,7 @@ static void on_sent(void *data)
 	send_next(wire);
 }
 
-/* ---- Opening and closing
- * ---------------------------------------------------------------------------- */
+/* ---- Opening and closing --------------------------------------------------------------------- */
 
 static void wire_cleanup(struct bh_wire **wire)
 {
@@ -407,8 +404,7 @@ bool bh_wire_connected(const struct bh_wire *wire)
 	return connected;
 }
 
-/* ---- Decoding
- * --------------------------------------------------------------------------------------- */
+/* ---- Decoding -------------------------------------------------------------------------------- */
 
 /*
  * Two bytes on the wire can stand for a struct of two hundred. What we send ourselves stays well
@@ -475,8 +471,7 @@ void bh_wire_message_free(Bulkhead__Wire__Envelope *message)
 		bulkhead__wire__envelope__free_unpacked(message, NULL);
 }
 
-/* ---- For the event loop
- * --------------------------------------------------------------------------- */
+/* ---- For the event loop ---------------------------------------------------------------------- */
 
 static struct item *inbox_pop(struct bh_wire *wire)
 {

@@ -11,8 +11,7 @@
 #include "controller/model/memory.h"
 #include "proto/cleanup.h"
 
-/* ---- Arguments
- * ------------------------------------------------------------------------------------- */
+/* ---- Arguments ------------------------------------------------------------------------------- */
 
 json_t *bh_api_string(const json_t *request, const char *name, const char **ret_value)
 {
@@ -104,8 +103,7 @@ json_t *bh_api_pod_name(const char *text, char **ret_namespace, const char **ret
 	return NULL;
 }
 
-/* ---- JSON
- * -------------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 json_t *bh_json_text(const char *text)
 {
@@ -199,9 +197,7 @@ json_t *bh_json_both_ways(const uint64_t counts[2])
 		(json_int_t)counts[1]);
 }
 
-/* ---- Why
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- Why ------------------------------------------------------------------------------------- */
 
 bool bh_api_policy_isolates(const struct bh_network_policy *policy, bool egress)
 {

@@ -20,8 +20,7 @@ bh_api_command bh_api_mode;
 bh_api_command bh_api_quarantine;
 bh_api_command bh_api_wait;
 
-/* ---- Arguments. Each returns an error to answer with, or NULL. --------------------------------
- */
+/* ---- Arguments. Each returns an error to answer with, or NULL. ------------------------------- */
 
 /* The string of that name, or NULL if it is not there. */
 json_t *bh_api_string(const json_t *request, const char *name, const char **ret_value);
@@ -35,8 +34,7 @@ json_t *bh_api_protocol(const json_t *request, uint8_t *ret_protocol, bool *ret_
  */
 json_t *bh_api_pod_name(const char *text, char **ret_namespace, const char **ret_name);
 
-/* ---- JSON
- * ----------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 /* A string, with what is not UTF-8 replaced. */
 json_t *bh_json_text(const char *text);
@@ -53,8 +51,7 @@ json_t *bh_json_ip(const struct bh_ip *ip);
 /* {"fromClient": a, "fromServer": b} */
 json_t *bh_json_both_ways(const uint64_t counts[2]);
 
-/* ---- Shared answers
- * --------------------------------------------------------------------------------- */
+/* ---- Shared answers -------------------------------------------------------------------------- */
 
 /*
  * One line for people why a verdict was reached: the rule, or who isolates and that nothing

@@ -68,8 +68,7 @@ json_t *bh_control_error(const char *format, ...)
 		json_string(text) ?: json_string("failed, and the reason is not valid UTF-8"));
 }
 
-/* ---- On nng's threads
- * ----------------------------------------------------------------------------- */
+/* ---- On nng's threads ------------------------------------------------------------------------ */
 
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *data)
 {
@@ -129,8 +128,7 @@ static void on_done(void *data)
 	}
 }
 
-/* ---- On the caller's thread
- * ------------------------------------------------------------------------ */
+/* ---- On the caller's thread ------------------------------------------------------------------ */
 
 static void answer(struct call *call, json_t *body)
 {

@@ -16,8 +16,7 @@
 #define FLOWS_LIMIT 2000
 #define FOLLOW_MAX_MS 10000
 
-/* ---- flows
- * ------------------------------------------------------------------------------------------ */
+/* ---- flows ----------------------------------------------------------------------------------- */
 
 static const char *const verdict_words[] = {
 	[BH_FLOW_ALLOWED] = "allowed",
@@ -194,8 +193,7 @@ json_t *bh_api_flows(struct bh_api *api, struct bh_control_call *call)
 		(json_int_t)bh_flow_log_lost(api->flows));
 }
 
-/* ---- edges
- * ------------------------------------------------------------------------------------------- */
+/* ---- edges ----------------------------------------------------------------------------------- */
 
 static json_t *variant_object(const struct bh_api *api, const struct bh_edge_variant *variant,
 	const struct bh_edge_view *edge)
@@ -340,8 +338,7 @@ json_t *bh_api_edges(struct bh_api *api, struct bh_control_call *call)
 	return json_pack("{s:b, s:o}", "ok", 1, "edges", edges);
 }
 
-/* ---- graph
- * ------------------------------------------------------------------------------------------- */
+/* ---- graph ----------------------------------------------------------------------------------- */
 
 static void node_id(const struct bh_api *api, uint32_t number, char *ret_id, size_t size)
 {

@@ -8,8 +8,7 @@
 #include "controller/model/memory.h"
 #include "proto/cleanup.h"
 
-/* ---- pods
- * ------------------------------------------------------------------------------------------ */
+/* ---- pods ------------------------------------------------------------------------------------ */
 
 static json_t *pod_object(const struct bh_api *api, const struct bh_desired_endpoint *endpoint)
 {
@@ -67,8 +66,7 @@ json_t *bh_api_pods(struct bh_api *api, struct bh_control_call *call)
 	return json_pack("{s:b, s:o}", "ok", 1, "pods", pods);
 }
 
-/* ---- policies
- * --------------------------------------------------------------------------------------- */
+/* ---- policies -------------------------------------------------------------------------------- */
 
 /* Names of this node's pods that the policy selects. */
 static json_t *selected_pods(const struct bh_api *api, const struct bh_network_policy *policy)
@@ -161,8 +159,7 @@ json_t *bh_api_policies(struct bh_api *api, struct bh_control_call *call)
 	return json_pack("{s:b, s:o}", "ok", 1, "policies", policies);
 }
 
-/* ---- explain
- * ---------------------------------------------------------------------------------------- */
+/* ---- explain --------------------------------------------------------------------------------- */
 
 static json_t *verdict_object(const struct bh_api *api, const struct bh_explain_verdict *verdict)
 {

@@ -37,8 +37,7 @@ static json_t *when_in_force(struct bh_api *api, struct bh_control_call *call, j
 	return answer;
 }
 
-/* ---- mode
- * --------------------------------------------------------------------------------------------- */
+/* ---- mode ------------------------------------------------------------------------------------ */
 
 /* What an order or a question is about. */
 struct target {
@@ -174,8 +173,7 @@ json_t *bh_api_mode(struct bh_api *api, struct bh_control_call *call)
 	return when_in_force(api, call, show_modes(api, &target));
 }
 
-/* ---- quarantine
- * --------------------------------------------------------------------------------------- */
+/* ---- quarantine ------------------------------------------------------------------------------ */
 
 json_t *bh_api_quarantine(struct bh_api *api, struct bh_control_call *call)
 {
@@ -207,8 +205,7 @@ json_t *bh_api_quarantine(struct bh_api *api, struct bh_control_call *call)
 	return when_in_force(api, call, answer);
 }
 
-/* ---- wait
- * ---------------------------------------------------------------------------------------------- */
+/* ---- wait ------------------------------------------------------------------------------------ */
 
 /* A manifest that is not in force as it is written; NULL if all are. */
 static char *broken_manifest(const struct bh_api *api)

@@ -13,8 +13,7 @@
 /* An update normally takes milliseconds. */
 #define SLOW_UPDATE_MS 10000
 
-/* ---- Endpoints
- * ------------------------------------------------------------------------------------ */
+/* ---- Endpoints ------------------------------------------------------------------------------- */
 
 static const char *state_word(Bulkhead__Wire__EndpointState state)
 {
@@ -69,8 +68,7 @@ static json_t *count_modes(const struct bh_api *api)
 		quarantined);
 }
 
-/* ---- Problems
- * --------------------------------------------------------------------------------------- */
+/* ---- Problems -------------------------------------------------------------------------------- */
 
 static void add_problem(json_t *problems, const char *source, const char *code, const char *object,
 	const char *text)
@@ -155,8 +153,7 @@ json_t *bh_api_problems(const struct bh_api *api)
 	return problems;
 }
 
-/* ---- Fresh?
- * ---------------------------------------------------------------------------------------- */
+/* ---- Fresh? ---------------------------------------------------------------------------------- */
 
 /* The data plane answers within milliseconds, unless it is just applying a large update. */
 #define FRESH_MS 1000
@@ -174,8 +171,7 @@ bool bh_api_fresh(struct bh_api *api, struct bh_control_call *call)
 	       bh_link_refreshed(api->link) >= call->memo;
 }
 
-/* ---- In force?
- * -------------------------------------------------------------------------------------- */
+/* ---- In force? ------------------------------------------------------------------------------- */
 
 static char *missing_update(const struct bh_api *api, uint64_t revision)
 {
@@ -237,8 +233,7 @@ bool bh_api_in_force(const struct bh_api *api, uint64_t revision, char **ret_mis
 	return false;
 }
 
-/* ---- The answer
- * ---------------------------------------------------------------------------------------- */
+/* ---- The answer ------------------------------------------------------------------------------ */
 
 static json_t *counters(size_t n, Bulkhead__Wire__Counter **from, bool reasons)
 {

@@ -69,8 +69,7 @@ void bh_edges_free(struct bh_edges *edges)
 	free(edges);
 }
 
-/* ---- From the wire
- * ------------------------------------------------------------------------------- */
+/* ---- From the wire --------------------------------------------------------------------------- */
 
 static int compare_last(const void *a, const void *b)
 {
@@ -177,8 +176,7 @@ uint64_t bh_edges_forgotten(const struct bh_edges *edges)
 	return edges->forgotten;
 }
 
-/* ---- Bringing the two ends together
- * ---------------------------------------------------------------- */
+/* ---- Bringing the two ends together ---------------------------------------------------------- */
 
 static uint32_t client_of(const struct edge *edge)
 {

@@ -51,8 +51,7 @@ void bh_flow_log_free(struct bh_flow_log *log)
 	free(log);
 }
 
-/* ---- From the wire
- * ------------------------------------------------------------------------------- */
+/* ---- From the wire --------------------------------------------------------------------------- */
 
 static struct bh_ip ip_of(const ProtobufCBinaryData *bytes)
 {
@@ -168,8 +167,7 @@ void bh_flow_log_add(
 	}
 }
 
-/* ---- Reading
- * -------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 uint64_t bh_flow_log_first(const struct bh_flow_log *log)
 {

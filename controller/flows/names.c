@@ -63,8 +63,7 @@ void bh_names_free(struct bh_names *names)
 	free(names);
 }
 
-/* ---- Learning
- * ------------------------------------------------------------------------------------ */
+/* ---- Learning -------------------------------------------------------------------------------- */
 
 static void learn_workload(struct bh_names *names, const struct bh_desired_workload *from)
 {
@@ -123,8 +122,7 @@ void bh_names_learn(struct bh_names *names, const struct bh_desired *desired)
 		learn_endpoint(names, &desired->endpoints[i]);
 }
 
-/* ---- Looking up
- * ------------------------------------------------------------------------------------ */
+/* ---- Looking up ------------------------------------------------------------------------------ */
 
 const struct bh_workload_name *bh_names_workload(const struct bh_names *names, uint32_t number)
 {

@@ -69,8 +69,7 @@ static void forget_status(struct bh_link *link)
 	link->status = NULL;
 }
 
-/* ---- Sending
- * ------------------------------------------------------------------------------------- */
+/* ---- Sending --------------------------------------------------------------------------------- */
 
 static void send_hello(struct bh_link *link)
 {
@@ -145,8 +144,7 @@ static void push(struct bh_link *link, uint64_t now)
 	}
 }
 
-/* ---- Receiving
- * ----------------------------------------------------------------------------------- */
+/* ---- Receiving ------------------------------------------------------------------------------- */
 
 static void forget_peer(struct bh_link *link)
 {
@@ -297,8 +295,7 @@ void bh_link_dispatch(struct bh_link *link, uint64_t now)
 	push(link, now);
 }
 
-/* ---- For the caller
- * -------------------------------------------------------------------------------- */
+/* ---- For the caller -------------------------------------------------------------------------- */
 
 int bh_link_new(const char *path, const char *node, const struct bh_link_events *events, void *data,
 	struct bh_link **ret_link)

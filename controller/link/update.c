@@ -92,8 +92,7 @@ static ProtobufCBinaryData ip_bytes(const struct bh_ip *ip)
 	return (ProtobufCBinaryData){.len = bh_ip_bits(ip) / 8, .data = (uint8_t *)ip->ip};
 }
 
-/* ---- One thing each
- * ------------------------------------------------------------------------------ */
+/* ---- One thing each -------------------------------------------------------------------------- */
 
 static void add_address(struct builder *b, const struct bh_desired_address *from)
 {
@@ -215,8 +214,7 @@ static void remove_endpoint(struct builder *b, const struct bh_desired_endpoint 
 	list_add(&b->removed_endpoints, (void *)from->uid);
 }
 
-/* ---- Order and equality -------------------------------------------------------------------------
- */
+/* ---- Order and equality ---------------------------------------------------------------------- */
 
 static int compare_numbers(uint32_t a, uint32_t b)
 {

@@ -52,8 +52,7 @@ bh_cli_command bh_cli_completion;
 /* Runs the command line: what main() does. */
 int bh_cli_main(int argc, char **argv);
 
-/* ---- options.c
- * -------------------------------------------------------------------------------------- */
+/* ---- options.c ------------------------------------------------------------------------------- */
 
 /* The options every command knows: a child for each command's argp. */
 extern const struct argp_child bh_cli_children[];
@@ -75,8 +74,7 @@ int bh_cli_parse_port(const char *text, unsigned int *ret_port, const char **ret
 /* One line on stderr, "bulkhead: …". Returns BH_CLI_FAILED. */
 int bh_cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* ---- ask.c
- * -------------------------------------------------------------------------------------------- */
+/* ---- ask.c ----------------------------------------------------------------------------------- */
 
 /*
  * Asks the controller `command` with the arguments (an object, taken; NULL: none). Returns the
@@ -98,8 +96,7 @@ bool bh_json_get_flag(const json_t *object, const char *name);
 /* Prints it for scripts, indented, and consumes it. Returns the exit code. */
 int bh_json_print(json_t *value);
 
-/* ---- print.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- print.c --------------------------------------------------------------------------------- */
 
 struct libscols_table;
 struct libscols_line;

@@ -94,8 +94,7 @@ static int help(int argc, char **argv)
 	return run(command, 2, rest);
 }
 
-/* ---- What stands before the command
- * ---------------------------------------------------------------- */
+/* ---- What stands before the command ---------------------------------------------------------- */
 
 static error_t parse_global(int key, char *argument, struct argp_state *state)
 {

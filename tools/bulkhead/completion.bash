@@ -46,6 +46,10 @@ _bulkhead() {
 		COMPREPLY=($(compgen -W "auto tcx clsact" -- "$current"))
 		return
 		;;
+	--xdp-generic)
+		COMPREPLY=($(compgen -W "yes no" -- "$current"))
+		return
+		;;
 	--log-level)
 		COMPREPLY=($(compgen -W "error warning info debug" -- "$current"))
 		return
@@ -81,7 +85,7 @@ _bulkhead() {
 	case $command in
 	up)
 		options+=" --config --state-dir --manifests --node --mode --user --attach --uplink
-			--log-level"
+			--xdp-generic --map-size --log-level"
 		;;
 	wait) options+=" --timeout" ;;
 	flows)

@@ -3,9 +3,9 @@
 /* The file of `up --config`: one mapping from the long options' names to values, YAML or JSON. */
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <yaml.h>
 
@@ -115,23 +115,24 @@ static int read_all(struct reader *reader)
 
 int bh_up_read_config(const char *path, struct bh_up_options *options)
 {
-	_cleanup_fclose_ FILE *file = fopen(path, "re");
-	_cleanup_free_ char *text = malloc(CONFIG_BYTES_MAX + 1);
+	static unsigned char text[CONFIG_BYTES_MAX + 1];
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct reader reader = {.path = path, .options = options};
-	size_t size;
+	size_t size = 0;
+	ssize_t n = 1;
 	int r;
 
-	if (!file)
+	if (fd < 0)
 		return bh_cli_fail("%s: %s", path, strerror(errno));
-	if (!text || !yaml_parser_initialize(&reader.parser))
+	while (size < sizeof(text) && (n = read(fd, text + size, sizeof(text) - size)) > 0)
+		size += (size_t)n;
+	if (n < 0)
+		return bh_cli_fail("%s: %s", path, strerror(errno));
+	if (size == sizeof(text))
+		return bh_cli_fail("%s: longer than 64 KiB", path);
+	if (!yaml_parser_initialize(&reader.parser))
 		return bh_cli_fail("out of memory");
-	size = fread(text, 1, CONFIG_BYTES_MAX + 1, file);
-	if (ferror(file) || size > CONFIG_BYTES_MAX) {
-		yaml_parser_delete(&reader.parser);
-		return bh_cli_fail(
-			"%s: %s", path, ferror(file) ? strerror(errno) : "longer than 64 KiB");
-	}
-	yaml_parser_set_input_string(&reader.parser, (const unsigned char *)text, size);
+	yaml_parser_set_input_string(&reader.parser, text, size);
 	r = read_all(&reader);
 	yaml_parser_delete(&reader.parser);
 	return r;

@@ -56,8 +56,7 @@ static int ask(const char *command, unsigned int outputs, int argc, char **argv,
 	return *ret_answer ? 0 : BH_CLI_FAILED;
 }
 
-/* ---- The table
- * ---------------------------------------------------------------------------------------- */
+/* ---- The table ------------------------------------------------------------------------------- */
 
 static void verdict_cells(struct libscols_line *line, unsigned int column, const json_t *edge)
 {
@@ -135,8 +134,7 @@ int bh_cli_edges(int argc, char **argv)
 	return r;
 }
 
-/* ---- The graph
- * ---------------------------------------------------------------------------------------- */
+/* ---- The graph ------------------------------------------------------------------------------- */
 
 /* In dot a name in quotes may hold anything but a quote, if backslashes are doubled. */
 static void dot_quote(FILE *out, const char *text)

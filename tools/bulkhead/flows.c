@@ -101,8 +101,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-/* ---- One record
- * ---------------------------------------------------------------------------------------- */
+/* ---- One record ------------------------------------------------------------------------------ */
 
 static void print_end(const json_t *end)
 {
@@ -170,8 +169,7 @@ static int print_flows(const json_t *flows)
 	return 0;
 }
 
-/* ---- All of them
- * --------------------------------------------------------------------------------------- */
+/* ---- All of them ----------------------------------------------------------------------------- */
 
 /* Prints one answer. Returns the exit code and says where to go on, and if there is more by now. */
 static int print_batch(

@@ -49,8 +49,7 @@ static const char *join(const json_t *array, char *text, size_t size)
 	return text;
 }
 
-/* ---- pods
- * -------------------------------------------------------------------------------------------- */
+/* ---- pods ------------------------------------------------------------------------------------ */
 
 static enum bh_colour state_colour(const char *state)
 {
@@ -124,8 +123,7 @@ int bh_cli_pods(int argc, char **argv)
 	return r;
 }
 
-/* ---- policies
- * ---------------------------------------------------------------------------------------- */
+/* ---- policies -------------------------------------------------------------------------------- */
 
 static void policy_row(struct libscols_table *table, const json_t *policy)
 {
@@ -185,8 +183,7 @@ int bh_cli_policies(int argc, char **argv)
 	return r;
 }
 
-/* ---- explain
- * ----------------------------------------------------------------------------------------- */
+/* ---- explain --------------------------------------------------------------------------------- */
 
 struct explain_options {
 	const char *words[3];

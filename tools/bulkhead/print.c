@@ -29,8 +29,7 @@ const char *bh_colour_end(void)
 	return bh_cli.colour ? "\033[0m" : "";
 }
 
-/* ---- Tables
- * ------------------------------------------------------------------------------------------ */
+/* ---- Tables ---------------------------------------------------------------------------------- */
 
 static void must(bool done)
 {
@@ -91,8 +90,7 @@ int bh_table_end(struct libscols_table *table, const char *nothing)
 	return 0;
 }
 
-/* ---- Things
- * ------------------------------------------------------------------------------------------ */
+/* ---- Things ---------------------------------------------------------------------------------- */
 
 const char *bh_print_workload(const json_t *workload, char *text, size_t size)
 {

@@ -57,15 +57,15 @@ int bh_rundir_absolute(const char *path, char ret_path[PATH_MAX])
 	return bh_rundir_path(strcmp(parent, "/") == 0 ? "" : parent, name, ret_path, PATH_MAX);
 }
 
-/* ---- Making
- * -------------------------------------------------------------------------------------------- */
+/* ---- Making ---------------------------------------------------------------------------------- */
 
+/* Of an absolute path. */
 static int make_parents(const char *path)
 {
-	_cleanup_free_ char *copy = strdup(path);
+	char copy[PATH_MAX];
 
-	if (!copy)
-		return -ENOMEM;
+	if (bh_rundir_path("", path + 1, copy, sizeof(copy)) < 0)
+		return -ENAMETOOLONG;
 	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
@@ -121,8 +121,7 @@ void bh_rundir_clean(const char *run_dir)
 	}
 }
 
-/* ---- Ending
- * -------------------------------------------------------------------------------------------- */
+/* ---- Ending ---------------------------------------------------------------------------------- */
 
 bool bh_rundir_wait_free(const char *run_dir, const char *name, unsigned int ms)
 {

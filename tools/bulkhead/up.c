@@ -37,7 +37,7 @@
 #define RESTART_MAX_MS 10000
 /* Who has lived so long did not die of starting: the delay begins anew. */
 #define STABLE_MS 30000
-#define ARGUMENTS_MAX 24
+#define ARGUMENTS_MAX 64
 
 enum stage {
 	STAGE_DATAPLANE, /* its socket is awaited */
@@ -91,8 +91,7 @@ static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
 	va_end(args);
 }
 
-/* ---- The broker's thread
- * ------------------------------------------------------------------------------- */
+/* ---- The broker's thread --------------------------------------------------------------------- */
 
 struct broker {
 	int fd;
@@ -138,8 +137,7 @@ static int start_broker(const struct up *up)
 	return pair[1];
 }
 
-/* ---- Starting
- * ------------------------------------------------------------------------------------------- */
+/* ---- Starting -------------------------------------------------------------------------------- */
 
 /* Adds "--name value" unless there is no value. */
 static void add_option(const char **argv, int *n, const char *name, const char *value)
@@ -163,6 +161,8 @@ static int started(struct daemon *daemon, pid_t pid)
 static int start_dataplane(struct up *up)
 {
 	const char *argv[ARGUMENTS_MAX] = {up->dataplane.name};
+	_cleanup_free_ char *sizes = up->options.map_size ? strdup(up->options.map_size) : NULL;
+	char *rest = NULL;
 	int n = 1;
 
 	add_option(argv, &n, "--run-dir", up->run_dir);
@@ -170,6 +170,14 @@ static int start_dataplane(struct up *up)
 	add_option(argv, &n, "--attach", up->options.attach);
 	add_option(argv, &n, "--uplink", up->options.uplink);
 	add_option(argv, &n, "--log-level", up->options.log_level);
+	if (up->options.xdp_generic && strcmp(up->options.xdp_generic, "yes") == 0)
+		argv[n++] = "--xdp-generic";
+	for (char *size = sizes ? strtok_r(sizes, ",", &rest) : NULL; size;
+		size = strtok_r(NULL, ",", &rest)) {
+		if (n + 2 >= ARGUMENTS_MAX)
+			return bh_cli_fail("--map-size names more maps than there are");
+		add_option(argv, &n, "--map-size", size);
+	}
 	return started(&up->dataplane, bh_process_start(up->dataplane.path, (char *const *)argv,
 					       &up->dataplane.rights, -1));
 }
@@ -195,9 +203,7 @@ static int start_controller(struct up *up)
 						&up->controller.rights, broker));
 }
 
-/* ---- Stages
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- Stages ---------------------------------------------------------------------------------- */
 
 static void fail_now(struct up *up)
 {
@@ -263,9 +269,7 @@ static void advance(struct up *up)
 	}
 }
 
-/* ---- Ending
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- Ending ---------------------------------------------------------------------------------- */
 
 static const char *how_it_ended(int status, char *text, size_t size)
 {
@@ -400,9 +404,7 @@ static void end(struct up *up)
 			bh_cli.run_dir_given ? up->run_dir : "");
 }
 
-/* ---- Preparing
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Preparing ------------------------------------------------------------------------------- */
 
 static int resolve_user(struct up *up)
 {
@@ -551,14 +553,14 @@ static int prepare(struct up *up)
 	if (geteuid() != 0)
 		return bh_cli_fail("up needs root (the data plane loads BPF programs; the "
 				   "controller drops to an ordinary user)");
-	if (bh_process_find("bulkhead-dataplane", up->dataplane.path) < 0)
-		return bh_cli_fail("bulkhead-dataplane is not beside this program");
-	if (bh_process_find("bulkhead-controller", up->controller.path) < 0)
-		return bh_cli_fail("bulkhead-controller is not beside this program");
 	umask(022);
 	if ((r = resolve_folders(up)) || (r = resolve_manifests(up)) || (r = resolve_node(up)) ||
 		(r = resolve_user(up)))
 		return r;
+	if (bh_process_find("bulkhead-dataplane", up->dataplane.path) < 0)
+		return bh_cli_fail("bulkhead-dataplane is not beside this program");
+	if (bh_process_find("bulkhead-controller", up->controller.path) < 0)
+		return bh_cli_fail("bulkhead-controller is not beside this program");
 	r = refuse_second(up);
 	if (r != 0)
 		return r;
@@ -570,112 +572,7 @@ static int prepare(struct up *up)
 	return r != 0 ? r : take_over_signals(up);
 }
 
-/* ---- Options
- * -------------------------------------------------------------------------------------------------
- */
-
-enum {
-	OPTION_CONFIG = 256,
-	OPTION_FIRST,
-};
-
-/* In the order of struct bh_up_options, from state_dir on. */
-static const struct argp_option argp_options[] = {
-	{"config", OPTION_CONFIG, "FILE", 0,
-		"Options from a YAML or JSON file; the command line wins", 0},
-	{"state-dir", OPTION_FIRST, "DIR", 0,
-		"Where settings made by command are kept (/var/lib/bulkhead; with another run "
-		"directory: its folder state)",
-		0},
-	{"manifests", OPTION_FIRST + 1, "DIR", 0, "Folder of Kubernetes manifests", 0},
-	{"node", OPTION_FIRST + 2, "NAME", 0, "This node, as pods' spec.nodeName says (hostname)",
-		0},
-	{"mode", OPTION_FIRST + 3, "MODE", 0, "observe, dry-run or enforce (dry-run)", 0},
-	{"user", OPTION_FIRST + 4, "USER", 0, "Who the controller runs as (bulkhead, or nobody)",
-		0},
-	{"attach", OPTION_FIRST + 5, "HOW", 0, "auto, tcx or clsact (auto)", 0},
-	{"uplink", OPTION_FIRST + 6, "INTERFACE", 0, "Judge what arrives there with XDP", 0},
-	{"log-level", OPTION_FIRST + 7, "LEVEL", 0, "error, warning, info or debug (info)", 0},
-	{0},
-};
-
-char **bh_up_option(struct bh_up_options *options, const char *name)
-{
-	char **members[] = {&options->state_dir, &options->manifests, &options->node,
-		&options->mode, &options->user, &options->attach, &options->uplink,
-		&options->log_level};
-
-	if (strcmp(name, "run-dir") == 0)
-		return &options->run_dir;
-	for (const struct argp_option *option = argp_options; option->name; option++) {
-		if (option->key >= OPTION_FIRST && strcmp(option->name, name) == 0)
-			return members[option->key - OPTION_FIRST];
-	}
-	return NULL;
-}
-
-const char *bh_up_check(const char *name, const char *value)
-{
-	static const struct {
-		const char *name;
-		const char *values[5];
-		const char *reason;
-	} choices[] = {
-		{"mode", {"observe", "dry-run", "enforce"},
-			"mode is observe, dry-run or enforce, not"},
-		{"attach", {"auto", "tcx", "clsact"}, "attach is auto, tcx or clsact, not"},
-		{"log-level", {"error", "warning", "info", "debug"},
-			"log-level is error, warning, info or debug, not"},
-	};
-
-	if (!*value)
-		return "an option is empty:";
-	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
-		if (strcmp(choices[i].name, name) != 0)
-			continue;
-		for (int j = 0; choices[i].values[j]; j++) {
-			if (strcmp(choices[i].values[j], value) == 0)
-				return NULL;
-		}
-		return choices[i].reason;
-	}
-	return NULL;
-}
-
-static error_t parse_option(int key, char *argument, struct argp_state *state)
-{
-	struct bh_up_options *options = state->input;
-	const char *reason;
-	char **option;
-
-	if (key == OPTION_CONFIG) {
-		options->config = argument;
-		return 0;
-	}
-	if (key == ARGP_KEY_ARG)
-		argp_error(state, "unexpected argument '%s'", argument);
-	for (const struct argp_option *o = argp_options; o->name; o++) {
-		if (o->key != key)
-			continue;
-		reason = bh_up_check(o->name, argument);
-		if (reason)
-			argp_error(state, "%s '%s'", reason, argument);
-		option = bh_up_option(options, o->name);
-		free(*option);
-		*option = strdup(argument);
-		return *option ? 0 : ENOMEM;
-	}
-	return ARGP_ERR_UNKNOWN;
-}
-
-static void free_options(struct bh_up_options *options)
-{
-	free(options->run_dir);
-	for (const struct argp_option *option = argp_options; option->name; option++) {
-		if (option->key >= OPTION_FIRST)
-			free(*bh_up_option(options, option->name));
-	}
-}
+/* ---- The command ----------------------------------------------------------------------------- */
 
 static int up_and_run(struct up *up)
 {
@@ -702,14 +599,6 @@ static int up_and_run(struct up *up)
 
 int bh_cli_up(int argc, char **argv)
 {
-	static const struct argp argp = {
-		.options = argp_options,
-		.parser = parse_option,
-		.doc = "Starts both daemons, in the foreground, and starts them again should one "
-		       "end. SIGINT and SIGTERM end them; what is enforced stays enforced until "
-		       "'bulkhead down'.",
-		.children = bh_cli_children,
-	};
 	struct up up = {
 		.dataplane = {.name = "bulkhead-dataplane"},
 		.controller = {.name = "bulkhead-controller"},
@@ -718,11 +607,11 @@ int bh_cli_up(int argc, char **argv)
 	};
 	int r;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &up.options);
+	argp_parse(&bh_up_argp, argc, argv, 0, NULL, &up.options);
 	if (!bh_cli_output_is("up", BH_ALLOW(BH_OUTPUT_TABLE)))
 		return BH_CLI_USAGE;
 	r = up_and_run(&up);
-	free_options(&up.options);
+	bh_up_options_free(&up.options);
 	if (up.signal_fd >= 0)
 		close(up.signal_fd);
 	if (up.pid_fd >= 0)

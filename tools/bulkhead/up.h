@@ -4,6 +4,7 @@
 
 /* What `up` and `down` share: the options, the folders of an instance, and its processes. */
 
+#include <argp.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -22,8 +23,13 @@ struct bh_up_options {
 	char *user;
 	char *attach;
 	char *uplink;
+	char *xdp_generic;
+	char *map_size;
 	char *log_level;
 };
+
+extern const struct argp bh_up_argp; /* its input is a struct bh_up_options */
+void bh_up_options_free(struct bh_up_options *options);
 
 /* The member of an option by its long name, NULL for a name that is none. */
 char **bh_up_option(struct bh_up_options *options, const char *name);
@@ -37,8 +43,7 @@ const char *bh_up_check(const char *name, const char *value);
  */
 int bh_up_read_config(const char *path, struct bh_up_options *options);
 
-/* ---- process.c
- * ----------------------------------------------------------------------------------------- */
+/* ---- process.c ------------------------------------------------------------------------------- */
 
 /* Finds the daemon's program: beside this one, or where it is installed. 0 or -ENOENT. */
 int bh_process_find(const char *program, char ret_path[PATH_MAX]);
@@ -58,8 +63,7 @@ struct bh_process_rights {
 pid_t bh_process_start(
 	const char *path, char *const *argv, const struct bh_process_rights *rights, int keep_fd);
 
-/* ---- rundir.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- rundir.c -------------------------------------------------------------------------------- */
 
 /* Writes "run_dir/name". 0 or -ENAMETOOLONG. */
 int bh_rundir_path(const char *run_dir, const char *name, char *ret_path, size_t size);

@@ -151,8 +151,7 @@ static void expect(struct scene *s, const char *words, int status, const char *p
 		fail_msg("%s: '%s' is not in: %s%s", words, part, result.out, result.err);
 }
 
-/* ---- Exit codes and errors
- * ------------------------------------------------------------------------ */
+/* ---- Exit codes and errors ------------------------------------------------------------------- */
 
 static void wrong_usage_ends_with_2(void **state)
 {
@@ -186,6 +185,10 @@ static void wrong_usage_ends_with_2(void **state)
 		{"wait --timeout -5s", "no time"},
 		{"up --mode strict", "mode is"},
 		{"up --attach xdp", "attach is"},
+		{"up --map-size big", "map-size is"},
+		{"up --map-size bh_edges=1,", "map-size is"},
+		{"up --map-size =5", "map-size is"},
+		{"up --xdp-generic maybe", "yes or no"},
 		{"completion fish", "bash only"},
 		{"completion", "which shell"},
 		{"--run-dir", "requires an argument"},
@@ -272,13 +275,12 @@ static void up_names_what_it_misses(void **state)
 {
 	if (geteuid() != 0)
 		return; /* it does not come that far, see above */
-	expect(*state, "up", BH_CLI_FAILED, "--manifests");
+	expect(*state, "up", BH_CLI_USAGE, "--manifests");
 	expect(*state, "up --manifests /nonexistent", BH_CLI_FAILED, "/nonexistent");
 	expect(*state, "up --manifests /tmp --user nobody-of-that-name", BH_CLI_FAILED, "no user");
 }
 
-/* ---- Output
- * --------------------------------------------------------------------------------------------- */
+/* ---- Output ---------------------------------------------------------------------------------- */
 
 static const char one_flow[] =
 	"{\"ok\":true,\"more\":false,\"next\":2,\"missed\":0,\"flows\":[{\"sequence\":1,\"time\":"
@@ -383,8 +385,7 @@ static void wait_says_its_warnings_on_stderr(void **state)
 	assert_non_null(strstr(result.err, "Pod a/b: macvlan"));
 }
 
-/* ---- Parsing
- * -------------------------------------------------------------------------------------------- */
+/* ---- Parsing --------------------------------------------------------------------------------- */
 
 static void durations_have_units(void **state)
 {
@@ -429,8 +430,7 @@ static void numbers_and_sizes_read_well(void **state)
 	assert_string_equal(bh_print_bytes(250000000, text, sizeof(text)), "250 MB");
 }
 
-/* ---- The file of --config
- * --------------------------------------------------------------------------------- */
+/* ---- The file of --config -------------------------------------------------------------------- */
 
 static int read_config(struct scene *s, const char *text, struct bh_up_options *options)
 {
@@ -442,19 +442,6 @@ static int read_config(struct scene *s, const char *text, struct bh_up_options *
 	fputs(text, file);
 	fclose(file);
 	return bh_up_read_config(path, options);
-}
-
-static void free_config(struct bh_up_options *options)
-{
-	free(options->run_dir);
-	free(options->state_dir);
-	free(options->manifests);
-	free(options->node);
-	free(options->mode);
-	free(options->user);
-	free(options->attach);
-	free(options->uplink);
-	free(options->log_level);
 }
 
 static void config_sets_what_the_command_line_left_open(void **state)
@@ -471,7 +458,7 @@ static void config_sets_what_the_command_line_left_open(void **state)
 	assert_string_equal(options.node, "n1");
 	assert_string_equal(options.log_level, "debug");
 	assert_null(options.uplink);
-	free_config(&options);
+	bh_up_options_free(&options);
 }
 
 static void config_may_be_json(void **state)
@@ -482,7 +469,7 @@ static void config_may_be_json(void **state)
 		read_config(*state, "{\"run-dir\": \"/run/x\", \"attach\": \"tcx\"}", &options), 0);
 	assert_string_equal(options.run_dir, "/run/x");
 	assert_string_equal(options.attach, "tcx");
-	free_config(&options);
+	bh_up_options_free(&options);
 }
 
 static void config_that_makes_no_sense_is_refused(void **state)
@@ -508,12 +495,11 @@ static void config_that_makes_no_sense_is_refused(void **state)
 
 		if (read_config(*state, texts[i], &options) == 0)
 			fail_msg("accepted: %s", texts[i]);
-		free_config(&options);
+		bh_up_options_free(&options);
 	}
 }
 
-/* ---- Completion
- * -------------------------------------------------------------------------------------------- */
+/* ---- Completion ------------------------------------------------------------------------------ */
 
 static void completion_knows_every_command_and_option(void **state)
 {

@@ -50,8 +50,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* ---- A controller without a loop
- * ----------------------------------------------------------------- */
+/* ---- A controller without a loop ------------------------------------------------------------- */
 
 static void compile(struct scene *s)
 {
@@ -167,8 +166,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* ---- Asking
- * ------------------------------------------------------------------------------------------ */
+/* ---- Asking ---------------------------------------------------------------------------------- */
 
 /* A client whose request is on the way. */
 struct client {
@@ -254,8 +252,7 @@ static json_t *expect_ok(struct scene *s, const char *text)
 	return answer;
 }
 
-/* ---- Bad input
- * ---------------------------------------------------------------------------------------- */
+/* ---- Bad input ------------------------------------------------------------------------------- */
 
 static void bad_requests_are_answered_with_the_reason(void **state)
 {
@@ -374,8 +371,7 @@ static void socket_is_private(void **state)
 	assert_int_equal(status.st_mode & 0777, 0600);
 }
 
-/* ---- Waiting
- * ------------------------------------------------------------------------------------------ */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 static void waiting_requests_keep_nobody_else_waiting(void **state)
 {
@@ -492,8 +488,7 @@ static void wait_reads_the_sources_and_names_what_is_missing(void **state)
 	assert_int_equal(s->rescans, before + 1);
 }
 
-/* ---- What the answers hold
- * ----------------------------------------------------------------------------- */
+/* ---- What the answers hold ------------------------------------------------------------------- */
 
 static void status_has_the_fields_that_scripts_rely_on(void **state)
 {
@@ -548,8 +543,7 @@ static void broken_manifest_is_a_problem_in_status(void **state)
 	json_decref(answer);
 }
 
-/* ---- Orders
- * --------------------------------------------------------------------------------------------- */
+/* ---- Orders ---------------------------------------------------------------------------------- */
 
 /* An order is kept though nothing can put it in force now; what is waited for is not, here. */
 static void order(struct scene *s, const char *text)

@@ -18,8 +18,7 @@
 #include "controller/flows/reasons.h"
 #include "controller/model/memory.h"
 
-/* ---- Names
- * -------------------------------------------------------------------------------------------- */
+/* ---- Names ----------------------------------------------------------------------------------- */
 
 struct world {
 	struct bh_model *model;
@@ -115,8 +114,7 @@ static void address_means_the_newest_pod_that_has_it(void **state)
 	assert_null(bh_names_address(world->names, &ip));
 }
 
-/* ---- The log
- * ------------------------------------------------------------------------------------------ */
+/* ---- The log --------------------------------------------------------------------------------- */
 
 static Bulkhead__Wire__Flow flow_between(
 	uint8_t *src, uint8_t *dst, const char *uid, bool egress, uint32_t reason)
@@ -308,8 +306,7 @@ static void filters_match_either_end(void **state)
 	bh_flow_log_free(log);
 }
 
-/* ---- Edges
- * -------------------------------------------------------------------------------------------- */
+/* ---- Edges ----------------------------------------------------------------------------------- */
 
 #define WEB 100
 #define DB 200

@@ -34,8 +34,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* ---- States to want
- * ------------------------------------------------------------------------------ */
+/* ---- States to want -------------------------------------------------------------------------- */
 
 /* What a test says is wanted: addresses 10.x.y.z by number, programs and endpoints by name. */
 struct wish {
@@ -92,8 +91,7 @@ static void wish_end(struct wish *wish)
 	bh_model_free(wish->model);
 }
 
-/* ---- The difference
- * --------------------------------------------------------------------------------- */
+/* ---- The difference -------------------------------------------------------------------------- */
 
 /* What a data plane would hold after the parts: keys as text → values as text. */
 struct mirror {
@@ -366,8 +364,7 @@ static void stops_at_a_part_that_cannot_be_sent(void **state)
 	wish_end(&wish);
 }
 
-/* ---- The conversation
- * --------------------------------------------------------------------------------- */
+/* ---- The conversation ------------------------------------------------------------------------ */
 
 struct scene {
 	char folder[64];
@@ -468,7 +465,7 @@ static enum bh_wire_event run(
 
 	while (now_ms() < end) {
 		struct pollfd p[2] = {{.fd = bh_link_fd(s->link), .events = POLLIN},
-			{.fd = bh_wire_fd(s->peer), .events = POLLIN}};
+			{.fd = s->peer ? bh_wire_fd(s->peer) : -1, .events = POLLIN}};
 		enum bh_wire_event event =
 			until ? BH_WIRE_NOTHING : bh_wire_receive(s->peer, ret_message, &reason);
 
@@ -481,6 +478,12 @@ static enum bh_wire_event run(
 	}
 	fail_msg("nothing happened");
 	return BH_WIRE_NOTHING;
+}
+
+static void peer_leave(struct scene *s)
+{
+	bh_wire_free(s->peer);
+	s->peer = NULL;
 }
 
 static void peer_send(struct scene *s, Bulkhead__Wire__Envelope__BodyCase body, void *message)
@@ -653,7 +656,7 @@ static void reconnected_peer_gets_everything(void **state)
 	peer_update(s, &revision);
 	peer_ack(s, revision, true, false, "");
 	run(s, &s->changed, NULL);
-	bh_wire_free(s->peer);
+	peer_leave(s);
 	run(s, &s->disconnected, NULL);
 	assert_int_equal(bh_link_applied(s->link), 0);
 	assert_int_equal(bh_wire_listen(s->path, geteuid(), &s->peer), 0);
@@ -756,7 +759,7 @@ static void status_is_kept_and_forgotten_with_the_connection(void **state)
 	assert_non_null(bh_link_endpoint(s->link, "web-1"));
 	assert_string_equal(bh_link_endpoint(s->link, "web-1")->interface, "veth0");
 	assert_null(bh_link_endpoint(s->link, "web"));
-	bh_wire_free(s->peer);
+	peer_leave(s);
 	run(s, &s->disconnected, NULL);
 	assert_null(bh_link_endpoint(s->link, "web-1"));
 	assert_int_equal(bh_wire_listen(s->path, geteuid(), &s->peer), 0);

@@ -244,8 +244,7 @@ static void queue_is_bounded(void **state)
 	bh_wire_free(server);
 }
 
-/* ---- Peers that do not behave
- * --------------------------------------------------------------------- */
+/* ---- Peers that do not behave ---------------------------------------------------------------- */
 
 static nng_socket raw_peer(const struct fixture *f)
 {
@@ -527,8 +526,7 @@ static void second_peer_does_not_disturb_the_first(void **state)
 	bh_wire_free(server);
 }
 
-/* ---- Restarts
- * -------------------------------------------------------------------------------------- */
+/* ---- Restarts -------------------------------------------------------------------------------- */
 
 static void survives_a_restart_of_the_listener(void **state)
 {

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The options of `up`, from the command line; config.c reads the same ones from a file. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/bulkhead/cli.h"
+#include "tools/bulkhead/up.h"
+
+enum {
+	OPTION_CONFIG = 256,
+	OPTION_FIRST,
+};
+
+/* In the order of `members` below. */
+static const struct argp_option argp_options[] = {
+	{"config", OPTION_CONFIG, "FILE", 0,
+		"Options from a YAML or JSON file; the command line wins", 0},
+	{"state-dir", OPTION_FIRST, "DIR", 0,
+		"Where settings made by command are kept (/var/lib/bulkhead; with another run "
+		"directory: its folder state)",
+		0},
+	{"manifests", OPTION_FIRST + 1, "DIR", 0, "Folder of Kubernetes manifests", 0},
+	{"node", OPTION_FIRST + 2, "NAME", 0, "This node, as pods' spec.nodeName says (hostname)",
+		0},
+	{"mode", OPTION_FIRST + 3, "MODE", 0, "observe, dry-run or enforce (dry-run)", 0},
+	{"user", OPTION_FIRST + 4, "USER", 0, "Who the controller runs as (bulkhead, or nobody)",
+		0},
+	{"attach", OPTION_FIRST + 5, "HOW", 0, "auto, tcx or clsact (auto)", 0},
+	{"uplink", OPTION_FIRST + 6, "INTERFACE", 0, "Judge what arrives there with XDP", 0},
+	{"xdp-generic", OPTION_FIRST + 7, "yes|no", 0,
+		"Where a driver refuses native XDP, run the slower generic one (no)", 0},
+	{"map-size", OPTION_FIRST + 8, "NAME=ENTRIES,...", 0, "Sizes of maps, when they are made",
+		0},
+	{"log-level", OPTION_FIRST + 9, "LEVEL", 0, "error, warning, info or debug (info)", 0},
+	{0},
+};
+
+char **bh_up_option(struct bh_up_options *options, const char *name)
+{
+	char **members[] = {&options->state_dir, &options->manifests, &options->node,
+		&options->mode, &options->user, &options->attach, &options->uplink,
+		&options->xdp_generic, &options->map_size, &options->log_level};
+
+	if (strcmp(name, "run-dir") == 0)
+		return &options->run_dir;
+	for (const struct argp_option *option = argp_options; option->name; option++) {
+		if (option->key >= OPTION_FIRST && strcmp(option->name, name) == 0)
+			return members[option->key - OPTION_FIRST];
+	}
+	return NULL;
+}
+
+/* NAME=ENTRIES, and more of them after commas. The data plane knows the names. */
+static bool are_sizes(const char *value)
+{
+	for (;;) {
+		size_t name = strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789_");
+		size_t digits = value[name] == '=' ? strspn(value + name + 1, "0123456789") : 0;
+
+		if (name == 0 || digits == 0)
+			return false;
+		value += name + 1 + digits;
+		if (!*value)
+			return true;
+		if (*value++ != ',')
+			return false;
+	}
+}
+
+const char *bh_up_check(const char *name, const char *value)
+{
+	static const struct {
+		const char *name;
+		const char *values[5];
+		const char *reason;
+	} choices[] = {
+		{"mode", {"observe", "dry-run", "enforce"},
+			"mode is observe, dry-run or enforce, not"},
+		{"attach", {"auto", "tcx", "clsact"}, "attach is auto, tcx or clsact, not"},
+		{"xdp-generic", {"yes", "no"}, "xdp-generic is yes or no, not"},
+		{"log-level", {"error", "warning", "info", "debug"},
+			"log-level is error, warning, info or debug, not"},
+	};
+
+	if (!*value)
+		return "an option is empty:";
+	if (strcmp(name, "map-size") == 0 && !are_sizes(value))
+		return "map-size is like bh_flows4=262144,bh_edges=16384, not";
+	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+		if (strcmp(choices[i].name, name) != 0)
+			continue;
+		for (int j = 0; choices[i].values[j]; j++) {
+			if (strcmp(choices[i].values[j], value) == 0)
+				return NULL;
+		}
+		return choices[i].reason;
+	}
+	return NULL;
+}
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+	struct bh_up_options *options = state->input;
+	const char *reason;
+	char **option;
+
+	if (key == OPTION_CONFIG) {
+		options->config = argument;
+		return 0;
+	}
+	if (key == ARGP_KEY_ARG)
+		argp_error(state, "unexpected argument '%s'", argument);
+	for (const struct argp_option *o = argp_options; o->name; o++) {
+		if (o->key != key)
+			continue;
+		reason = bh_up_check(o->name, argument);
+		if (reason)
+			argp_error(state, "%s '%s'", reason, argument);
+		option = bh_up_option(options, o->name);
+		free(*option);
+		*option = strdup(argument);
+		return *option ? 0 : ENOMEM;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+void bh_up_options_free(struct bh_up_options *options)
+{
+	free(options->run_dir);
+	for (const struct argp_option *option = argp_options; option->name; option++) {
+		if (option->key >= OPTION_FIRST)
+			free(*bh_up_option(options, option->name));
+	}
+}
+
+const struct argp bh_up_argp = {
+	.options = argp_options,
+	.parser = parse_option,
+	.doc = "Starts both daemons, in the foreground, and starts them again should one end. "
+	       "SIGINT and SIGTERM end them; what is enforced stays enforced until "
+	       "'bulkhead down'.",
+	.children = bh_cli_children,
+};

@@ -53,17 +53,18 @@ static void attach_cleanup(struct bh_attach **attach)
 int bh_attach_new(struct bh_object *object, enum bh_attach_mode mode, bool xdp_generic,
 	struct bh_problems *problems, struct bh_attach **ret_attach, struct bh_why *why)
 {
-	_cleanup_(attach_cleanup) struct bh_attach *attach = calloc(1, sizeof(*attach));
+	_cleanup_(attach_cleanup) struct bh_attach *attach = NULL;
 	int has_tcx = bh_links_probe_tcx();
 	int err;
 
-	if (!attach)
-		return -ENOMEM;
 	if (has_tcx < 0)
 		return bh_fail(why, has_tcx, "asking the kernel for TCX: %s", strerror(-has_tcx));
 	if (mode == BH_ATTACH_TCX && !has_tcx)
 		return bh_fail(why, -EOPNOTSUPP,
 			"this kernel has no TCX (Linux 6.6 brought it): use --attach clsact");
+	attach = calloc(1, sizeof(*attach));
+	if (!attach)
+		return -ENOMEM;
 	attach->object = object;
 	attach->problems = problems;
 	attach->has_tcx = has_tcx;

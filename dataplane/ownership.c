@@ -41,7 +41,7 @@ static void add_mark(struct marks *marks, const char *folder)
 static bool uses_marked_map(uint32_t prog_id, const struct marks *marks)
 {
 	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(prog_id);
-	uint32_t ids[PROGRAM_MAPS_MAX];
+	uint32_t ids[PROGRAM_MAPS_MAX] = {};
 	struct bpf_prog_info info = {
 		.nr_map_ids = PROGRAM_MAPS_MAX,
 		.map_ids = (__u64)(uintptr_t)ids,

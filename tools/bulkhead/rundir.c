@@ -35,15 +35,16 @@ int bh_rundir_path(const char *run_dir, const char *name, char *ret_path, size_t
  */
 int bh_rundir_absolute(const char *path, char ret_path[PATH_MAX])
 {
-	_cleanup_free_ char *copy = strdup(path);
+	char copy[PATH_MAX];
 	char parent[PATH_MAX];
 	char *end;
 	char *name;
 
 	if (realpath(path, ret_path))
 		return 0;
-	if (errno != ENOENT || !copy)
+	if (errno != ENOENT)
 		return -errno;
+	strcpy(copy, path); /* realpath() has measured it */
 	for (end = copy + strlen(copy); end > copy + 1 && end[-1] == '/'; end--)
 		end[-1] = '\0';
 	name = strrchr(copy, '/');

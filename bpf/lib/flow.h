@@ -352,8 +352,9 @@ static __always_inline bool bh_flow_account(
 		flow->seen = now;
 	if (!bh_packet_from_pod(p) && flow->leg[side].ifindex)
 		return false;
-	__sync_fetch_and_add(&flow->packets[side], p->packets);
-	__sync_fetch_and_add(&flow->octets[side], p->octets);
+	/* Not atomic: see struct bh_flow. Two atomic adds were a fifth of the whole way. */
+	flow->packets[side] += p->packets;
+	flow->octets[side] += p->octets;
 	return true;
 }
 
@@ -463,10 +464,11 @@ static __always_inline void bh_flow_key_fill(
  * established flows.
  */
 static __always_inline struct bh_flow *bh_flow_find(const struct bh_config *config,
-	struct bh_packet *p, const union bh_flow_key *key, __u64 now, bool *ret_half,
+	struct bh_packet *p, const union bh_flow_key *key, __u64 now, bool missed, bool *ret_half,
 	bool *ret_over, const int family)
 {
-	struct bh_flow *flow = bpf_map_lookup_elem(bh_flow_table(family, false), key);
+	struct bh_flow *flow =
+		missed ? NULL : bpf_map_lookup_elem(bh_flow_table(family, false), key);
 	const struct bh_leg *leg;
 
 	*ret_half = false;
@@ -503,9 +505,10 @@ static __always_inline struct bh_flow *bh_flow_find(const struct bh_config *conf
 
 /*
  * What the quick way below leaves: no flow, a leg without a verdict in force, or a packet that
- * moves the flow's state. Returns the reason.
+ * moves the flow's state. `missed`: it found nothing in the table of established flows, which
+ * is then not asked again. Returns the reason.
  */
-static __always_inline int bh_flow_slow(const int family)
+static __always_inline int bh_flow_slow(bool missed, const int family)
 {
 	const struct bh_config *config = bh_config_get();
 	struct bh_work *work = bh_work_get();
@@ -522,7 +525,7 @@ static __always_inline int bh_flow_slow(const int family)
 	key = &work->key;
 	bh_flow_key_fill(p, key, family);
 	if (!(p->flags & BH_PACKET_STATELESS))
-		flow = bh_flow_find(config, p, key, now, &half, &over, family);
+		flow = bh_flow_find(config, p, key, now, missed, &half, &over, family);
 	if (!flow)
 		return bh_flow_new(work, key, over, family);
 	if (bh_leg_in_force(p, &flow->leg[bh_pod_side(p)])) {
@@ -541,14 +544,14 @@ static __always_inline int bh_flow_slow(const int family)
 	return reason;
 }
 
-__noinline int bh_flow_slow4(void)
+__noinline int bh_flow_slow4(__u32 missed)
 {
-	return bh_flow_slow(4);
+	return bh_flow_slow(missed, 4);
 }
 
-__noinline int bh_flow_slow6(void)
+__noinline int bh_flow_slow6(__u32 missed)
 {
-	return bh_flow_slow(6);
+	return bh_flow_slow(missed, 6);
 }
 
 /* Nothing about the flow but its counters will change. */
@@ -585,7 +588,7 @@ static __always_inline int bh_flow_verdict(struct bh_packet *p, const int family
 	bh_flow_account(p, flow, now);
 	return leg->reason;
 slow:
-	return family == 4 ? bh_flow_slow4() : bh_flow_slow6();
+	return family == 4 ? bh_flow_slow4(!flow) : bh_flow_slow6(!flow);
 }
 
 /* An ICMP error: is there a flow it can be about, and is the pod here one of its ends? */

@@ -260,7 +260,11 @@ struct bh_flow {
 	__u8 flags;
 	__u8 reserved0;
 	__u64 reserved1;
-	/* Second line: accounting, by the side that sent. Octets are of layer 3. */
+	/*
+	 * Second line: accounting, by the side that sent. Octets are of layer 3. For the flow's own
+	 * record only, and not atomic: where two CPUs carry one direction of a flow at the same
+	 * moment, one of their packets may go uncounted here. The edges count every one.
+	 */
 	__u64 packets[2];
 	__u64 octets[2];
 	__u32 rule[2]; /* by leg: the rule that decided */

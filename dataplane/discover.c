@@ -27,6 +27,7 @@ struct peer_key {
 
 /* What one scan gathers. */
 struct view {
+	struct bh_table links; /* every ifindex of our own namespace */
 	struct bh_table hosts; /* host ifindex → struct bh_place; mac not set until confirmed */
 	struct bh_table peers; /* struct peer_key → host ifindex, both ends agreeing */
 	struct bh_table found4;
@@ -57,6 +58,7 @@ static void discovery_cleanup(struct bh_discovery **discovery)
 static void view_init(struct view *view)
 {
 	*view = (struct view){};
+	bh_table_init(&view->links, sizeof(uint32_t), 1);
 	bh_table_init(&view->hosts, sizeof(uint32_t), sizeof(struct bh_place));
 	bh_table_init(&view->peers, sizeof(struct peer_key), sizeof(uint32_t));
 	bh_table_init(&view->found4, 4, sizeof(struct bh_finding));
@@ -65,6 +67,7 @@ static void view_init(struct view *view)
 
 static void view_fini(struct view *view)
 {
+	bh_table_clear(&view->links);
 	bh_table_clear(&view->hosts);
 	bh_table_clear(&view->peers);
 	bh_table_clear(&view->found4);
@@ -147,7 +150,11 @@ static void on_host_link(const struct nlmsghdr *message, void *arg)
 	struct bh_place *place;
 	struct link link;
 
-	if (!parse_link(message, &link) || !link.veth || !link.has_nsid || link.nsid < 0)
+	if (!parse_link(message, &link))
+		return;
+	if (!bh_table_put(&scan->view->links, &link.ifindex, NULL))
+		scan->error = -ENOMEM;
+	if (!link.veth || !link.has_nsid || link.nsid < 0)
 		return;
 	place = bh_table_put(&scan->view->hosts, &link.ifindex, NULL);
 	if (!place) {
@@ -367,6 +374,11 @@ bool bh_discovery_has(const struct bh_discovery *discovery, const struct bh_plac
 	const struct bh_place *now = bh_discovery_at(discovery, place->ifindex);
 
 	return now && bh_place_equal(now, place);
+}
+
+bool bh_discovery_exists(const struct bh_discovery *discovery, uint32_t ifindex)
+{
+	return bh_table_get(&discovery->view.links, &ifindex) != NULL;
 }
 
 size_t bh_discovery_host_addresses(

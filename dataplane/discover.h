@@ -57,6 +57,9 @@ const struct bh_finding *bh_discovery_find(
 /* Was this very pair there at the last scan? */
 bool bh_discovery_has(const struct bh_discovery *discovery, const struct bh_place *place);
 
+/* Was there any interface by this index in our own namespace, whatever is behind it now? */
+bool bh_discovery_exists(const struct bh_discovery *discovery, uint32_t ifindex);
+
 /* The pair with this host end, or NULL. */
 const struct bh_place *bh_discovery_at(const struct bh_discovery *discovery, uint32_t ifindex);
 

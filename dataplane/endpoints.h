@@ -69,20 +69,22 @@ struct bh_pods {
 };
 void bh_pods_free(struct bh_pods *next);
 
+/* The pod with this uid in a list sorted by uid, or NULL. */
+struct bh_pod *bh_pods_find(struct bh_pod *pods, size_t n, const char *uid);
+
 /*
  * Checks the endpoints of a change against each other and against what else will be in force, and
  * in a full update claims the slots of an earlier process. Takes the names and uids from the
  * change. Returns 0 and *ret_next, or -EINVAL with a sentence, -ENOMEM.
  */
-int bh_endpoints_stage(struct bh_endpoints *endpoints, struct bh_change *change,
+int bh_pods_stage(struct bh_endpoints *endpoints, struct bh_change *change,
 	struct bh_pods *ret_next, struct bh_why *why);
 
 /* A staged change that was refused: everything is as it was before. Frees `next`. */
-void bh_endpoints_discard(struct bh_endpoints *endpoints, struct bh_pods *next);
+void bh_pods_discard(struct bh_endpoints *endpoints, struct bh_pods *next);
 
 /* Programs that the pods in force shall have. The list is the caller's (free()). 0 or -ENOMEM. */
-int bh_endpoints_switches(
-	const struct bh_pods *next, struct bh_switch **ret_switches, size_t *ret_n);
+int bh_pods_switches(const struct bh_pods *next, struct bh_switch **ret_switches, size_t *ret_n);
 
 /* Their addresses are looked for from now on. Returns 0 or -ENOMEM. */
 int bh_endpoints_want(struct bh_endpoints *endpoints, const struct bh_pods *next);

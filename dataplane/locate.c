@@ -28,7 +28,7 @@ static size_t addresses_of(
 	return n;
 }
 
-/* The pod that has this interface in force, if it is another one and still there; else NULL. */
+/* The pod that has this interface in force, if it is another one; else NULL. */
 static const struct bh_pod *other_owner(const struct bh_endpoints *endpoints,
 	const struct bh_pod *pod, const struct bh_place *place)
 {
@@ -72,7 +72,7 @@ static struct sighting look(
 	/* Who is in force stays where it is, whoever else has the address now. */
 	if (seen.second && pod->slot) {
 		for (uint32_t i = 0; i < finding->n; i++) {
-			if (!bh_place_equal(&finding->places[i], &pod->place))
+			if (finding->places[i].ifindex != pod->place.ifindex)
 				continue;
 			seen.foreign = seen.place == &finding->places[i] ? seen.second : seen.place;
 			seen.place = &finding->places[i];

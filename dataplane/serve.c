@@ -205,16 +205,16 @@ int bh_serve_apply(struct bh_serve *serve, struct bh_change *change, struct bh_w
 	int err = check_base(serve, change, why);
 
 	if (!err)
-		err = bh_endpoints_stage(endpoints, change, &next, why);
+		err = bh_pods_stage(endpoints, change, &next, why);
 	if (err < 0)
 		return err;
-	err = bh_endpoints_switches(&next, &switches, &n);
+	err = bh_pods_switches(&next, &switches, &n);
 	if (!err)
 		err = bh_tables_plan(serve->sources.tables, change, switches, n, &plan, why);
 	if (!err)
 		err = apply_plan(serve, plan, &next, why);
 	if (next.pods)
-		bh_endpoints_discard(endpoints, &next);
+		bh_pods_discard(endpoints, &next);
 	if (err == -ENOMEM && !why->text[0])
 		bh_fail(why, err, "no memory to apply update %" PRIu64, change->revision);
 	return err;

@@ -293,6 +293,61 @@ static void an_address_thief_is_named_and_gets_nothing(void **state)
 	assert_true(named);
 }
 
+/* What a pod with power over its own namespace may try to get rid of its policy. */
+static void still_enforced_after(const char *format)
+{
+	char command[512];
+	uint32_t slot;
+
+	apply(two_pods(1));
+	snprintf(command, sizeof(command), format, (int)pods[0], (int)pods[0], (int)pods[0]);
+	sh("%s", command);
+	for (int i = 0; i < 2; i++)
+		bh_endpoints_reconcile(&node.endpoints);
+	slot = slot_of_iface("host0");
+	assert_int_not_equal(slot, 0);
+	assert_int_equal(slot, pod("a")->slot);
+	assert_int_equal((uint32_t)node.object->endpoints[slot].programs, P1);
+	assert_true(hangs_on("host0"));
+}
+
+static void a_pod_that_drops_its_address_stays_enforced(void **state)
+{
+	still_enforced_after("nsenter -t %d -n ip address flush dev eth0");
+	assert_non_null(strstr(pod("a")->detail, "10.1.0.1"));
+}
+
+static void a_pod_that_changes_its_mac_and_address_stays_enforced(void **state)
+{
+	still_enforced_after("nsenter -t %d -n ip link set eth0 address 02:00:00:00:00:09 && "
+			     "nsenter -t %d -n ip address flush dev eth0");
+}
+
+static void a_pod_that_moves_its_end_to_another_namespace_stays_enforced(void **state)
+{
+	still_enforced_after("nsenter -t %d -n ip netns add bh-unit-inner && "
+			     "nsenter -t %d -n ip link set eth0 netns bh-unit-inner");
+	sh("ip netns delete bh-unit-inner");
+}
+
+static void a_pod_whose_address_turns_up_elsewhere_stays_where_it_is(void **state)
+{
+	pid_t other = pod_start();
+
+	still_enforced_after("nsenter -t %d -n ip address flush dev eth0");
+	pod_wire(other, "host9", "10.1.0.1/24");
+	bh_endpoints_reconcile(&node.endpoints);
+	assert_non_null(strstr(pod("a")->detail, "stays enforced"));
+	assert_int_equal(slot_of_iface("host0"), pod("a")->slot);
+	assert_int_equal(slot_of_iface("host9"), 0);
+	/* Only when its own end is gone is it somewhere else. */
+	sh("ip link del host0");
+	bh_endpoints_reconcile(&node.endpoints);
+	assert_int_equal(slot_of_iface("host9"), pod("a")->slot);
+	sh("ip link del host9");
+	pod_end(other);
+}
+
 static void an_address_of_two_unknown_interfaces_is_a_failure_that_names_both(void **state)
 {
 	struct update *update = update_new(1, true);
@@ -369,6 +424,21 @@ static void a_restart_keeps_slots_epochs_and_links(void **state)
 		assert_int_equal(node.object->endpoints[slots[i]].epoch, epochs[i]);
 	}
 	assert_int_equal(node.endpoints.n_orphans, 0);
+}
+
+static void a_pod_that_dropped_its_address_before_a_restart_stays_enforced(void **state)
+{
+	apply(two_pods(1));
+	sh("nsenter -t %d -n ip address flush dev eth0", (int)pods[0]);
+	bh_endpoints_reconcile(&node.endpoints);
+	close_node();
+	open_node();
+	apply(two_pods(1));
+	assert_true(hangs_on("host0"));
+	assert_int_equal(slot_of_iface("host0"), pod("a")->slot);
+	assert_int_not_equal(pod("a")->slot, 0);
+	bh_endpoints_reconcile(&node.endpoints);
+	assert_true(hangs_on("host0"));
 }
 
 static void after_a_restart_a_refused_update_takes_nothing_away(void **state)
@@ -533,10 +603,15 @@ int main(void)
 		TEST(another_pod_at_the_same_interface_takes_over_without_a_gap),
 		TEST(a_changed_workload_takes_a_new_slot_and_keeps_its_flows),
 		TEST(an_address_thief_is_named_and_gets_nothing),
+		TEST(a_pod_that_drops_its_address_stays_enforced),
+		TEST(a_pod_that_changes_its_mac_and_address_stays_enforced),
+		TEST(a_pod_that_moves_its_end_to_another_namespace_stays_enforced),
+		TEST(a_pod_whose_address_turns_up_elsewhere_stays_where_it_is),
 		TEST(an_address_of_two_unknown_interfaces_is_a_failure_that_names_both),
 		TEST(refuses_what_contradicts_itself),
 		TEST(a_delta_of_another_revision_wants_a_full_update),
 		TEST(a_restart_keeps_slots_epochs_and_links),
+		TEST(a_pod_that_dropped_its_address_before_a_restart_stays_enforced),
 		TEST(after_a_restart_a_refused_update_takes_nothing_away),
 		TEST(after_a_restart_pods_that_are_gone_are_released),
 		TEST(seeds_established_connections_from_conntrack),

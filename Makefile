@@ -177,6 +177,12 @@ asan: setup
 	@$(MAKE) --no-print-directory FLAVOUR=asan -j$$(nproc) all tests
 	@$(PYTHON) tests/run --build build/asan
 
+## make test-kernels  the packet tests and a short end-to-end test on Debian's 5.10, 6.1 and 6.12, in qemu
+test-kernels: setup
+	@tools/setup kernels
+	@$(MAKE) --no-print-directory -j$$(nproc) all tests
+	@$(PYTHON) tests/kernels/run --build $(B) $(KERNELS)
+
 ## make coverage   line coverage of the unit tests, in build/coverage/report/
 coverage: setup
 	@$(MAKE) --no-print-directory FLAVOUR=coverage -j$$(nproc) all tests
@@ -247,4 +253,4 @@ clean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all setup test test-unit tests asan coverage fuzz demo bench lint format man install clean help
+.PHONY: all setup test test-unit test-kernels tests asan coverage fuzz demo bench lint format man install clean help

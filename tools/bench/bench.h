@@ -23,9 +23,7 @@ enum bench_floor {
 struct bench_case {
 	const char *name;
 	enum bench_floor floor;
-	/* Makes the situation, for all rounds; may be NULL. */
-	void (*prepare)(void);
-	/* Before each sample, not timed; may be NULL. */
+	/* Makes the situation before each sample, not timed; may be NULL. */
 	void (*before)(void);
 	/* Runs it; returns nanoseconds of processor time per packet. */
 	double (*sample)(unsigned scale);

@@ -154,14 +154,11 @@ static void print_json(const struct options *options)
 
 static void measure(const struct options *options)
 {
-	for (unsigned i = 0; i < bench_n_cases; i++) {
-		if (bench_cases[i].prepare)
-			bench_cases[i].prepare();
-	}
-	/* Round -1 warms up. */
+	/* Round -1 warms up. Each begins with another case, so that none is always behind the same.
+	 */
 	for (int round = -1; round < (int)options->rounds; round++) {
 		for (unsigned i = 0; i < bench_n_cases; i++) {
-			struct bench_case *c = &bench_cases[i];
+			struct bench_case *c = &bench_cases[(i + round + 1) % bench_n_cases];
 			double ns;
 
 			if (c->before)
@@ -169,11 +166,6 @@ static void measure(const struct options *options)
 			ns = c->sample(options->scale);
 			if (round >= 0)
 				c->samples[round] = ns;
-		}
-		/* The cases of new flows empty the tables. */
-		for (unsigned i = 0; i < bench_n_cases; i++) {
-			if (bench_cases[i].prepare)
-				bench_cases[i].prepare();
 		}
 		if (isatty(STDERR_FILENO))
 			fprintf(stderr, "\rround %d of %u ", round + 1, options->rounds);

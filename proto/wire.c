@@ -37,8 +37,8 @@
 #define INBOX_MAX_BYTES (8 * 1024 * 1024)
 #define RECONNECT_MIN_MS 20
 #define RECONNECT_MAX_MS 500
-/* Connections gone lately, whose last messages may still come out of nng. */
-#define GONE_PIPES 8
+/* Connections gone lately, of which a last message or a late announcement may still come. */
+#define GONE_PIPES 64
 
 struct item {
 	struct item *next;
@@ -163,7 +163,6 @@ static bool pipe_is_gone(const struct bh_wire *wire, uint32_t pipe)
 
 static void peer_left(struct bh_wire *wire)
 {
-	wire->gone[wire->n_gone++ % GONE_PIPES] = wire->peer;
 	wire->peer = 0;
 	queue_clear(&wire->outbox);
 	if (wire->sending)
@@ -171,13 +170,20 @@ static void peer_left(struct bh_wire *wire)
 	inbox_push(wire, BH_WIRE_DISCONNECTED, NULL);
 }
 
+static void remember_gone(struct bh_wire *wire, uint32_t pipe)
+{
+	wire->gone[wire->n_gone++ % GONE_PIPES] = pipe;
+}
+
 /* A connection's first message may overtake the callback that announces the connection. */
 static void peer_seen(struct bh_wire *wire, uint32_t pipe)
 {
 	if (wire->peer == pipe)
 		return;
-	if (wire->peer)
+	if (wire->peer) {
+		remember_gone(wire, wire->peer);
 		peer_left(wire);
+	}
 	wire->peer = pipe;
 	inbox_push(wire, BH_WIRE_CONNECTED, NULL);
 }
@@ -196,10 +202,12 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *data)
 	}
 
 	pthread_mutex_lock(&wire->lock);
-	if (!wire->stopping) {
-		if (event == NNG_PIPE_EV_ADD_POST && !pipe_is_gone(wire, id))
-			peer_seen(wire, id);
-		else if (event == NNG_PIPE_EV_REM_POST && wire->peer == id)
+	if (!wire->stopping && event == NNG_PIPE_EV_ADD_POST && !pipe_is_gone(wire, id))
+		peer_seen(wire, id);
+	/* A connection that ends at once may be announced after its end. */
+	if (!wire->stopping && event == NNG_PIPE_EV_REM_POST) {
+		remember_gone(wire, id);
+		if (wire->peer == id)
 			peer_left(wire);
 	}
 	pthread_mutex_unlock(&wire->lock);

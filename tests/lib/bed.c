@@ -92,12 +92,12 @@ int bed_program_fd(enum bed_program program)
 		return bpf_program__fd(tc->progs.bh_from_pod);
 	case BED_TO_POD:
 		return bpf_program__fd(tc->progs.bh_to_pod);
+	case BED_CLOCK:
+		return bpf_program__fd(tc->progs.bh_clock_read);
 	case BED_XDP_POD:
 		return bpf_program__fd(xdp->progs.bh_xdp_pod);
 	case BED_XDP_UPLINK:
 		return bpf_program__fd(xdp->progs.bh_xdp_uplink);
-	case BED_PROGRAMS:
-		break;
 	}
 	return -EINVAL;
 }

@@ -34,7 +34,7 @@ struct bed_sizes {
 };
 extern struct bed_sizes bed_sizes;
 
-enum bed_program { BED_FROM_POD, BED_TO_POD, BED_XDP_POD, BED_XDP_UPLINK, BED_PROGRAMS };
+enum bed_program { BED_FROM_POD, BED_TO_POD, BED_CLOCK, BED_XDP_POD, BED_XDP_UPLINK };
 
 /* cmocka fixtures: per group, and per test. */
 int bed_setup(void **state);

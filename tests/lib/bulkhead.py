@@ -15,7 +15,7 @@ import scope as scopes
 from tap import eventually, fail
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-_SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
+_SANITIZER = re.compile(r"ERROR: \w+Sanitizer|LeakSanitizer|runtime error:")
 
 
 def build_folder():

@@ -51,6 +51,10 @@ static int wire_setup(void **state)
 
 	if (bed_setup(state))
 		return -1;
+	/* An ip that is not iproute2's cannot name the other end of a veth. */
+	wire.socket = -1;
+	if (!if_nametoindex("in1"))
+		return 0;
 	run("sysctl -qw net.ipv6.conf.all.disable_ipv6=1");
 	run("ip link set in1 mtu 9000 up && ip link set pod1 mtu 9000 up");
 	wire.hook = (struct bpf_tc_hook){
@@ -70,8 +74,17 @@ static int wire_setup(void **state)
 
 static int wire_teardown(void **state)
 {
-	close(wire.socket);
+	if (wire.socket >= 0)
+		close(wire.socket);
 	return bed_teardown(state);
+}
+
+static void need_wire(void)
+{
+	if (wire.socket < 0) {
+		print_message("# a veth whose ends both have names: iproute2 is missing\n");
+		skip();
+	}
 }
 
 /* With `linear` bytes in the skb's own buffer, the rest in a page. */
@@ -81,6 +94,7 @@ static void put(const struct frame *f, uint16_t linear)
 	const struct iovec parts[] = {
 		{(void *)&header, sizeof(header)}, {(void *)f->data, f->length}};
 
+	need_wire();
 	assert_int_equal(writev(wire.socket, parts, 2), sizeof(header) + f->length);
 }
 
@@ -202,6 +216,7 @@ static void tagged_beside(unsigned tags_inside, uint32_t wanted)
 	LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = fd);
 	struct frame f;
 
+	need_wire();
 	assert_int_equal(bpf_tc_attach(&hook, &options), 0);
 	frame_ethernet(&f, &web, &remote);
 	for (unsigned i = 0; i < tags_inside; i++)

@@ -194,6 +194,15 @@ static void before_established_walk(void)
 	establish_all();
 }
 
+static void before_insert(void)
+{
+	int fd = bpf_map__fd(floor_programs->maps.bench_half);
+	struct bh_flow_key4 key;
+
+	while (!bpf_map_get_next_key(fd, NULL, &key))
+		bpf_map_delete_elem(fd, &key);
+}
+
 static void before_new_few(void)
 {
 	clear(FEW, FEW, 100);
@@ -276,6 +285,14 @@ static double walk_lookup(unsigned scale)
 	return walk_floor(lookup_fd(), scale);
 }
 
+static double walk_insert(unsigned scale)
+{
+	struct frame f = segment(&db, 0x8000);
+
+	return walk(
+		bpf_program__fd(floor_programs->progs.bench_insert), &web, &f, 1, TC_ACT_UNSPEC);
+}
+
 static double established_from(unsigned scale)
 {
 	return still_floor(from_fd(), scale);
@@ -349,6 +366,7 @@ struct bench_case bench_cases[] = {
 		.sample = established6},
 	{.name = "empty program, 8k flows", .sample = walk_empty},
 	{.name = "parse, one LRU lookup, 8k flows", .sample = walk_lookup},
+	{.name = "parse, one LRU insert, 8k flows", .before = before_insert, .sample = walk_insert},
 	{.name = "established, 8k flows",
 		.floor = FLOOR_WALK,
 		.before = before_established_walk,

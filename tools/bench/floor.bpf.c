@@ -75,6 +75,25 @@ int bench_lookup(struct __sk_buff *skb)
 	return bpf_map_lookup_elem(&bench_lru, &key) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
 
+/* And as large as the half-open one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct bh_flow_key4);
+	__type(value, struct bh_flow);
+} bench_half SEC(".maps");
+
+SEC("tc")
+int bench_insert(struct __sk_buff *skb)
+{
+	struct bh_flow_key4 key = {0};
+	struct bh_flow flow = {0};
+
+	if (!bench_parse(skb, &key))
+		return TC_ACT_SHOT;
+	return bpf_map_update_elem(&bench_half, &key, &flow, BPF_ANY) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
 #define BENCH_PORTS 8192
 
 SEC("tc")

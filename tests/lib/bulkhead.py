@@ -39,7 +39,12 @@ class Bulkhead:
     # ---- Life -----------------------------------------------------------------------
 
     def up(self, mode="enforce", *arguments, wait=True):
-        """Starts both daemons, and returns when everything in the folder is in force."""
+        """Starts both daemons, and returns when everything in the folder is in force.
+
+        BULKHEAD_ATTACH=clsact runs any test the way that kernels without TCX (before 6.6) do it.
+        """
+        if "BULKHEAD_ATTACH" in os.environ and "--attach" not in arguments:
+            arguments += ("--attach", os.environ["BULKHEAD_ATTACH"])
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [

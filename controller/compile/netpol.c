@@ -324,13 +324,21 @@ static void __attribute__((format(printf, 2, 3))) add(struct line *line, const c
 	line->used += (size_t)n;
 }
 
+/* The namespace that a selector names by the label every namespace has, or NULL. */
+static const char *namespace_by_name(const struct bh_selector *selector)
+{
+	const struct bh_requirement *first = selector->requirements;
+
+	return selector->n == 1 && !strcmp(first->key, NAMESPACE_LABEL) &&
+			       first->op == BH_OPERATOR_IN && first->n_values == 1
+		       ? first->values[0]
+		       : NULL;
+}
+
 static void add_peer(
 	struct line *line, const struct bh_netpol *policy, const struct bh_netpol_peer *peer)
 {
-	const struct bh_requirement *first = peer->namespaces.requirements;
-	bool own = peer->namespaces.n == 1 && !strcmp(first->key, NAMESPACE_LABEL) &&
-		   first->op == BH_OPERATOR_IN && first->n_values == 1 &&
-		   !strcmp(first->values[0], policy->namespace);
+	const char *by_name = namespace_by_name(&peer->namespaces);
 
 	if (peer->is_block) {
 		add(line, "%s", peer->key + strlen("block "));
@@ -340,9 +348,11 @@ static void add_peer(
 		add(line, "pods %s", peer->pods.text);
 	else
 		add(line, "all pods");
-	if (own)
+	if (by_name && !strcmp(by_name, policy->namespace))
 		return;
-	if (peer->namespaces.n)
+	if (by_name)
+		add(line, " in namespace %s", by_name);
+	else if (peer->namespaces.n)
 		add(line, " in namespaces %s", peer->namespaces.text);
 	else
 		add(line, " in all namespaces");

@@ -184,19 +184,40 @@ static void dot_namespace(FILE *out, const json_t *nodes, const char *namespace,
 		fprintf(out, "  }\n");
 }
 
-static void dot_edge(FILE *out, const json_t *edge)
+/* Ports that a line names before it only counts them: a scan is one line, not a hundred. */
+#define DOT_PORTS 4
+
+/*
+ * One line of the drawing: every edge between the same two ends with the same verdicts.
+ * `edges` is not empty.
+ */
+static void dot_line(FILE *out, const json_t *edges)
 {
+	const json_t *edge = json_array_get(edges, 0);
 	bool denied = strcmp(bh_json_get_text(edge, "verdict"), "denied") == 0;
 	bool pending = strcmp(bh_json_get_text(edge, "pending"), "denied") == 0;
-	char port[64];
+	size_t i, n = json_array_size(edges);
+	char label[256] = "", port[64];
 
+	json_array_foreach(edges, i, edge)
+	{
+		size_t used = strlen(label);
+
+		if (i == DOT_PORTS && n > DOT_PORTS + 1) {
+			snprintf(label + used, sizeof(label) - used, " … %zu ports", n);
+			break;
+		}
+		snprintf(label + used, sizeof(label) - used, "%s%s", i ? ", " : "",
+			bh_print_port(bh_json_get_number(edge, "port"),
+				bh_json_get_text(edge, "protocol"), port, sizeof(port)));
+	}
+	edge = json_array_get(edges, 0);
 	fprintf(out, "  ");
 	dot_quote(out, bh_json_get_text(edge, "source"));
 	fprintf(out, " -> ");
 	dot_quote(out, bh_json_get_text(edge, "target"));
 	fprintf(out, " [label=");
-	dot_quote(out, bh_print_port(bh_json_get_number(edge, "port"),
-			       bh_json_get_text(edge, "protocol"), port, sizeof(port)));
+	dot_quote(out, label);
 	fprintf(out, ", color=\"%s\"%s, tooltip=",
 		denied    ? "#c0392b"
 		: pending ? "#d68910"
@@ -204,6 +225,32 @@ static void dot_edge(FILE *out, const json_t *edge)
 		denied || pending ? ", style=dashed" : "");
 	dot_quote(out, bh_json_get_text(edge, "text"));
 	fprintf(out, "];\n");
+}
+
+static void dot_edges(FILE *out, const json_t *edges)
+{
+	json_t *lines = json_object(), *line;
+	const json_t *edge;
+	const char *key;
+	size_t i;
+
+	json_array_foreach(edges, i, edge)
+	{
+		/* Ends have no line breaks in them. */
+		json_t *name = json_sprintf("%s\n%s\n%s\n%s", bh_json_get_text(edge, "source"),
+			bh_json_get_text(edge, "target"), bh_json_get_text(edge, "verdict"),
+			bh_json_get_text(edge, "pending"));
+
+		line = json_object_get(lines, json_string_value(name));
+		if (!line) {
+			line = json_array();
+			json_object_set_new(lines, json_string_value(name), line);
+		}
+		json_array_append(line, (json_t *)edge);
+		json_decref(name);
+	}
+	json_object_foreach(lines, key, line) dot_line(out, line);
+	json_decref(lines);
 }
 
 static void print_dot(FILE *out, const json_t *graph)
@@ -226,7 +273,7 @@ static void print_dot(FILE *out, const json_t *graph)
 		json_object_set_new(done, namespace, json_true());
 		dot_namespace(out, nodes, namespace, i);
 	}
-	json_array_foreach(json_object_get(graph, "edges"), i, item) dot_edge(out, item);
+	dot_edges(out, json_object_get(graph, "edges"));
 	fprintf(out, "}\n");
 	json_decref(done);
 }

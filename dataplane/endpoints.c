@@ -186,6 +186,40 @@ static void settle(struct bh_endpoints *endpoints, struct bh_pod *pod, const str
 		say(endpoints, pod, ATTACHED, detail);
 }
 
+/* Another pod in force whose MAC this is, or NULL. */
+static const struct bh_pod *mac_owner(
+	const struct bh_endpoints *endpoints, const struct bh_pod *pod, const uint8_t *mac)
+{
+	for (size_t i = 0; i < endpoints->n_pods; i++) {
+		const struct bh_pod *other = &endpoints->pods[i];
+
+		if (other != pod && other->slot && !memcmp(other->place.mac, mac, 6))
+			return other;
+	}
+	return NULL;
+}
+
+/*
+ * A pod may change its MAC, but not to another's: on a bridge it would be sent the other's
+ * frames. It keeps the one it had, and what it sends under the other is dropped as forged.
+ */
+static void refuse_taken_mac(
+	struct bh_endpoints *endpoints, const struct bh_pod *pod, struct bh_location *location)
+{
+	const struct bh_pod *owner = NULL;
+
+	if (memcmp(location->place.mac, pod->place.mac, sizeof(pod->place.mac)) != 0)
+		owner = mac_owner(endpoints, pod, location->place.mac);
+	if (!owner)
+		return;
+	memcpy(location->place.mac, pod->place.mac, sizeof(pod->place.mac));
+	snprintf(location->detail, sizeof(location->detail),
+		"%s has taken the MAC of %s; what it sends under it is dropped",
+		location->place.name, owner->wanted.name);
+	bh_problems_add(endpoints->problems, BH_SOURCE_ENDPOINTS, "mac-taken", pod->wanted.name,
+		"%s: %s", pod->wanted.name, location->detail);
+}
+
 /*
  * A pod in force keeps its interface as long as the host's end of it is there, whatever happens
  * at the other end: a pod may take its address away, change its MAC or move its end into another
@@ -194,6 +228,7 @@ static void settle(struct bh_endpoints *endpoints, struct bh_pod *pod, const str
 static void hold(struct bh_endpoints *endpoints, struct bh_pod *pod, struct bh_location *location)
 {
 	if (location->found && location->place.ifindex == pod->place.ifindex) {
+		refuse_taken_mac(endpoints, pod, location);
 		settle(endpoints, pod, &location->place, location->detail);
 		return;
 	}

@@ -323,6 +323,26 @@ static void a_pod_that_changes_its_mac_and_address_stays_enforced(void **state)
 			     "nsenter -t %d -n ip address flush dev eth0");
 }
 
+static void a_pod_that_takes_anothers_mac_keeps_its_own_and_is_named(void **state)
+{
+	uint8_t before[6], now[6];
+	const uint8_t *others;
+	bool named = false;
+
+	apply(two_pods(1));
+	memcpy(before, node.object->endpoints[pod("a")->slot].mac, sizeof(before));
+	others = node.object->endpoints[pod("b")->slot].mac;
+	sh("nsenter -t %d -n ip link set eth0 address %02x:%02x:%02x:%02x:%02x:%02x", (int)pods[0],
+		others[0], others[1], others[2], others[3], others[4], others[5]);
+	bh_endpoints_reconcile(&node.endpoints);
+	memcpy(now, node.object->endpoints[slot_of_iface("host0")].mac, sizeof(now));
+	assert_memory_equal(now, before, sizeof(now));
+	for (size_t i = 0; i < node.problems.n; i++)
+		named |= !strcmp(node.problems.list[i].code, "mac-taken");
+	assert_true(named);
+	assert_non_null(strstr(pod("a")->detail, pod("b")->wanted.name));
+}
+
 static void a_pod_that_moves_its_end_to_another_namespace_stays_enforced(void **state)
 {
 	still_enforced_after("nsenter -t %d -n ip netns add bh-unit-inner && "
@@ -605,6 +625,7 @@ int main(void)
 		TEST(an_address_thief_is_named_and_gets_nothing),
 		TEST(a_pod_that_drops_its_address_stays_enforced),
 		TEST(a_pod_that_changes_its_mac_and_address_stays_enforced),
+		TEST(a_pod_that_takes_anothers_mac_keeps_its_own_and_is_named),
 		TEST(a_pod_that_moves_its_end_to_another_namespace_stays_enforced),
 		TEST(a_pod_whose_address_turns_up_elsewhere_stays_where_it_is),
 		TEST(an_address_of_two_unknown_interfaces_is_a_failure_that_names_both),

@@ -19,6 +19,10 @@ PYTHON := /usr/bin/python3
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
 
+# V=1 prints the commands themselves.
+Q := $(if $(V),,@)
+note = @$(if $(V),:,printf '  %-8s %s\n' '$(1)' '$(2)')
+
 # ---- Flags ---------------------------------------------------------------------------------------
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
@@ -76,22 +80,26 @@ PROGRAMS := $(B)/bulkhead $(B)/bulkhead-dataplane $(B)/bulkhead-controller
 all: $(PROGRAMS) man
 
 $(B)/bulkhead-dataplane: $(B)/obj/dataplane/main.o $(LIB_dataplane)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_dataplane)
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_dataplane)
 $(B)/bulkhead-controller: $(B)/obj/controller/main.o $(LIB_controller)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller)
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller)
 $(B)/bulkhead: $(OBJ_cli)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_cli)
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_cli)
 
 $(LIB_dataplane): $(filter-out %/main.o,$(OBJ_dataplane)) $(OBJ_proto)
-	rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 $(LIB_controller): $(filter-out %/controller/main.o,$(OBJ_controller)) $(OBJ_proto)
-	rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # ---- Generated -----------------------------------------------------------------------------------
 
 $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: proto/%.proto
 	@mkdir -p $(B)/gen
-	protoc-c --proto_path=proto --c_out=$(B)/gen $<
+	$(call note,PROTOC,$<)
+	$(Q)protoc-c --proto_path=proto --c_out=$(B)/gen $<
 
 # No kernel headers beyond the UAPI ones; -idirafter because Debian keeps asm/ in a multiarch folder.
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \
@@ -99,25 +107,29 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-para
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -MD -MP -MF $(@:.o=.d) -c $< -o $@
-	llvm-strip -g $@
+	$(call note,BPF,$<)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MD -MP -MF $(@:.o=.d) -c $< -o $@
+	$(Q)llvm-strip -g $@
 $(B)/bpf/%.bpf.o: tools/bench/%.bpf.c
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -MD -MP -MF $(@:.o=.d) -c $< -o $@
-	llvm-strip -g $@
+	$(call note,BPF,$<)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MD -MP -MF $(@:.o=.d) -c $< -o $@
+	$(Q)llvm-strip -g $@
 $(B)/gen/%.skel.h: $(B)/bpf/%.bpf.o
 	@mkdir -p $(@D)
-	$(BPFTOOL) gen skeleton $< name $* > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
 
 # ---- Objects -------------------------------------------------------------------------------------
 
 # -MD, not -MMD: skeletons and generated headers must be tracked like any other.
 $(B)/obj/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(CFLAGS_PKGS) -Wno-error -MD -MP -c $< -o $@
+	$(call note,CC,$<)
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS_PKGS) -Wno-error -MD -MP -c $< -o $@
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(CFLAGS_PKGS) -MD -MP -c $< -o $@
+	$(call note,CC,$<)
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS_PKGS) -MD -MP -c $< -o $@
 
 $(OBJ_dataplane) $(OBJ_controller) $(OBJ_proto): | $(B)/gen/bulkhead.pb-c.h
 $(OBJ_dataplane): | $(SKELETONS)
@@ -135,25 +147,30 @@ $(TEST_LIB_OBJ): | $(SKELETONS) $(B)/gen/bulkhead.pb-c.h
 # An archive: a test links what it uses of it, and only those that use BPF need libbpf.
 TEST_LIB := $(B)/libtests.a
 $(TEST_LIB): $(TEST_LIB_OBJ)
-	rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # tests/unit/{controller,proto,dataplane,cli}/, tests/bpf/: linked with what they are about. What is
 # in tests/lib/ needs libbpf.
 $(B)/tests/unit/controller/%: $(B)/obj/tests/unit/controller/%.o $(LIB_controller)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller) -lcmocka
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller) -lcmocka
 $(B)/tests/unit/proto/%: $(B)/obj/tests/unit/proto/%.o $(LIB_controller)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller) -lcmocka
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller) -lcmocka
 $(B)/tests/unit/cli/%: $(B)/obj/tests/unit/cli/%.o $(filter-out %/bulkhead/main.o,$(OBJ_cli))
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_cli) -lcmocka
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_cli) -lcmocka
 $(B)/tests/unit/dataplane/%: $(B)/obj/tests/unit/dataplane/%.o $(TEST_LIB) $(LIB_dataplane)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_dataplane) -lcmocka
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_dataplane) -lcmocka
 $(B)/tests/bpf/%: $(B)/obj/tests/bpf/%.o $(TEST_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg_libs,libbpf) -lcmocka
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg_libs,libbpf) -lcmocka
 $(TEST_SRC:%.c=$(B)/obj/%.o): | $(SKELETONS) $(B)/gen/bulkhead.pb-c.h
 .SECONDARY: $(TEST_SRC:%.c=$(B)/obj/%.o) $(SKELETONS)
 
@@ -199,7 +216,8 @@ FUZZ_FLAGS := -std=gnu11 -g -O1 -D_GNU_SOURCE -DBH_VERSION='"$(VERSION)"' -Iincl
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 build/fuzz/%: tests/fuzz/%.c $(filter-out controller/main.c,$(SRC_controller)) $(SRC_proto) $(wildcard controller/*/*.h controller/*.h proto/*.h) build/gen/bulkhead.pb-c.c
 	@mkdir -p $(@D)
-	$(CLANG) $(FUZZ_FLAGS) $(CFLAGS_PKGS) -o $@ $(filter %.c,$^) $(LIBS_controller)
+	$(call note,FUZZ,$@)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) $(CFLAGS_PKGS) -o $@ $(filter %.c,$^) $(LIBS_controller)
 fuzz: setup
 	@$(MAKE) --no-print-directory -j$$(nproc) $(FUZZ_BIN)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(FUZZ_BIN)
@@ -217,7 +235,8 @@ bench: setup
 	@$(MAKE) --no-print-directory -j$$(nproc) build/bench
 	@build/bench $(BENCH_ARGS)
 build/bench: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))) $(TEST_LIB)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg_libs,libbpf) -lcmocka
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg_libs,libbpf) -lcmocka
 $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))): | $(SKELETONS)
 
 ## make lint       format, cppcheck, layering, licences
@@ -234,7 +253,7 @@ MAN := $(patsubst docs/man/%.scd,build/man/%,$(wildcard docs/man/*.scd))
 man: $(MAN)
 build/man/%: docs/man/%.scd
 	@mkdir -p $(@D)
-	scdoc < $< > $@
+	$(Q)scdoc < $< > $@
 
 PREFIX ?= /usr
 ## make install    DESTDIR=, PREFIX=/usr

@@ -4,7 +4,8 @@
  * The controller: an ordinary user's process that reads what the orchestrator says, compiles it,
  * and keeps the data plane told. One thread, one loop:
  *
- *   folder changed → (settle) → rescan → model → compile → link → data plane
+ *   folder changed → (settle) → rescan ──┐
+ *   API server     → reflectors ─────────┴→ model → compile → link → data plane
  *   data plane     → link → flow log, edges, status
  *   command line   → control → api → an answer, at once or when what it waits for has come
  *
@@ -35,6 +36,9 @@
 #define SETTLE_MS 20
 /* … but not longer than this after the first event. */
 #define SETTLE_MAX_MS 200
+/* A change in the API server is few events, and somebody waits for it. */
+#define KUBE_SETTLE_MS 3
+#define KUBE_SETTLE_MAX_MS 30
 /* Finds what inotify cannot see: a folder that was not there and came. */
 #define RESCAN_MS 30000
 #define NOTICES_MAX 4
@@ -46,7 +50,13 @@ struct options {
 	const char *state_dir;
 	const char *node;
 	const char *manifests;
+	bool kube;
+	const char *kubeconfig;
+	const char *context;
 	int broker;
+	unsigned int kube_page;
+	unsigned int kube_watch_s;
+	unsigned int kube_silence_s;
 	enum bh_mode mode;
 	enum bh_log_level log_level;
 };
@@ -64,12 +74,14 @@ struct controller {
 	struct bh_control *control;
 	struct bh_api api;
 	struct bh_desired *desired;
+	bool withheld; /* `desired` was not handed on: the source is not read to the end */
 	struct bh_api_notice notices[NOTICES_MAX];
 	json_t *told;       /* problems that are in the log already: text → true */
-	uint64_t settle_at; /* rescan then; 0: nothing has changed */
+	uint64_t settle_at; /* take the source's changes in then; 0: nothing has changed */
 	uint64_t settle_end;
 	uint64_t rescan_at;
 	uint64_t applied;
+	bool kube_current; /* said in the log */
 };
 
 /* ---- Time ------------------------------------------------------------------------------------ */
@@ -125,7 +137,7 @@ static void log_problems(struct controller *c)
 			json_string_value(json_object_get(problem, "text")));
 
 		/* The data plane's are in its own log, and its coming and going is told as such. */
-		if (strcmp(source, "manifests") != 0 && strcmp(source, "policy") != 0)
+		if (strcmp(source, "dataplane") == 0 || strcmp(source, "controller") == 0)
 			continue;
 		if (!json_object_get(c->told, line))
 			bh_warning("%s", line);
@@ -136,12 +148,21 @@ static void log_problems(struct controller *c)
 	c->told = told;
 }
 
+/* False while the model does not hold all there is: the data plane must not hear of it. */
+static bool source_is_read(const struct controller *c)
+{
+	return !c->api.kube || bh_kube_synced(c->api.kube);
+}
+
 /* Compiles if the model has changed, and hands the result on. */
 static void compile(struct controller *c)
 {
 	struct bh_desired *desired;
 
-	if (c->desired && c->desired->revision == bh_model_revision(c->api.model))
+	/* Before that there is only what everybody may ask for: an empty world. */
+	if (c->desired && !source_is_read(c))
+		return;
+	if (c->desired && !c->withheld && c->desired->revision == bh_model_revision(c->api.model))
 		return;
 	desired = bh_compile(c->api.compiler, c->api.model);
 	if (c->desired)
@@ -154,19 +175,31 @@ static void compile(struct controller *c)
 	bh_debug("compiled revision %llu: %zu pods of this node, %zu addresses, %zu programs",
 		(unsigned long long)desired->revision, desired->n_endpoints, desired->n_addresses,
 		desired->n_programs);
-	bh_link_want(c->api.link, desired, now_ms());
+	c->withheld = !source_is_read(c);
+	if (!c->withheld)
+		bh_link_want(c->api.link, desired, now_ms());
 }
 
-static void rescan(void *data)
+/* Takes in what the source says now. */
+static void take_in(struct controller *c)
 {
-	struct controller *c = data;
-
 	c->settle_at = 0;
 	c->rescan_at = now_ms() + RESCAN_MS;
-	bh_manifests_drain(c->api.manifests);
-	bh_manifests_rescan(c->api.manifests);
+	if (c->api.manifests) {
+		bh_manifests_drain(c->api.manifests);
+		bh_manifests_rescan(c->api.manifests);
+	}
 	compile(c);
 	log_problems(c);
+}
+
+static uint64_t refresh(void *data)
+{
+	struct controller *c = data;
+	uint64_t ticket = c->api.kube ? bh_kube_refresh(c->api.kube) : 0;
+
+	take_in(c);
+	return ticket;
 }
 
 static int settings_changed(void *data)
@@ -276,17 +309,44 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	turn(poll->data);
 }
 
+/* That it came back; that it went is told as a problem. */
+static void tell_kube_state(struct controller *c)
+{
+	struct bh_kube_status status;
+
+	bh_kube_status(c->api.kube, &status);
+	bool current = strcmp(status.state, "current") == 0;
+
+	if (current && !c->kube_current)
+		bh_info("the API server %s is read and watched: %zu objects", status.server,
+			status.n_objects);
+	c->kube_current = current;
+}
+
+static void settle(struct controller *c, uint64_t quiet_ms, uint64_t longest_ms)
+{
+	uint64_t now = now_ms();
+
+	if (c->settle_at == 0)
+		c->settle_end = now + longest_ms;
+	c->settle_at = now + quiet_ms < c->settle_end ? now + quiet_ms : c->settle_end;
+	arm_timer(c);
+}
+
 static void on_manifests(uv_poll_t *poll, int status, int events)
 {
 	struct controller *c = poll->data;
-	uint64_t now = now_ms();
 
-	if (!bh_manifests_drain(c->api.manifests))
-		return;
-	if (c->settle_at == 0)
-		c->settle_end = now + SETTLE_MAX_MS;
-	c->settle_at = now + SETTLE_MS < c->settle_end ? now + SETTLE_MS : c->settle_end;
-	arm_timer(c);
+	if (bh_manifests_drain(c->api.manifests))
+		settle(c, SETTLE_MS, SETTLE_MAX_MS);
+}
+
+static void on_kube(void *data)
+{
+	struct controller *c = data;
+
+	tell_kube_state(c);
+	settle(c, KUBE_SETTLE_MS, KUBE_SETTLE_MAX_MS);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -295,7 +355,7 @@ static void on_timer(uv_timer_t *timer)
 	uint64_t now = now_ms();
 
 	if ((c->settle_at && c->settle_at <= now) || c->rescan_at <= now)
-		rescan(c);
+		take_in(c);
 	turn(c);
 }
 
@@ -318,9 +378,8 @@ static void run_loop(struct controller *c)
 
 	watch(c, &c->link_poll, bh_link_fd(c->api.link), on_poll);
 	watch(c, &c->control_poll, bh_control_fd(c->control), on_poll);
-	watch(c, &c->manifests_poll, bh_manifests_fd(c->api.manifests), on_manifests);
-	uv_timer_init(&c->loop, &c->timer);
-	c->timer.data = c;
+	if (c->api.manifests)
+		watch(c, &c->manifests_poll, bh_manifests_fd(c->api.manifests), on_manifests);
 	for (int i = 0; i < 2; i++) {
 		uv_signal_init(&c->loop, &c->signals[i]);
 		c->signals[i].data = c;
@@ -416,6 +475,32 @@ static int open_sockets(struct controller *c)
 	return r;
 }
 
+static int open_source(struct controller *c)
+{
+	const struct bh_kube_config kube = {
+		.kubeconfig = c->options.kubeconfig,
+		.context = c->options.context,
+		.broker = c->options.broker,
+		.page = c->options.kube_page,
+		.watch_s = c->options.kube_watch_s,
+		.silence_s = c->options.kube_silence_s,
+	};
+	_cleanup_free_ char *problem = NULL;
+	int r;
+
+	if (c->options.kube) {
+		r = bh_kube_open(&kube, &c->loop, c->api.model, on_kube, c, &c->api.kube, &problem);
+		if (r < 0)
+			bh_error("%s", problem);
+	} else {
+		r = bh_manifests_open(
+			c->options.manifests, c->options.broker, c->api.model, &c->api.manifests);
+		if (r < 0)
+			bh_error("%s: %s", c->options.manifests, strerror(-r));
+	}
+	return r;
+}
+
 static int start(struct controller *c)
 {
 	int r = take_pidfile(c);
@@ -428,7 +513,7 @@ static int start(struct controller *c)
 	c->api.names = bh_names_new(c->api.model);
 	c->api.flows = bh_flow_log_new(BH_FLOW_LOG_RECORDS, BH_FLOW_LOG_BYTES);
 	c->api.edges = bh_edges_new();
-	c->api.rescan = rescan;
+	c->api.refresh = refresh;
 	c->api.settings_changed = settings_changed;
 	c->api.data = c;
 	c->told = json_object();
@@ -436,21 +521,19 @@ static int start(struct controller *c)
 	r = load_settings(c);
 	if (r < 0)
 		return r;
-	r = bh_manifests_open(
-		c->options.manifests, c->options.broker, c->api.model, &c->api.manifests);
-	if (r < 0) {
-		bh_error("%s: %s", c->options.manifests, strerror(-r));
-		return r;
-	}
-	r = open_sockets(c);
-	if (r < 0)
-		return r;
-	rescan(c);
-	return 0;
+	uv_timer_init(&c->loop, &c->timer);
+	c->timer.data = c;
+	r = open_source(c);
+	if (r == 0)
+		r = open_sockets(c);
+	if (r == 0)
+		take_in(c);
+	return r;
 }
 
 static void end(struct controller *c)
 {
+	bh_kube_free(c->api.kube);
 	uv_walk(&c->loop, close_handle, NULL);
 	uv_run(&c->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&c->loop);
@@ -481,6 +564,12 @@ enum {
 	OPTION_MODE,
 	OPTION_MANIFESTS,
 	OPTION_BROKER,
+	OPTION_KUBE,
+	OPTION_KUBECONFIG,
+	OPTION_CONTEXT,
+	OPTION_KUBE_PAGE,
+	OPTION_KUBE_WATCH,
+	OPTION_KUBE_SILENCE,
 	OPTION_LOG_LEVEL,
 };
 
@@ -492,10 +581,32 @@ static const struct argp_option argp_options[] = {
 	{"mode", OPTION_MODE, "observe|dry-run|enforce", 0, "The node's mode (dry-run)", 0},
 	{"manifests", OPTION_MANIFESTS, "DIR", 0, "Folder of Kubernetes manifests", 0},
 	{"manifests-broker", OPTION_BROKER, "FD", 0,
-		"Socket of the process that opens the folder's files for us", 0},
+		"Socket of the process that opens the folder's files, or the kubeconfig, for us",
+		0},
+	{"kube", OPTION_KUBE, 0, 0,
+		"Kubernetes' API server instead of a folder; without --kubeconfig by the service "
+		"account of the pod we are in",
+		0},
+	{"kubeconfig", OPTION_KUBECONFIG, "FILE", 0, "How to reach it", 0},
+	{"context", OPTION_CONTEXT, "NAME", 0, "Which of the kubeconfig's contexts", 0},
+	{"kube-page", OPTION_KUBE_PAGE, "N", 0, "Objects in a page of a list (500)", 0},
+	{"kube-watch", OPTION_KUBE_WATCH, "SECONDS", 0,
+		"A watch is begun anew after one to two times that (300)", 0},
+	{"kube-silence", OPTION_KUBE_SILENCE, "SECONDS", 0,
+		"A request on which nothing came for so long is given up (120)", 0},
 	{"log-level", OPTION_LOG_LEVEL, "error|warning|info|debug", 0, "How much to say (info)", 0},
 	{0},
 };
+
+static unsigned int parse_count(struct argp_state *state, const char *text, long max)
+{
+	char *end_of_number;
+	long number = strtol(text, &end_of_number, 10);
+
+	if (!*text || *end_of_number || number < 1 || number > max)
+		argp_error(state, "'%s' is no number from 1 to %ld", text, max);
+	return (unsigned int)number;
+}
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
@@ -527,6 +638,24 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			argp_error(state, "'%s' is no file descriptor", argument);
 		options->broker = (int)number;
 		break;
+	case OPTION_KUBE:
+		options->kube = true;
+		break;
+	case OPTION_KUBECONFIG:
+		options->kubeconfig = argument;
+		break;
+	case OPTION_CONTEXT:
+		options->context = argument;
+		break;
+	case OPTION_KUBE_PAGE:
+		options->kube_page = parse_count(state, argument, 100000);
+		break;
+	case OPTION_KUBE_WATCH:
+		options->kube_watch_s = parse_count(state, argument, 3600);
+		break;
+	case OPTION_KUBE_SILENCE:
+		options->kube_silence_s = parse_count(state, argument, 3600);
+		break;
 	case OPTION_LOG_LEVEL:
 		if (bh_log_level_parse(argument, &options->log_level) < 0)
 			argp_error(state, "'%s' is no log level: error, warning, info or debug",
@@ -538,8 +667,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!options->node || !*options->node)
 			argp_error(state, "--node is missing");
-		if (!options->manifests)
-			argp_error(state, "--manifests is missing");
+		if (options->kube == (options->manifests != NULL))
+			argp_error(state, "say either --manifests or --kube");
+		if (!options->kube && (options->kubeconfig || options->context))
+			argp_error(state, "--kubeconfig and --context need --kube");
+		if (options->context && !options->kubeconfig)
+			argp_error(state, "--context needs --kubeconfig");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -563,6 +696,9 @@ int main(int argc, char **argv)
 				.state_dir = "/var/lib/bulkhead",
 				.mode = BH_MODE_DRY_RUN,
 				.broker = -1,
+				.kube_page = 500,
+				.kube_watch_s = 300,
+				.kube_silence_s = 120,
 				.log_level = BH_LOG_INFO,
 			},
 		.pid_fd = -1,

@@ -26,6 +26,14 @@
  *        them). A name that is empty, ".", "..", too long, or holds a slash or a zero byte is
  * EINVAL; what is not a regular file is EINVAL too.
  *
+ * For the API server as a source the broker serves one kubeconfig instead of a folder:
+ *
+ *   'K'  the kubeconfig, opened as with 'O', by its path as it is now
+ *   'F'  a file the kubeconfig names: the text of a certificate-authority, client-certificate,
+ *        client-key or tokenFile follows, 1 to BH_BROKER_PATH_MAX bytes, as it is written there; a
+ *        relative path is relative to the kubeconfig's folder. Anything else is EACCES: a
+ *        taken-over controller gets what root wrote into the kubeconfig, and nothing else.
+ *
  * Anything else is EINVAL. The server ends when its peer closes the socket; it never blocks on a
  * slow peer for longer than one reply.
  */
@@ -36,9 +44,12 @@
 #define BH_BROKER_LIST 'L'
 #define BH_BROKER_INOTIFY 'I'
 #define BH_BROKER_OPEN 'O'
+#define BH_BROKER_KUBECONFIG 'K'
+#define BH_BROKER_NAMED 'F'
 
 #define BH_BROKER_NAME_MAX 255
-#define BH_BROKER_REQUEST_MAX (1 + BH_BROKER_NAME_MAX)
+#define BH_BROKER_PATH_MAX 1023
+#define BH_BROKER_REQUEST_MAX (1 + BH_BROKER_PATH_MAX)
 
 #define BH_BROKER_INOTIFY_MASK                                                                   \
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | IN_DELETE_SELF | \

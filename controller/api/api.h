@@ -27,7 +27,8 @@ struct bh_api_notice {
 struct bh_api {
 	struct bh_model *model;
 	struct bh_compiler *compiler;
-	struct bh_manifests *manifests;
+	struct bh_manifests *manifests; /* the source; or */
+	struct bh_kube *kube;           /* this one. The other is NULL */
 	struct bh_link *link;
 	struct bh_names *names;
 	struct bh_flow_log *flows;
@@ -38,8 +39,12 @@ struct bh_api {
 	size_t n_notices;
 	const struct bh_api_notice *notices;
 
-	/* Reads the sources again and compiles, so that `desired` is what they say now. */
-	void (*rescan)(void *data);
+	/*
+	 * Reads the source again and compiles, so that `desired` is what it says now. The API
+	 * server's answer takes its time: bh_api_refreshed() says when it is there. Returns the
+	 * ticket to ask it with.
+	 */
+	uint64_t (*refresh)(void *data);
 	/* The model was changed by command: keeps that on disk, then compiles. 0 or -errno, and
 	 * then the caller takes the change back. */
 	int (*settings_changed)(void *data);

@@ -73,6 +73,12 @@ const char *bh_api_endpoint_state(const struct bh_api *api, const char *uid,
  */
 bool bh_api_fresh(struct bh_api *api, struct bh_control_call *call);
 
+/*
+ * True once what the source said after bh_api.refresh() gave this ticket is what `desired` was
+ * compiled from; else *ret_missing says what is missing: free() it.
+ */
+bool bh_api_refreshed(const struct bh_api *api, uint64_t ticket, char **ret_missing);
+
 /* True once the wanted state, as it was at `revision`, is in force; else *ret_missing says what is
  * missing: free() it. Pods that cannot be supported do not count. */
 bool bh_api_in_force(const struct bh_api *api, uint64_t revision, char **ret_missing);

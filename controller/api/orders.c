@@ -207,6 +207,19 @@ json_t *bh_api_quarantine(struct bh_api *api, struct bh_control_call *call)
 
 /* ---- wait ------------------------------------------------------------------------------------ */
 
+/* An object of the API server that is not in force as it is there; NULL if all are. */
+static char *broken_object(const struct bh_api *api)
+{
+	struct bh_kube_status status;
+
+	bh_kube_status(api->kube, &status);
+	for (size_t i = 0; i < status.n_problems; i++) {
+		if (strcmp(status.problems[i].code, "object-invalid") == 0)
+			return bh_xstrdup(status.problems[i].text);
+	}
+	return NULL;
+}
+
 /* A manifest that is not in force as it is written; NULL if all are. */
 static char *broken_manifest(const struct bh_api *api)
 {
@@ -241,6 +254,15 @@ static json_t *warnings(const struct bh_api *api)
 	return texts;
 }
 
+/*
+ * What a call that waits remembers: at first the ticket of the reading it asked for; once the
+ * source was read the revision that was wanted then, and whether the data plane had said how it
+ * stands.
+ */
+#define MEMO_READ 1
+#define MEMO_STATUS 2
+#define MEMO_SHIFT 2
+
 json_t *bh_api_wait(struct bh_api *api, struct bh_control_call *call)
 {
 	_cleanup_free_ char *missing = NULL;
@@ -253,25 +275,29 @@ json_t *bh_api_wait(struct bh_api *api, struct bh_control_call *call)
 	if (error)
 		return error;
 	if (call->first) {
-		api->rescan(api->data);
+		call->memo = api->refresh(api->data) << MEMO_SHIFT;
 		call->deadline = call->arrived + timeout;
 	}
-	/*
-	 * What was wanted when the call came: revision, and in the lowest bit whether the data
-	 * plane had said how it stands by then. Its first status brings the host's addresses, which
-	 * change what is wanted.
-	 */
-	if (!(call->memo & 1)) {
-		bh_link_state(api->link, &state);
-		call->memo = api->desired->revision << 1 | (state.status != NULL);
+	if (!(call->memo & MEMO_READ) &&
+		!bh_api_refreshed(api, call->memo >> MEMO_SHIFT, &missing)) {
+		if (!call->expired && timeout > 0)
+			return NULL;
+		return bh_control_error("not everything is in force: %s", missing);
 	}
-	revision = call->memo >> 1;
+	/* The data plane's first status brings the host's addresses, which change what is wanted.
+	 */
+	if (!(call->memo & MEMO_STATUS)) {
+		bh_link_state(api->link, &state);
+		call->memo = api->desired->revision << MEMO_SHIFT | MEMO_READ |
+			     (state.status ? MEMO_STATUS : 0);
+	}
+	revision = call->memo >> MEMO_SHIFT;
 	if (!bh_api_in_force(api, revision, &missing)) {
 		if (!call->expired && timeout > 0)
 			return NULL;
 		return bh_control_error("not everything is in force: %s", missing);
 	}
-	broken = broken_manifest(api);
+	broken = api->kube ? broken_object(api) : broken_manifest(api);
 	if (broken)
 		return bh_control_error("not everything is in force: %s", broken);
 	return json_pack("{s:b, s:I, s:o}", "ok", 1, "revision", (json_int_t)revision, "warnings",

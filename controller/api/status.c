@@ -126,19 +126,36 @@ static void endpoint_problems(const struct bh_api *api, json_t *problems)
 	}
 }
 
+static void source_problems(const struct bh_api *api, json_t *problems)
+{
+	const struct bh_source_problem *list;
+	struct bh_manifests_status manifests;
+	struct bh_kube_status kube;
+	size_t n;
+
+	if (api->kube) {
+		bh_kube_status(api->kube, &kube);
+		list = kube.problems;
+		n = kube.n_problems;
+	} else {
+		bh_manifests_status(api->manifests, &manifests);
+		list = manifests.problems;
+		n = manifests.n_problems;
+	}
+	for (size_t i = 0; i < n; i++)
+		add_problem(problems, api->kube ? "kube" : "manifests", list[i].code,
+			list[i].object, list[i].text);
+}
+
 json_t *bh_api_problems(const struct bh_api *api)
 {
 	json_t *problems = json_array();
-	struct bh_manifests_status source;
 	struct bh_link_state state;
 
 	for (size_t i = 0; i < api->n_notices; i++)
 		add_problem(problems, "controller", api->notices[i].code, api->notices[i].object,
 			api->notices[i].text);
-	bh_manifests_status(api->manifests, &source);
-	for (size_t i = 0; i < source.n_problems; i++)
-		add_problem(problems, "manifests", source.problems[i].code,
-			source.problems[i].object, source.problems[i].text);
+	source_problems(api, problems);
 	for (size_t i = 0; i < api->desired->n_problems; i++)
 		add_problem(problems, "policy", api->desired->problems[i].code,
 			api->desired->problems[i].object, api->desired->problems[i].text);
@@ -172,6 +189,37 @@ bool bh_api_fresh(struct bh_api *api, struct bh_control_call *call)
 }
 
 /* ---- In force? ------------------------------------------------------------------------------- */
+
+/* Why nothing is told to the data plane yet; NULL if it is. */
+static char *missing_source(const struct bh_api *api)
+{
+	struct bh_kube_status status;
+
+	if (!api->kube || bh_kube_synced(api->kube))
+		return NULL;
+	bh_kube_status(api->kube, &status);
+	return *status.detail
+		       ? bh_xasprintf("the API server %s has not been read to the end yet: %s",
+				 status.server, status.detail)
+		       : bh_xasprintf("the API server %s has not been read to the end yet",
+				 status.server);
+}
+
+bool bh_api_refreshed(const struct bh_api *api, uint64_t ticket, char **ret_missing)
+{
+	struct bh_kube_status status;
+
+	if (!api->kube || (bh_kube_refreshed(api->kube, ticket) &&
+				  api->desired->revision == bh_model_revision(api->model)))
+		return true;
+	*ret_missing = missing_source(api);
+	if (*ret_missing)
+		return false;
+	bh_kube_status(api->kube, &status);
+	*ret_missing = bh_xasprintf("the API server %s has not been read anew since the call%s%s",
+		status.server, *status.detail ? ": " : "", status.detail);
+	return false;
+}
 
 static char *missing_update(const struct bh_api *api, uint64_t revision)
 {
@@ -223,7 +271,10 @@ static char *missing_endpoint(const struct bh_api *api)
 
 bool bh_api_in_force(const struct bh_api *api, uint64_t revision, char **ret_missing)
 {
-	char *missing = missing_update(api, revision);
+	char *missing = missing_source(api);
+
+	if (!missing)
+		missing = missing_update(api, revision);
 
 	if (!missing)
 		missing = missing_endpoint(api);
@@ -298,7 +349,45 @@ static json_t *dataplane_state(const struct bh_api *api, uint64_t now)
 	return object;
 }
 
-static json_t *sources(const struct bh_api *api)
+static json_t *kube_resources(const struct bh_kube_status *status)
+{
+	json_t *resources = json_array();
+
+	for (size_t i = 0; i < status->n_resources; i++) {
+		const struct bh_kube_resource_status *resource = &status->resources[i];
+		json_t *object = json_object();
+
+		bh_json_set_text(object, "name", resource->name);
+		bh_json_set_text(object, "state", resource->state);
+		bh_json_set_text(object, "detail", resource->error ? resource->error : "");
+		json_object_set_new(
+			object, "objects", json_integer((json_int_t)resource->n_objects));
+		json_object_set_new(object, "lists", json_integer((json_int_t)resource->lists));
+		json_object_set_new(object, "watches", json_integer((json_int_t)resource->watches));
+		json_object_set_new(object, "events", json_integer((json_int_t)resource->events));
+		json_array_append_new(resources, object);
+	}
+	return resources;
+}
+
+static json_t *kube_source(const struct bh_api *api)
+{
+	struct bh_kube_status status;
+	json_t *source = json_object();
+
+	bh_kube_status(api->kube, &status);
+	bh_json_set_text(source, "kind", "kube");
+	bh_json_set_text(source, "name", status.server);
+	bh_json_set_text(source, "state", status.state);
+	json_object_set_new(source, "since", bh_json_time(status.since_ns));
+	bh_json_set_text(source, "detail", status.detail);
+	json_object_set_new(source, "objects", json_integer((json_int_t)status.n_objects));
+	json_object_set_new(source, "problems", json_integer((json_int_t)status.n_problems));
+	json_object_set_new(source, "resources", kube_resources(&status));
+	return source;
+}
+
+static json_t *manifests_source(const struct bh_api *api)
 {
 	struct bh_manifests_status status;
 	json_t *source = json_object();
@@ -310,7 +399,7 @@ static json_t *sources(const struct bh_api *api)
 	json_object_set_new(source, "objects", json_integer((json_int_t)status.n_objects));
 	json_object_set_new(source, "scans", json_integer((json_int_t)status.scans));
 	json_object_set_new(source, "problems", json_integer((json_int_t)status.n_problems));
-	return json_pack("[o]", source);
+	return source;
 }
 
 json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
@@ -329,9 +418,9 @@ json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 		(json_int_t)bh_link_applied(api->link), "mode",
 		bh_mode_name(bh_model_node_mode(api->model)), "modeSource",
 		api->mode_by_command ? "command" : "command-line", "ready", ready, "sources",
-		sources(api), "endpoints", (json_int_t)api->desired->n_endpoints, "endpointStates",
-		count_states(api), "endpointModes", count_modes(api), "problems",
-		bh_api_problems(api));
+		json_pack("[o]", api->kube ? kube_source(api) : manifests_source(api)), "endpoints",
+		(json_int_t)api->desired->n_endpoints, "endpointStates", count_states(api),
+		"endpointModes", count_modes(api), "problems", bh_api_problems(api));
 	if (missing)
 		bh_json_set_text(answer, "missing", missing);
 	bh_json_set_text(answer, "node", bh_model_node_name(api->model));

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "controller/model/memory.h"
 #include "proto/broker.h"
 #include "proto/cleanup.h"
 
@@ -73,7 +75,7 @@ static int ask(int broker, char kind, const char *name)
 	char request[BH_BROKER_REQUEST_MAX];
 	size_t length = name ? strlen(name) : 0;
 
-	if (length > BH_BROKER_NAME_MAX)
+	if (length > (kind == BH_BROKER_NAMED ? BH_BROKER_PATH_MAX : BH_BROKER_NAME_MAX))
 		return -ENAMETOOLONG;
 	request[0] = kind;
 	if (name)
@@ -110,19 +112,29 @@ static int watch_folder(const char *path)
 	return bh_take_fd(fd);
 }
 
-static int open_file(const char *path, const char *name)
+static int open_regular(int folder, const char *name)
 {
-	_cleanup_close_ int folder = open_folder(path);
 	struct stat st;
-
-	if (folder < 0)
-		return folder;
 	/* Not blocking: it may be a pipe somebody put there. */
 	_cleanup_close_ int fd = openat(folder, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	return S_ISREG(st.st_mode) ? bh_take_fd(fd) : -EINVAL;
+}
+
+static int open_file(const char *path, const char *name)
+{
+	_cleanup_close_ int folder = open_folder(path);
+
+	return folder < 0 ? folder : open_regular(folder, name);
+}
+
+static int open_beside(const char *path, const char *name)
+{
+	_cleanup_free_ char *copy = bh_xstrdup(path);
+
+	return open_file(dirname(copy), name);
 }
 
 /* ---- Public -----------------------------------------------------------------------------------
@@ -144,4 +156,16 @@ int bh_opener_open(const struct bh_opener *opener, const char *name)
 {
 	return opener->broker < 0 ? open_file(opener->path, name)
 				  : ask(opener->broker, BH_BROKER_OPEN, name);
+}
+
+int bh_opener_file(const struct bh_opener *opener)
+{
+	return opener->broker < 0 ? open_regular(AT_FDCWD, opener->path)
+				  : ask(opener->broker, BH_BROKER_KUBECONFIG, NULL);
+}
+
+int bh_opener_named(const struct bh_opener *opener, const char *path)
+{
+	return opener->broker < 0 ? open_beside(opener->path, path)
+				  : ask(opener->broker, BH_BROKER_NAMED, path);
 }

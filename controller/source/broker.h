@@ -3,8 +3,8 @@
 #define BULKHEAD_SOURCE_BROKER_H
 
 /*
- * The opener: how the manifests source gets at its folder. Either directly, by path, or through the
- * broker of `bulkhead up` (proto/broker.h), when the controller's user may not read the folder.
+ * The opener: how a source gets at its folder, or at its kubeconfig. Either directly, by path, or
+ * through the broker of `bulkhead up` (proto/broker.h), when the controller's user may not read it.
  */
 
 struct bh_opener {
@@ -17,5 +17,10 @@ struct bh_opener {
 int bh_opener_list(const struct bh_opener *opener);
 int bh_opener_inotify(const struct bh_opener *opener);
 int bh_opener_open(const struct bh_opener *opener, const char *name);
+
+/* The file at the opener's path itself; and a file that its content names, relative to its folder.
+ */
+int bh_opener_file(const struct bh_opener *opener);
+int bh_opener_named(const struct bh_opener *opener, const char *path);
 
 #endif

@@ -619,6 +619,17 @@ bool bh_object_decode(const json_t *document, struct bh_arena *arena, struct bh_
 	return decode_any(&decoder, NULL, document, &none, 0);
 }
 
+bool bh_object_decode_as(enum bh_object_kind kind, const json_t *json, struct bh_arena *arena,
+	struct bh_fault *fault, struct bh_object_list *list)
+{
+	struct decoder decoder = {arena, fault, list};
+
+	if (!json_is_object(json))
+		return bh_fault_note(
+			fault, NULL, "an object must be an object, not %s", bh_json_kind(json));
+	return decode_object(&decoder, NULL, json, kind, kinds[kind].version);
+}
+
 void bh_object_list_clear(struct bh_object_list *list)
 {
 	for (size_t i = 0; i < list->n; i++) {

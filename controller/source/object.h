@@ -50,6 +50,13 @@ struct bh_object_list {
 bool bh_object_decode(const json_t *document, struct bh_arena *arena, struct bh_fault *fault,
 	struct bh_object_list *list);
 
+/*
+ * Decodes one object that is known to be of this kind, as elements of the API server's lists are,
+ * which do not say it themselves. Otherwise like bh_object_decode().
+ */
+bool bh_object_decode_as(enum bh_object_kind kind, const json_t *json, struct bh_arena *arena,
+	struct bh_fault *fault, struct bh_object_list *list);
+
 /* Frees the list and gives back the specs; not what is in the arena. */
 void bh_object_list_clear(struct bh_object_list *list);
 

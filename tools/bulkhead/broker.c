@@ -9,7 +9,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -75,7 +78,110 @@ static int open_file(const char *folder, const char *name, size_t size)
 	return S_ISREG(status.st_mode) ? bh_take_fd(fd) : -EINVAL;
 }
 
-static int answer_of(const char *folder, const char *request, size_t size)
+/* ---- A kubeconfig -------------------------------------------------------------------------------
+ */
+
+#define KUBECONFIG_MAX (1024 * 1024)
+
+static int open_regular(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return -errno;
+	return S_ISREG(status.st_mode) ? bh_take_fd(fd) : -EINVAL;
+}
+
+/* The value of a line "  client-key: 'VALUE'" without its quotes, if it names a file; else NULL. */
+static char *named_by(char *line)
+{
+	static const char *const fields[] = {
+		"certificate-authority:", "client-certificate:", "client-key:", "tokenFile:"};
+	char *at = line + strspn(line, " -");
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		size_t n = strlen(fields[i]);
+
+		if (strncmp(at, fields[i], n) != 0)
+			continue;
+		at += n + strspn(at + n, " \t");
+		n = strcspn(at, "\r\n");
+		while (n && (at[n - 1] == ' ' || at[n - 1] == '\t'))
+			n--;
+		if (n >= 2 && (*at == '"' || *at == '\'') && at[n - 1] == *at) {
+			at++;
+			n -= 2;
+		}
+		at[n] = '\0';
+		return at;
+	}
+	return NULL;
+}
+
+/*
+ * Not a YAML parser, on purpose: this runs as root. A kubeconfig that names its files in another
+ * form than one to a line gets EACCES, and the operator puts the content into it
+ * (kubectl config view --flatten).
+ */
+static int check_named(const char *kubeconfig, const char *wanted)
+{
+	int fd = open_regular(kubeconfig);
+	_cleanup_fclose_ FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	_cleanup_free_ char *line = NULL;
+	size_t capacity = 0, total = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	if (!file) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while ((n = getline(&line, &capacity, file)) >= 0 && total < KUBECONFIG_MAX) {
+		const char *name = named_by(line);
+
+		if (name && strcmp(name, wanted) == 0)
+			return 0;
+		total += (size_t)n;
+	}
+	return -EACCES;
+}
+
+static int open_named(const char *kubeconfig, const char *name, size_t size)
+{
+	char copy[BH_BROKER_PATH_MAX + 1];
+	char path[PATH_MAX];
+	const char *slash = strrchr(kubeconfig, '/');
+	int r;
+
+	if (size == 0 || size > BH_BROKER_PATH_MAX || memchr(name, '\0', size))
+		return -EINVAL;
+	memcpy(copy, name, size);
+	copy[size] = '\0';
+	r = check_named(kubeconfig, copy);
+	if (r < 0)
+		return r;
+	if (*copy == '/')
+		return open_regular(copy);
+	r = snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash + 1 - kubeconfig) : 0,
+		kubeconfig, copy);
+	return r < (int)sizeof(path) ? open_regular(path) : -ENAMETOOLONG;
+}
+
+/* ---- Requests -----------------------------------------------------------------------------------
+ */
+
+static int answer_about_kubeconfig(const char *kubeconfig, const char *request, size_t size)
+{
+	if (size == 1 && request[0] == BH_BROKER_KUBECONFIG)
+		return open_regular(kubeconfig);
+	if (size > 1 && request[0] == BH_BROKER_NAMED)
+		return open_named(kubeconfig, request + 1, size - 1);
+	return -EINVAL;
+}
+
+static int answer_about_folder(const char *folder, const char *request, size_t size)
 {
 	if (size == 1 && request[0] == BH_BROKER_LIST)
 		return open_folder(folder);
@@ -109,7 +215,7 @@ static void reply(int socket, int fd)
 		return; /* who does not read its answers asks again or goes without */
 }
 
-int bh_broker_serve(int fd, const char *folder)
+int bh_broker_serve(int fd, enum bh_broker_subject subject, const char *path)
 {
 	char request[BH_BROKER_REQUEST_MAX + 1];
 	_cleanup_close_ int opened = -1;
@@ -119,7 +225,8 @@ int bh_broker_serve(int fd, const char *folder)
 		return errno == EAGAIN || errno == EINTR ? 0 : -EPIPE;
 	if (size == 0)
 		return -EPIPE;
-	opened = answer_of(folder, request, (size_t)size);
+	opened = subject == BH_BROKER_FOLDER ? answer_about_folder(path, request, (size_t)size)
+					     : answer_about_kubeconfig(path, request, (size_t)size);
 	reply(fd, opened);
 	return 0;
 }

@@ -106,7 +106,7 @@ static void *serve(void *data)
 
 	do {
 		poll(&p, 1, -1);
-	} while (bh_broker_serve(broker->fd, broker->folder) == 0);
+	} while (bh_broker_serve(broker->fd, BH_BROKER_FOLDER, broker->folder) == 0);
 	close(broker->fd);
 	free(broker);
 	return NULL;

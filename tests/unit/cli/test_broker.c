@@ -91,7 +91,7 @@ static int request(struct scene *s, const void *data, size_t size)
 	int fd;
 
 	assert_int_equal(send(s->theirs, data, size, 0), size);
-	assert_int_equal(bh_broker_serve(s->ours, s->folder), 0);
+	assert_int_equal(bh_broker_serve(s->ours, BH_BROKER_FOLDER, s->folder), 0);
 	assert_int_equal(recvmsg(s->theirs, &message, MSG_DONTWAIT), sizeof(reply));
 	header = CMSG_FIRSTHDR(&message);
 	if (reply.error) {
@@ -234,9 +234,9 @@ static void ends_when_the_controller_does(void **state)
 {
 	struct scene *s = *state;
 
-	assert_int_equal(bh_broker_serve(s->ours, s->folder), 0); /* nothing there is no end */
+	assert_int_equal(bh_broker_serve(s->ours, BH_BROKER_FOLDER, s->folder), 0); /* nothing there is no end */
 	shutdown(s->theirs, SHUT_RDWR);
-	assert_int_equal(bh_broker_serve(s->ours, s->folder), -EPIPE);
+	assert_int_equal(bh_broker_serve(s->ours, BH_BROKER_FOLDER, s->folder), -EPIPE);
 }
 
 static void peer_that_does_not_read_blocks_nobody(void **state)
@@ -246,7 +246,7 @@ static void peer_that_does_not_read_blocks_nobody(void **state)
 
 	for (int i = 0; i < 5000; i++) {
 		if (send(s->theirs, &list, 1, MSG_DONTWAIT) == 1)
-			assert_int_equal(bh_broker_serve(s->ours, s->folder), 0);
+			assert_int_equal(bh_broker_serve(s->ours, BH_BROKER_FOLDER, s->folder), 0);
 	}
 }
 

@@ -61,13 +61,14 @@ static void compile(struct scene *s)
 	bh_names_learn(s->api.names, s->desired);
 }
 
-static void rescan(void *data)
+static uint64_t refresh(void *data)
 {
 	struct scene *s = data;
 
 	s->rescans++;
 	bh_manifests_rescan(s->api.manifests);
 	compile(s);
+	return 0;
 }
 
 static int settings_changed(void *data)
@@ -133,14 +134,14 @@ static int setup(void **state)
 	s->api.names = bh_names_new(s->api.model);
 	s->api.flows = bh_flow_log_new(1000, 1 << 20);
 	s->api.edges = bh_edges_new();
-	s->api.rescan = rescan;
+	s->api.refresh = refresh;
 	s->api.settings_changed = settings_changed;
 	s->api.data = s;
 	if (bh_manifests_open(s->manifests, -1, s->api.model, &s->api.manifests) < 0 ||
 		bh_link_new(path, "here", &events, s, &s->api.link) < 0 ||
 		bh_control_new(s->socket, bh_api_handle, &s->api, &s->control) < 0)
 		return -1;
-	rescan(s);
+	refresh(s);
 	*state = s;
 	return 0;
 }
@@ -530,7 +531,7 @@ static void broken_manifest_is_a_problem_in_status(void **state)
 	bool found = false;
 
 	write_file(s->manifests, "broken.yaml", "a: [\n");
-	rescan(s);
+	refresh(s);
 	answer = expect_ok(s, "{\"command\":\"status\"}");
 	json_array_foreach(json_object_get(answer, "problems"), i, problem)
 	{

@@ -580,7 +580,7 @@ static const struct argp_option argp_options[] = {
 	{"node", OPTION_NODE, "NAME", 0, "This node's name, as pods' spec.nodeName says it", 0},
 	{"mode", OPTION_MODE, "observe|dry-run|enforce", 0, "The node's mode (dry-run)", 0},
 	{"manifests", OPTION_MANIFESTS, "DIR", 0, "Folder of Kubernetes manifests", 0},
-	{"manifests-broker", OPTION_BROKER, "FD", 0,
+	{"broker", OPTION_BROKER, "FD", 0,
 		"Socket of the process that opens the folder's files, or the kubeconfig, for us",
 		0},
 	{"kube", OPTION_KUBE, 0, 0,

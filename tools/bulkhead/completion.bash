@@ -30,7 +30,7 @@ _bulkhead() {
 		COMPREPLY=($(compgen -d -- "$current"))
 		return
 		;;
-	--config)
+	--config | --kubeconfig)
 		COMPREPLY=($(compgen -f -- "$current"))
 		return
 		;;
@@ -84,7 +84,7 @@ _bulkhead() {
 	local options="--run-dir --output --help"
 	case $command in
 	up)
-		options+=" --config --state-dir --manifests --node --mode --user --attach --uplink
+		options+=" --config --state-dir --manifests --kube --kubeconfig --context --node --mode --user --attach --uplink
 			--xdp-generic --map-size --log-level"
 		;;
 	wait) options+=" --timeout" ;;

@@ -41,6 +41,19 @@ static void print_dataplane(const json_t *status)
 							    : "");
 }
 
+static void print_kube(const char *label, const json_t *source)
+{
+	const char *state = bh_json_get_text(source, "state");
+	bool current = strcmp(state, "current") == 0;
+	char since[32];
+
+	printf(LABEL "%s: %s%s%s since %s, %" PRId64 " objects\n", label,
+		bh_json_get_text(source, "name"), bh_colour(current ? BH_PLAIN : BH_WARN), state,
+		bh_colour_end(),
+		bh_print_time(bh_json_get_text(source, "since"), false, since, sizeof(since)),
+		bh_json_get_number(source, "objects"));
+}
+
 static void print_sources(const json_t *status)
 {
 	const json_t *source;
@@ -48,9 +61,15 @@ static void print_sources(const json_t *status)
 
 	json_array_foreach(json_object_get(status, "sources"), i, source)
 	{
-		printf(LABEL "%s: %" PRId64 " files, %" PRId64 " objects\n",
-			i == 0 ? "sources" : "", bh_json_get_text(source, "path"),
-			bh_json_get_number(source, "files"), bh_json_get_number(source, "objects"));
+		const char *label = i == 0 ? "sources" : "";
+
+		if (strcmp(bh_json_get_text(source, "kind"), "kube") == 0)
+			print_kube(label, source);
+		else
+			printf(LABEL "%s: %" PRId64 " files, %" PRId64 " objects\n", label,
+				bh_json_get_text(source, "path"),
+				bh_json_get_number(source, "files"),
+				bh_json_get_number(source, "objects"));
 	}
 }
 

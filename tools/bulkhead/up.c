@@ -2,8 +2,8 @@
 
 /*
  * bulkhead up: both daemons in the foreground. First the data plane, as root; then the controller,
- * as an ordinary user, with a thread here that opens the manifests it may not read itself. Whoever
- * of them ends is started again; when we end, they do, and enforcement stays.
+ * as an ordinary user, with a thread here that opens what it may not read itself (manifests, or a
+ * kubeconfig). Whoever of them ends is started again; when we end, they do, and enforcement stays.
  */
 
 #include <errno.h>
@@ -59,8 +59,9 @@ struct up {
 	struct bh_up_options options;
 	char run_dir[PATH_MAX];
 	char state_dir[PATH_MAX];
-	char manifests[PATH_MAX];
-	char user[16]; /* the uid as a number */
+	char manifests[PATH_MAX];  /* "": the API server */
+	char kubeconfig[PATH_MAX]; /* "": the service account of the pod we are in */
+	char user[16];             /* the uid as a number */
 	struct daemon dataplane;
 	struct daemon controller;
 	enum stage stage;
@@ -95,7 +96,8 @@ static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
 
 struct broker {
 	int fd;
-	char folder[PATH_MAX];
+	enum bh_broker_subject subject;
+	char path[PATH_MAX];
 };
 
 /* A thread, since the loop itself asks the controller, which may just be waiting for a file. */
@@ -106,7 +108,7 @@ static void *serve(void *data)
 
 	do {
 		poll(&p, 1, -1);
-	} while (bh_broker_serve(broker->fd, BH_BROKER_FOLDER, broker->folder) == 0);
+	} while (bh_broker_serve(broker->fd, broker->subject, broker->path) == 0);
 	close(broker->fd);
 	free(broker);
 	return NULL;
@@ -126,7 +128,8 @@ static int start_broker(const struct up *up)
 		return -errno;
 	}
 	broker->fd = pair[0];
-	strcpy(broker->folder, up->manifests);
+	broker->subject = *up->manifests ? BH_BROKER_FOLDER : BH_BROKER_ONE_KUBECONFIG;
+	strcpy(broker->path, *up->manifests ? up->manifests : up->kubeconfig);
 	if (pthread_create(&thread, NULL, serve, broker) != 0) {
 		close(pair[0]);
 		close(pair[1]);
@@ -185,19 +188,27 @@ static int start_dataplane(struct up *up)
 static int start_controller(struct up *up)
 {
 	const char *argv[ARGUMENTS_MAX] = {up->controller.name};
-	_cleanup_close_ int broker = start_broker(up);
+	bool brokered = *up->manifests || *up->kubeconfig;
+	_cleanup_close_ int broker = brokered ? start_broker(up) : -1;
 	char number[16];
 	int n = 1;
 
-	if (broker < 0)
-		return bh_cli_fail("starting the manifests' broker: %s", strerror(-broker));
+	if (brokered && broker < 0)
+		return bh_cli_fail("starting the broker: %s", strerror(-broker));
 	snprintf(number, sizeof(number), "%d", broker);
 	add_option(argv, &n, "--run-dir", up->run_dir);
 	add_option(argv, &n, "--state-dir", up->state_dir);
 	add_option(argv, &n, "--node", up->options.node);
 	add_option(argv, &n, "--mode", up->options.mode);
-	add_option(argv, &n, "--manifests", up->manifests);
-	add_option(argv, &n, "--manifests-broker", number);
+	if (*up->manifests)
+		add_option(argv, &n, "--manifests", up->manifests);
+	else
+		argv[n++] = "--kube";
+	if (*up->kubeconfig)
+		add_option(argv, &n, "--kubeconfig", up->kubeconfig);
+	add_option(argv, &n, "--context", up->options.context);
+	if (brokered)
+		add_option(argv, &n, "--broker", number);
 	add_option(argv, &n, "--log-level", up->options.log_level);
 	return started(&up->controller, bh_process_start(up->controller.path, (char *const *)argv,
 						&up->controller.rights, broker));
@@ -250,12 +261,21 @@ static bool controller_is_ready(struct up *up, bool last_time)
 	return ready || last_time;
 }
 
+static void say_controller(const struct up *up)
+{
+	if (*up->manifests)
+		say("starting the controller (uid %s), manifests in %s", up->user, up->manifests);
+	else
+		say("starting the controller (uid %s), the API server as in %s", up->user,
+			*up->kubeconfig ? up->kubeconfig : "this pod's service account");
+}
+
 static void advance(struct up *up)
 {
 	uint64_t now = now_ms();
 
 	if (up->stage == STAGE_DATAPLANE && dataplane_listens(up)) {
-		say("starting the controller (uid %s), manifests in %s", up->user, up->manifests);
+		say_controller(up);
 		up->stage = STAGE_CONTROLLER;
 		up->stage_end = now + READY_MS;
 		if (start_controller(up) != 0)
@@ -456,26 +476,48 @@ static int resolve_folders(struct up *up)
 }
 
 /* The path as it is, and not where it leads now: a link may lead elsewhere tomorrow. */
-static int resolve_manifests(struct up *up)
+static int resolve_path(const char *option, const char *path, bool folder, char ret_path[PATH_MAX])
 {
-	const char *path = up->options.manifests;
 	char here[PATH_MAX] = "";
 	struct stat status;
 
-	if (!path) {
-		bh_cli_fail("--manifests is missing: name a folder of Kubernetes manifests");
-		return BH_CLI_USAGE;
-	}
 	if (stat(path, &status) < 0)
-		return bh_cli_fail("--manifests %s: %s", path, strerror(errno));
-	if (!S_ISDIR(status.st_mode))
-		return bh_cli_fail("--manifests %s: is not a folder", path);
+		return bh_cli_fail("--%s %s: %s", option, path, strerror(errno));
+	if (folder ? !S_ISDIR(status.st_mode) : !S_ISREG(status.st_mode))
+		return bh_cli_fail(
+			"--%s %s: is not a %s", option, path, folder ? "folder" : "file");
 	if (*path == '/')
-		return bh_rundir_path("", path + 1, up->manifests, sizeof(up->manifests));
-	if (!getcwd(here, sizeof(here)) ||
-		bh_rundir_path(here, path, up->manifests, sizeof(up->manifests)) < 0)
-		return bh_cli_fail("--manifests %s: %s", path, strerror(errno));
+		return bh_rundir_path("", path + 1, ret_path, PATH_MAX);
+	if (!getcwd(here, sizeof(here)) || bh_rundir_path(here, path, ret_path, PATH_MAX) < 0)
+		return bh_cli_fail("--%s %s: %s", option, path, strerror(errno));
 	return 0;
+}
+
+static int wrong_source(const char *text)
+{
+	bh_cli_fail("%s", text);
+	return BH_CLI_USAGE;
+}
+
+static int resolve_source(struct up *up)
+{
+	const struct bh_up_options *options = &up->options;
+	bool kube = options->kube && strcmp(options->kube, "yes") == 0;
+
+	if (!kube && (options->kubeconfig || options->context))
+		return wrong_source("--kubeconfig and --context need --kube");
+	if (kube && options->manifests)
+		return wrong_source("--manifests and --kube exclude each other");
+	if (!kube && !options->manifests)
+		return wrong_source("--manifests is missing: name a folder of Kubernetes "
+				    "manifests, or say --kube");
+	if (options->context && !options->kubeconfig)
+		return wrong_source("--context needs --kubeconfig");
+	if (!kube)
+		return resolve_path("manifests", options->manifests, true, up->manifests);
+	return options->kubeconfig
+		       ? resolve_path("kubeconfig", options->kubeconfig, false, up->kubeconfig)
+		       : 0;
 }
 
 static int resolve_node(struct up *up)
@@ -554,7 +596,7 @@ static int prepare(struct up *up)
 		return bh_cli_fail("up needs root (the data plane loads BPF programs; the "
 				   "controller drops to an ordinary user)");
 	umask(022);
-	if ((r = resolve_folders(up)) || (r = resolve_manifests(up)) || (r = resolve_node(up)) ||
+	if ((r = resolve_folders(up)) || (r = resolve_source(up)) || (r = resolve_node(up)) ||
 		(r = resolve_user(up)))
 		return r;
 	if (bh_process_find("bulkhead-dataplane", up->dataplane.path) < 0)

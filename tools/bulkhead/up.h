@@ -18,6 +18,9 @@ struct bh_up_options {
 	char *run_dir;
 	char *state_dir;
 	char *manifests;
+	char *kube; /* "yes" */
+	char *kubeconfig;
+	char *context;
 	char *node;
 	char *mode;
 	char *user;

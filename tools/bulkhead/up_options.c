@@ -23,26 +23,33 @@ static const struct argp_option argp_options[] = {
 		"directory: its folder state)",
 		0},
 	{"manifests", OPTION_FIRST + 1, "DIR", 0, "Folder of Kubernetes manifests", 0},
-	{"node", OPTION_FIRST + 2, "NAME", 0, "This node, as pods' spec.nodeName says (hostname)",
+	{"kube", OPTION_FIRST + 2, "yes|no", OPTION_ARG_OPTIONAL,
+		"Kubernetes' API server instead of a folder; without --kubeconfig by the service "
+		"account of the pod we are in",
 		0},
-	{"mode", OPTION_FIRST + 3, "MODE", 0, "observe, dry-run or enforce (dry-run)", 0},
-	{"user", OPTION_FIRST + 4, "USER", 0, "Who the controller runs as (bulkhead, or nobody)",
+	{"kubeconfig", OPTION_FIRST + 3, "FILE", 0, "How to reach the API server", 0},
+	{"context", OPTION_FIRST + 4, "NAME", 0, "Which of the kubeconfig's contexts", 0},
+	{"node", OPTION_FIRST + 5, "NAME", 0, "This node, as pods' spec.nodeName says (hostname)",
 		0},
-	{"attach", OPTION_FIRST + 5, "HOW", 0, "auto, tcx or clsact (auto)", 0},
-	{"uplink", OPTION_FIRST + 6, "INTERFACE", 0, "Judge what arrives there with XDP", 0},
-	{"xdp-generic", OPTION_FIRST + 7, "yes|no", 0,
+	{"mode", OPTION_FIRST + 6, "MODE", 0, "observe, dry-run or enforce (dry-run)", 0},
+	{"user", OPTION_FIRST + 7, "USER", 0, "Who the controller runs as (bulkhead, or nobody)",
+		0},
+	{"attach", OPTION_FIRST + 8, "HOW", 0, "auto, tcx or clsact (auto)", 0},
+	{"uplink", OPTION_FIRST + 9, "INTERFACE", 0, "Judge what arrives there with XDP", 0},
+	{"xdp-generic", OPTION_FIRST + 10, "yes|no", 0,
 		"Where a driver refuses native XDP, run the slower generic one (no)", 0},
-	{"map-size", OPTION_FIRST + 8, "NAME=ENTRIES,...", 0, "Sizes of maps, when they are made",
+	{"map-size", OPTION_FIRST + 11, "NAME=ENTRIES,...", 0, "Sizes of maps, when they are made",
 		0},
-	{"log-level", OPTION_FIRST + 9, "LEVEL", 0, "error, warning, info or debug (info)", 0},
+	{"log-level", OPTION_FIRST + 12, "LEVEL", 0, "error, warning, info or debug (info)", 0},
 	{0},
 };
 
 char **bh_up_option(struct bh_up_options *options, const char *name)
 {
-	char **members[] = {&options->state_dir, &options->manifests, &options->node,
-		&options->mode, &options->user, &options->attach, &options->uplink,
-		&options->xdp_generic, &options->map_size, &options->log_level};
+	char **members[] = {&options->state_dir, &options->manifests, &options->kube,
+		&options->kubeconfig, &options->context, &options->node, &options->mode,
+		&options->user, &options->attach, &options->uplink, &options->xdp_generic,
+		&options->map_size, &options->log_level};
 
 	if (strcmp(name, "run-dir") == 0)
 		return &options->run_dir;
@@ -80,6 +87,7 @@ const char *bh_up_check(const char *name, const char *value)
 		{"mode", {"observe", "dry-run", "enforce"},
 			"mode is observe, dry-run or enforce, not"},
 		{"attach", {"auto", "tcx", "clsact"}, "attach is auto, tcx or clsact, not"},
+		{"kube", {"yes", "no"}, "kube is yes or no, not"},
 		{"xdp-generic", {"yes", "no"}, "xdp-generic is yes or no, not"},
 		{"log-level", {"error", "warning", "info", "debug"},
 			"log-level is error, warning, info or debug, not"},
@@ -113,6 +121,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	}
 	if (key == ARGP_KEY_ARG)
 		argp_error(state, "unexpected argument '%s'", argument);
+	if (!argument)
+		argument = (char *)"yes"; /* an option that needs none */
 	for (const struct argp_option *o = argp_options; o->name; o++) {
 		if (o->key != key)
 			continue;

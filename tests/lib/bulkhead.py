@@ -33,6 +33,7 @@ class Bulkhead:
         self.run_dir = scope.instance(name)
         self.folder = scope.folder / f"{name}.manifests"
         self.folder.mkdir()
+        self.source = ["--manifests", str(self.folder)]
         self.log_path = scope.folder / f"{name}.log"
         self.process = None
 
@@ -53,8 +54,7 @@ class Bulkhead:
                     "--run-dir",
                     str(self.run_dir),
                     "up",
-                    "--manifests",
-                    str(self.folder),
+                    *self.source,
                     "--node",
                     self.node,
                     "--mode",

@@ -23,6 +23,8 @@
 struct scene {
 	char base[64];
 	char folder[96];
+	enum bh_broker_subject subject;
+	char kubeconfig[128];
 	int ours;
 	int theirs;
 };
@@ -91,7 +93,9 @@ static int request(struct scene *s, const void *data, size_t size)
 	int fd;
 
 	assert_int_equal(send(s->theirs, data, size, 0), size);
-	assert_int_equal(bh_broker_serve(s->ours, BH_BROKER_FOLDER, s->folder), 0);
+	assert_int_equal(bh_broker_serve(s->ours, s->subject,
+				 s->subject == BH_BROKER_FOLDER ? s->folder : s->kubeconfig),
+		0);
 	assert_int_equal(recvmsg(s->theirs, &message, MSG_DONTWAIT), sizeof(reply));
 	header = CMSG_FIRSTHDR(&message);
 	if (reply.error) {
@@ -199,7 +203,7 @@ static void hands_out_regular_files_only(void **state)
 static void nonsense_is_answered_with_einval(void **state)
 {
 	struct scene *s = *state;
-	char longest[400];
+	char longest[BH_BROKER_REQUEST_MAX + 100];
 
 	memset(longest, 'a', sizeof(longest));
 	longest[0] = BH_BROKER_OPEN;
@@ -208,9 +212,9 @@ static void nonsense_is_answered_with_einval(void **state)
 	assert_int_equal(request(s, "Ia", 2), -EINVAL);
 	assert_int_equal(request(s, "O", 1), -EINVAL);
 	assert_int_equal(request(s, "Oa.yaml\0b", 9), -EINVAL);
-	assert_int_equal(request(s, longest, BH_BROKER_REQUEST_MAX + 1), -EINVAL);
+	assert_int_equal(request(s, longest, 1 + BH_BROKER_NAME_MAX + 1), -EINVAL);
 	assert_int_equal(request(s, longest, sizeof(longest)), -EINVAL);
-	assert_int_equal(request(s, longest, BH_BROKER_REQUEST_MAX), -ENOENT);
+	assert_int_equal(request(s, longest, 1 + BH_BROKER_NAME_MAX), -ENOENT);
 }
 
 static void folder_is_opened_anew_each_time(void **state)
@@ -234,7 +238,8 @@ static void ends_when_the_controller_does(void **state)
 {
 	struct scene *s = *state;
 
-	assert_int_equal(bh_broker_serve(s->ours, BH_BROKER_FOLDER, s->folder), 0); /* nothing there is no end */
+	assert_int_equal(bh_broker_serve(s->ours, BH_BROKER_FOLDER, s->folder),
+		0); /* nothing there is no end */
 	shutdown(s->theirs, SHUT_RDWR);
 	assert_int_equal(bh_broker_serve(s->ours, BH_BROKER_FOLDER, s->folder), -EPIPE);
 }
@@ -248,6 +253,85 @@ static void peer_that_does_not_read_blocks_nobody(void **state)
 		if (send(s->theirs, &list, 1, MSG_DONTWAIT) == 1)
 			assert_int_equal(bh_broker_serve(s->ours, BH_BROKER_FOLDER, s->folder), 0);
 	}
+}
+
+/* ---- A kubeconfig -----------------------------------------------------------------------------
+ */
+
+static void use_kubeconfig(struct scene *s, const char *text)
+{
+	sprintf(s->kubeconfig, "%s/folder/kubeconfig", s->base);
+	write_file(s->kubeconfig, text);
+	s->subject = BH_BROKER_ONE_KUBECONFIG;
+}
+
+static int request_named(struct scene *s, const char *name)
+{
+	char packet[2048] = {BH_BROKER_NAMED};
+
+	strcpy(packet + 1, name);
+	return request(s, packet, 1 + strlen(name));
+}
+
+static void opens_the_kubeconfig_and_what_it_names(void **state)
+{
+	static const char *const named[] = {"a.yaml", "../secret", "./a.yaml"};
+	struct scene *s = *state;
+	char kubeconfig = BH_BROKER_KUBECONFIG, text[512], absolute[128];
+	int fd;
+
+	sprintf(absolute, "%s/secret", s->base);
+	sprintf(text,
+		"clusters:\n- cluster:\n    certificate-authority: a.yaml\nusers:\n- user:\n"
+		"    client-key:  '../secret'  \n    client-certificate: \"./a.yaml\"\r\n"
+		"    tokenFile: %s\n",
+		absolute);
+	use_kubeconfig(s, text);
+	fd = request(s, &kubeconfig, 1);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	close(fd);
+	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+		fd = request_named(s, named[i]);
+		assert_true(fd >= 0);
+		close(fd);
+	}
+	fd = request_named(s, absolute);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void opens_nothing_the_kubeconfig_does_not_name(void **state)
+{
+	struct scene *s = *state;
+	char open = BH_BROKER_LIST;
+	char absolute[128];
+
+	sprintf(absolute, "%s/secret", s->base);
+	use_kubeconfig(s, "users:\n- user:\n    client-key: a.yaml\n    token: ../secret\n"
+			  "    tokenFile: folder\n    client-certificate: missing\n");
+	assert_int_equal(request_named(s, "../secret"), -EACCES);
+	assert_int_equal(request_named(s, absolute), -EACCES);
+	assert_int_equal(request_named(s, "/etc/shadow"), -EACCES);
+	assert_int_equal(request_named(s, "a.yam"), -EACCES);
+	assert_int_equal(request_named(s, "kubeconfig"), -EACCES);
+	assert_int_equal(request_named(s, "missing"), -ENOENT);
+	assert_int_equal(request_named(s, ""), -EINVAL);
+	assert_int_equal(request(s, &open, 1), -EINVAL);
+	assert_int_equal(request_open(s, "a.yaml"), -EINVAL);
+	/* And the broker of a folder knows no kubeconfig. */
+	s->subject = BH_BROKER_FOLDER;
+	assert_int_equal(request_named(s, "a.yaml"), -EINVAL);
+}
+
+static void what_the_kubeconfig_names_must_be_a_file(void **state)
+{
+	struct scene *s = *state;
+
+	use_kubeconfig(s, "tokenFile: ../folder\n");
+	assert_int_equal(request_named(s, "../folder"), -EINVAL);
+	write_file(s->kubeconfig, "tokenFile: /dev/null\n");
+	assert_int_equal(request_named(s, "/dev/null"), -EINVAL);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -264,6 +348,9 @@ int main(void)
 		TEST(folder_is_opened_anew_each_time),
 		TEST(ends_when_the_controller_does),
 		TEST(peer_that_does_not_read_blocks_nobody),
+		TEST(opens_the_kubeconfig_and_what_it_names),
+		TEST(opens_nothing_the_kubeconfig_does_not_name),
+		TEST(what_the_kubeconfig_names_must_be_a_file),
 	};
 
 	return cmocka_run_group_tests_name("broker", tests, NULL, NULL);

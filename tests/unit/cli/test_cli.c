@@ -276,6 +276,11 @@ static void up_names_what_it_misses(void **state)
 	if (geteuid() != 0)
 		return; /* it does not come that far, see above */
 	expect(*state, "up", BH_CLI_USAGE, "--manifests");
+	expect(*state, "up --manifests /tmp --kube", BH_CLI_USAGE, "exclude");
+	expect(*state, "up --manifests /tmp --context c", BH_CLI_USAGE, "need --kube");
+	expect(*state, "up --kube --context c", BH_CLI_USAGE, "needs --kubeconfig");
+	expect(*state, "up --kube --kubeconfig /tmp", BH_CLI_FAILED, "is not a file");
+	expect(*state, "up --kube=perhaps", BH_CLI_USAGE, "yes or no");
 	expect(*state, "up --manifests /nonexistent", BH_CLI_FAILED, "/nonexistent");
 	expect(*state, "up --manifests /tmp --user nobody-of-that-name", BH_CLI_FAILED, "no user");
 }

@@ -222,6 +222,12 @@ fuzz: setup
 	@$(MAKE) --no-print-directory -j$$(nproc) $(FUZZ_BIN)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(FUZZ_BIN)
 
+## make test-kube  the API server as a source, against a real one built from Debian's source (root)
+test-kube: setup
+	@tools/setup kube
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@tests/kube/run
+
 # ---- For people ----------------------------------------------------------------------------------
 
 ## make demo       a shop in network namespaces, dry-run, enforce, an attack (root; ONESHOT=1 ends by itself)
@@ -272,4 +278,4 @@ clean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all setup test test-unit test-kernels tests asan coverage fuzz demo bench lint format man install clean help
+.PHONY: all setup test test-unit test-kernels tests asan coverage fuzz test-kube demo bench lint format man install clean help

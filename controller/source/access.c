@@ -197,7 +197,7 @@ static int read_pem(struct reader *reader, const json_t *object, const char *wha
 	const char *field, char **ret_pem)
 {
 	_cleanup_free_ char *data_field = bh_xasprintf("%s-data", field);
-	const char *data, *path;
+	const char *data, *path = NULL;
 	int r = get_string(reader, object, what, data_field, &data);
 
 	if (!r)

@@ -110,15 +110,28 @@ static void finish(struct bh_http_request *request, const char *error)
 	free_request(request);
 }
 
+/* In words that are the same each time: libcurl's own count milliseconds, and every try would be a
+ * new line in the log. */
+static const char *words_of(struct bh_http_request *request, CURLcode code)
+{
+	long number = 0;
+
+	curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &number);
+	if (request->refused)
+		return strerror(-request->refused);
+	if (code == CURLE_COULDNT_CONNECT && number) {
+		snprintf(request->error, sizeof(request->error), "cannot connect: %s",
+			strerror((int)number));
+		return request->error;
+	}
+	if (code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT || !*request->error)
+		return curl_easy_strerror(code);
+	return request->error;
+}
+
 static void finish_transfer(struct bh_http_request *request, CURLcode code)
 {
-	const char *error = NULL;
-
-	if (code && request->refused)
-		error = strerror(-request->refused);
-	else if (code)
-		error = *request->error ? request->error : curl_easy_strerror(code);
-	finish(request, error);
+	finish(request, code ? words_of(request, code) : NULL);
 }
 
 /* Deals with the transfers that have ended. */

@@ -122,23 +122,15 @@ bool bh_kube_refreshed(const struct bh_kube *kube, uint64_t ticket)
 	return all_listed(kube, ticket);
 }
 
-/* Sets `detail` to what keeps it from being current, in one line: the first failure, and who else
- * waits. */
+/* Sets `detail` to what keeps it from being current, in one line: the first failure. */
 static void describe(struct bh_kube *kube)
 {
-	const struct bh_kube_resource_status *first = NULL;
-	size_t n = 0;
+	const char *first = NULL;
 
-	for (size_t i = 0; i < N_RESOURCES; i++) {
-		if (!kube->statuses[i].error)
-			continue;
-		first = first ? first : &kube->statuses[i];
-		n++;
-	}
+	for (size_t i = 0; i < N_RESOURCES && !first; i++)
+		first = kube->statuses[i].error;
 	free(kube->detail);
-	kube->detail = !first   ? NULL
-		       : n == 1 ? bh_xstrdup(first->error)
-				: bh_xasprintf("%s (and %zu more)", first->error, n - 1);
+	kube->detail = first ? bh_xstrdup(first) : NULL;
 }
 
 /* The moment as of which everything is known: when the resource that fails was last heard of. */

@@ -326,13 +326,19 @@ static const char *stream_error(int error)
 	}
 }
 
-/* Why the transfer did not come to its end. */
-static const char *why(
-	const struct bh_reflector *r, const struct bh_http_result *result, const char *otherwise)
+/* The transfer did not come to its end, or `otherwise`. Without any answer it is not the resource's
+ * failure, and all resources say the same. */
+static void fail_by_transfer(
+	struct bh_reflector *r, const struct bh_http_result *result, const char *otherwise)
 {
-	if (r->refused)
-		return stream_error(r->refused);
-	return result->error ? result->error : otherwise;
+	const char *why = r->refused      ? stream_error(r->refused)
+			  : result->error ? result->error
+					  : otherwise;
+
+	if (result->status)
+		fail(r, 0, "%s: %s", r->resource->path, why);
+	else
+		fail(r, 0, "%s", why);
 }
 
 static void body_begins(void *data)
@@ -451,7 +457,7 @@ static void list_done(void *data, const struct bh_http_result *result)
 	else if (result->status && result->status != 200)
 		fail_by_answer(r, result);
 	else
-		fail(r, 0, "%s: %s", r->resource->path, why(r, result, "the list is not complete"));
+		fail_by_transfer(r, result, "the list is not complete");
 }
 
 static const struct bh_http_events list_events = {
@@ -598,8 +604,7 @@ static void watch_done(void *data, const struct bh_http_result *result)
 	else if (r->refused)
 		watch_is_lost(r, stream_error(r->refused));
 	else if (result->error || !whole)
-		fail(r, 0, "%s: %s", r->resource->path,
-			why(r, result, "the watch ended in the middle of an object"));
+		fail_by_transfer(r, result, "the watch ended in the middle of an object");
 	else
 		watch_ended_well(r, !good && r->events == r->events_before);
 }

@@ -276,7 +276,7 @@ static int read_cluster(struct reader *reader, const char *name, const json_t *c
 
 static int read_token(struct reader *reader, const char *what, const json_t *user)
 {
-	const char *token, *path;
+	const char *token, *path = NULL;
 	int r = get_string(reader, user, what, "token", &token);
 
 	if (!r)

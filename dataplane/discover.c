@@ -107,6 +107,7 @@ struct link {
 	bool has_nsid;
 	int32_t nsid;
 	uint32_t link;
+	uint32_t master;
 	uint8_t mac[6];
 	char name[IFNAMSIZ];
 };
@@ -135,6 +136,8 @@ static bool parse_link(const struct nlmsghdr *message, struct link *ret_link)
 		link.nsid = nla_get_s32(attrs[IFLA_LINK_NETNSID]);
 	if (attrs[IFLA_LINK])
 		link.link = nla_get_u32(attrs[IFLA_LINK]);
+	if (attrs[IFLA_MASTER])
+		link.master = nla_get_u32(attrs[IFLA_MASTER]);
 	if (attrs[IFLA_ADDRESS] && nla_len(attrs[IFLA_ADDRESS]) == 6)
 		memcpy(link.mac, nla_data(attrs[IFLA_ADDRESS]), 6);
 	if (attrs[IFLA_IFNAME])
@@ -386,6 +389,140 @@ size_t bh_discovery_host_addresses(
 {
 	*ret_addresses = discovery->view.own;
 	return discovery->view.n_own;
+}
+
+/* ---- Strangers ------------------------------------------------------------------------------ */
+
+struct strangers {
+	struct bh_stranger *list;
+	size_t n;
+	int error;
+};
+
+static void on_stranger(const struct nlmsghdr *message, void *arg)
+{
+	struct strangers *strangers = arg;
+	struct bh_stranger *list;
+	struct link link;
+
+	if (!parse_link(message, &link) || !link.veth || !link.has_nsid || link.nsid < 0)
+		return;
+	for (size_t i = 0; i < strangers->n; i++) {
+		if (strangers->list[i].place.ifindex == link.ifindex)
+			return; /* a repeated dump shows it again */
+	}
+	list = realloc(strangers->list, (strangers->n + 1) * sizeof(*list));
+	if (!list) {
+		strangers->error = -ENOMEM;
+		return;
+	}
+	strangers->list = list;
+	list[strangers->n] = (struct bh_stranger){
+		.place = {.ifindex = link.ifindex, .peer = link.link, .nsid = link.nsid},
+		.master = link.master,
+	};
+	memcpy(list[strangers->n++].place.name, link.name, sizeof(link.name));
+}
+
+int bh_discovery_strangers(
+	struct bh_discovery *discovery, struct bh_stranger **ret_list, size_t *ret_n)
+{
+	struct ifinfomsg header = {.ifi_family = AF_UNSPEC};
+	struct strangers strangers = {};
+	int err = bh_rtnl_dump(discovery->sock, RTM_GETLINK, &header, sizeof(header), 0, 0,
+		on_stranger, &strangers);
+
+	if (!err)
+		err = strangers.error;
+	if (err < 0) {
+		free(strangers.list);
+		return err;
+	}
+	*ret_list = strangers.list;
+	*ret_n = strangers.n;
+	return 0;
+}
+
+/* The question about one pair, for the callbacks. */
+struct peer {
+	struct bh_place *place;
+	struct bh_peer_addresses *addresses;
+	bool found;
+};
+
+static void on_asked_link(const struct nlmsghdr *message, void *arg)
+{
+	struct peer *peer = arg;
+	struct link link;
+
+	if (!parse_link(message, &link) || !link.veth || link.ifindex != peer->place->peer ||
+		link.link != peer->place->ifindex)
+		return;
+	memcpy(peer->place->mac, link.mac, sizeof(link.mac));
+	peer->found = true;
+}
+
+static void on_asked_address(const struct nlmsghdr *message, void *arg)
+{
+	struct peer *peer = arg;
+	struct bh_peer_addresses *addresses = peer->addresses;
+	uint32_t ifindex;
+	uint8_t family;
+	const void *ip = parse_address(message, &family, &ifindex);
+
+	if (!ip || ifindex != peer->place->peer || is_local_only(family, ip))
+		return;
+	if (family == 4 && addresses->n4 < 2)
+		memcpy(addresses->ip4[addresses->n4++], ip, 4);
+	else if (family == 6 && addresses->n6 < 2)
+		memcpy(addresses->ip6[addresses->n6++], ip, 16);
+}
+
+int bh_discovery_ask_peer(struct bh_discovery *discovery, struct bh_place *place,
+	struct bh_peer_addresses *ret_addresses)
+{
+	struct ifinfomsg header = {.ifi_family = AF_UNSPEC};
+	struct bh_peer_addresses addresses = {};
+	struct peer peer = {.place = place, .addresses = &addresses};
+	int err = bh_rtnl_dump(discovery->sock, RTM_GETLINK, &header, sizeof(header),
+		IFLA_TARGET_NETNSID, (uint32_t)place->nsid, on_asked_link, &peer);
+
+	if (!err && !peer.found)
+		err = -ENODEV;
+	for (int family = 0; family < 2 && !err; family++) {
+		struct ifaddrmsg ask = {.ifa_family = family ? AF_INET6 : AF_INET};
+
+		err = bh_rtnl_dump(discovery->sock, RTM_GETADDR, &ask, sizeof(ask),
+			IFA_TARGET_NETNSID, (uint32_t)place->nsid, on_asked_address, &peer);
+	}
+	if (err == -EINVAL || err == -ENOENT)
+		err = -ENODEV; /* the namespace ended while we looked */
+	if (!err)
+		*ret_addresses = addresses;
+	return err;
+}
+
+static void on_route(const struct nlmsghdr *message, void *arg)
+{
+	const struct rtmsg *route = nlmsg_data(message);
+
+	if (message->nlmsg_type == RTM_NEWROUTE && route->rtm_dst_len == 0 &&
+		route->rtm_type == RTN_UNICAST)
+		*(bool *)arg = true;
+}
+
+bool bh_discovery_is_way_out(struct bh_discovery *discovery, uint32_t ifindex)
+{
+	bool way_out = false;
+
+	for (int family = 0; family < 2; family++) {
+		struct rtmsg header = {.rtm_family = family ? AF_INET6 : AF_INET};
+
+		/* A dump that fails says nothing: then it is a pod's. */
+		bh_rtnl_dump(discovery->sock, RTM_GETROUTE, &header, sizeof(header), RTA_OIF,
+			ifindex, on_route, &way_out);
+	}
+	return way_out;
 }
 
 /* ---- Events --------------------------------------------------------------------------------- */

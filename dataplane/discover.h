@@ -73,6 +73,36 @@ struct bh_host_address {
 size_t bh_discovery_host_addresses(
 	const struct bh_discovery *discovery, const struct bh_host_address **ret_addresses);
 
+/* ---- Whoever is there, wanted or not -------------------------------------------------------- */
+
+/* A veth of this namespace whose other end is in another one. Its MAC is not known yet. */
+struct bh_stranger {
+	struct bh_place place;
+	uint32_t master; /* ifindex of its bridge, or 0 */
+};
+
+/* Lists every such veth, from one dump. *ret_list is the caller's (free()). 0 or -errno. */
+int bh_discovery_strangers(
+	struct bh_discovery *discovery, struct bh_stranger **ret_list, size_t *ret_n);
+
+/* The addresses at the pod's end: the first of each family, link-local ones left out. */
+struct bh_peer_addresses {
+	uint8_t n4;
+	uint8_t n6;
+	uint8_t ip4[2][4];
+	uint8_t ip6[2][16];
+};
+
+/*
+ * Asks the namespace of the other end, and fills in place->mac. Returns 0, -ENODEV if no veth there
+ * names this one, or -errno.
+ */
+int bh_discovery_ask_peer(struct bh_discovery *discovery, struct bh_place *place,
+	struct bh_peer_addresses *ret_addresses);
+
+/* Does a default route of this namespace lead out of the interface? Then it is the node's own. */
+bool bh_discovery_is_way_out(struct bh_discovery *discovery, uint32_t ifindex);
+
 /* ---- Why an address is nowhere (search.c) --------------------------------------------------- */
 
 struct bh_search {

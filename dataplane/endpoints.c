@@ -68,8 +68,7 @@ static void say(struct bh_endpoints *endpoints, struct bh_pod *pod,
 	endpoints->version++;
 }
 
-/* Gives a slot up. The interface keeps its programs if another slot has it now. */
-static void release_slot(struct bh_endpoints *endpoints, uint32_t slot)
+void bh_endpoints_release(struct bh_endpoints *endpoints, uint32_t slot)
 {
 	struct bh_endpoint endpoint = endpoints->object->endpoints[slot];
 	const uint32_t *owner = bh_table_get(&endpoints->claimed, &endpoint.ifindex);
@@ -90,10 +89,53 @@ static void release_slot(struct bh_endpoints *endpoints, uint32_t slot)
 static void release_pod(struct bh_endpoints *endpoints, struct bh_pod *pod)
 {
 	if (pod->slot)
-		release_slot(endpoints, pod->slot);
+		bh_endpoints_release(endpoints, pod->slot);
 	pod->slot = 0;
 	pod->hooked = false;
 	pod->hook[0] = '\0';
+}
+
+int bh_endpoints_point(
+	struct bh_endpoints *endpoints, struct bh_endpoint *endpoint, uint32_t *ret_slot)
+{
+	uint32_t slot = bh_slot_take(endpoints), before;
+	struct bh_iface iface = {.slot = slot};
+	struct bh_endpoint *held;
+	uint32_t *claim;
+	int err;
+
+	if (!slot)
+		return -ENOSPC;
+	claim = bh_table_put(&endpoints->claimed, &endpoint->ifindex, NULL);
+	if (!claim)
+		return -ENOMEM;
+	before = *claim;
+	held = &endpoints->object->endpoints[before];
+	if (!before || !bh_endpoint_is_held(held))
+		held = NULL;
+	/* The same pair of interfaces all the time: what the node opened meanwhile lives on. */
+	if (held && !endpoint->born && !memcmp(held->mac, endpoint->mac, sizeof(held->mac)))
+		endpoint->born = held->born;
+	endpoint->epoch = bh_object_new_epoch(endpoints->object);
+	if (!endpoint->born)
+		endpoint->born = endpoint->epoch;
+	bh_object_fill_endpoint(endpoints->object, slot, endpoint);
+	err = bpf_map_update_elem(
+		endpoints->object->map[BH_MAP_bh_ifaces], &endpoint->ifindex, &iface, BPF_ANY);
+	if (err < 0) {
+		bh_object_clear_endpoint(endpoints->object, slot);
+		if (!before)
+			bh_table_remove(&endpoints->claimed, &endpoint->ifindex);
+		return err;
+	}
+	*claim = slot;
+	/* Whoever is only held has not shown yet that its addresses are its own. */
+	if (endpoint->workload != BH_WORKLOAD_HELD)
+		bh_slot_set_locals(endpoints, endpoint, 0, slot);
+	if (held)
+		bh_endpoints_release(endpoints, before);
+	*ret_slot = slot;
+	return 0;
 }
 
 /*
@@ -104,35 +146,19 @@ static int fill_slot(
 	struct bh_endpoints *endpoints, struct bh_pod *pod, bool heir, const struct bh_place *place)
 {
 	struct bh_endpoint endpoint = bh_slot_content(pod, place);
-	uint32_t slot = bh_slot_take(endpoints), before = pod->slot;
-	struct bh_iface iface = {.slot = slot};
-	uint32_t *claim;
+	uint32_t slot, before = pod->slot;
 	int err;
 
-	if (!slot)
-		return -ENOSPC;
-	claim = bh_table_put(&endpoints->claimed, &place->ifindex, NULL);
-	if (!claim)
-		return -ENOMEM;
-	endpoint.epoch = bh_object_new_epoch(endpoints->object);
-	endpoint.born = heir ? endpoints->object->endpoints[before].born : endpoint.epoch;
-	bh_object_fill_endpoint(endpoints->object, slot, &endpoint);
-	err = bpf_map_update_elem(
-		endpoints->object->map[BH_MAP_bh_ifaces], &place->ifindex, &iface, BPF_ANY);
-	if (err < 0) {
-		bh_object_clear_endpoint(endpoints->object, slot);
-		if (!*claim)
-			bh_table_remove(&endpoints->claimed, &place->ifindex);
+	endpoint.born = heir ? endpoints->object->endpoints[before].born : 0;
+	err = bh_endpoints_point(endpoints, &endpoint, &slot);
+	if (err < 0)
 		return err;
-	}
-	*claim = slot;
-	bh_slot_set_locals(endpoints, &endpoint, 0, slot);
 	free(endpoints->slot_uid[slot]);
 	endpoints->slot_uid[slot] = strdup(pod->wanted.uid);
 	pod->slot = slot;
 	pod->place = *place;
 	if (before)
-		release_slot(endpoints, before);
+		bh_endpoints_release(endpoints, before);
 	return 0;
 }
 
@@ -341,11 +367,11 @@ void bh_endpoints_commit(struct bh_endpoints *endpoints, struct bh_pods *next, b
 		struct bh_pod *pod = &before.pods[i];
 
 		if (pod->slot && !bh_pods_find(endpoints->pods, endpoints->n_pods, pod->wanted.uid))
-			release_slot(endpoints, pod->slot);
+			bh_endpoints_release(endpoints, pod->slot);
 	}
 	for (uint32_t slot = 1; full && slot < BH_ENDPOINTS_MAX; slot++) {
 		if (endpoints->orphan[slot])
-			release_slot(endpoints, slot);
+			bh_endpoints_release(endpoints, slot);
 	}
 	bh_pods_free(&before);
 }

@@ -102,6 +102,23 @@ bool bh_endpoints_waiting(const struct bh_endpoints *endpoints);
 /* The pod that has this slot in force, or NULL. */
 const struct bh_pod *bh_endpoints_of_slot(const struct bh_endpoints *endpoints, uint32_t slot);
 
+/*
+ * Puts an endpoint into a slot of its own and points its interface there with one write; what the
+ * interface was held by goes then, and its flows remain the pod's. `epoch` and `born` are set here,
+ * `born` only if it is 0. Returns 0 and *ret_slot, -ENOSPC without a free slot, or -errno.
+ */
+int bh_endpoints_point(
+	struct bh_endpoints *endpoints, struct bh_endpoint *endpoint, uint32_t *ret_slot);
+
+/* Gives a slot up. The interface keeps its programs if another slot has it now. */
+void bh_endpoints_release(struct bh_endpoints *endpoints, uint32_t slot);
+
+/* Is this what bh_hold holds an interface by? */
+static inline bool bh_endpoint_is_held(const struct bh_endpoint *endpoint)
+{
+	return endpoint->epoch && endpoint->workload == BH_WORKLOAD_HELD;
+}
+
 /* The uid of who has or had a slot, or "". */
 const char *bh_endpoints_uid(const struct bh_endpoints *endpoints, uint32_t slot);
 

@@ -5,7 +5,8 @@
  * it does when:
  *
  *   controller's message   staged, applied, answered                             serve.c
- *   rtnetlink event        20 ms later: where are the pods, are our programs there   endpoints.c,
+ *   rtnetlink event        at once: hold what is new                               hold.c
+ *                          20 ms later: where are the pods, are our programs there   endpoints.c,
  * attach.c every 50–200 ms        the event ring                                        events.c
  *   every second           the edge counters                                     edges.c
  *   every 2 s or 15 s      pods looked for (2 s while one is missing)
@@ -36,6 +37,8 @@
 #include "proto/wire.h"
 
 #define DEBOUNCE_MS 20
+/* Between two looks for new interfaces, each of which takes a fraction of a millisecond. */
+#define HOLD_PAUSE_MS 3
 #define EVENTS_BUSY_MS 50
 #define EVENTS_IDLE_MS 200
 #define EDGES_MS 1000
@@ -54,6 +57,7 @@ struct daemon {
 	struct bh_attach *attach;
 	struct bh_discovery *discovery;
 	struct bh_endpoints endpoints;
+	struct bh_hold hold;
 	struct bh_events *events;
 	struct bh_flows *flows;
 	struct bh_edges *edges;
@@ -61,16 +65,18 @@ struct daemon {
 	struct bh_serve serve;
 	bool tables_open;
 	bool endpoints_open;
+	bool hold_open;
 	bool serving;
 
 	uv_loop_t loop;
 	uv_signal_t sigterm, sigint;
 	uv_poll_t wire_poll, netlink_poll;
-	uv_timer_t debounce, events_timer, edges_timer, find_timer, check_timer;
+	uv_timer_t debounce, hold_timer, events_timer, edges_timer, find_timer, check_timer;
 	uv_idle_t sweeping; /* active while the flow tables are swept */
 	unsigned int seen;  /* BH_EVENT_* since the last look */
 	uint64_t debounce_ms;
 	uint64_t found_ms; /* when pods were last looked for */
+	uint64_t held_ms;  /* when new interfaces were */
 };
 
 /* ---- What happens when ---------------------------------------------------------------------- */
@@ -88,6 +94,7 @@ static void on_wire(uv_poll_t *handle, int status, int events)
 	struct daemon *d = handle->data;
 
 	bh_serve_receive(&d->serve);
+	bh_hold_follow(&d->hold);
 	bh_serve_status(&d->serve);
 }
 
@@ -95,6 +102,7 @@ static void look_for_pods(struct daemon *d)
 {
 	d->found_ms = bh_now_ms();
 	bh_endpoints_reconcile(&d->endpoints);
+	bh_hold_look(&d->hold);
 	bh_serve_status(&d->serve);
 }
 
@@ -116,11 +124,27 @@ static void on_debounced(uv_timer_t *timer)
 		d->debounce_ms = DEBOUNCE_MS;
 }
 
+static void on_hold(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+
+	bh_hold_look(&d->hold);
+	d->held_ms = bh_now_ms();
+}
+
 static void on_netlink(uv_poll_t *handle, int status, int events)
 {
 	struct daemon *d = handle->data;
 
 	d->seen |= bh_discovery_drain(d->netlink);
+	/* A new interface is held at once, and before its pod is looked for. */
+	if (d->seen & BH_EVENT_LINKS && d->options.hold.on &&
+		!uv_is_active((uv_handle_t *)&d->hold_timer)) {
+		if (bh_now_ms() - d->held_ms >= HOLD_PAUSE_MS)
+			on_hold(&d->hold_timer);
+		else
+			uv_timer_start(&d->hold_timer, on_hold, HOLD_PAUSE_MS, 0);
+	}
 	/* The first event starts the clock: a storm delays nothing for longer than this. */
 	if (d->seen && !uv_is_active((uv_handle_t *)&d->debounce))
 		uv_timer_start(&d->debounce, on_debounced, d->debounce_ms, 0);
@@ -150,6 +174,8 @@ static void on_find(uv_timer_t *timer)
 
 	if (bh_endpoints_waiting(&d->endpoints) || bh_now_ms() - d->found_ms >= FIND_MS)
 		look_for_pods(d);
+	else if (bh_hold_waiting(&d->hold))
+		bh_hold_look(&d->hold);
 }
 
 static void on_sweep(uv_idle_t *idle)
@@ -229,6 +255,10 @@ static int open_modules(struct daemon *d, struct bh_why *why)
 	if (err < 0)
 		return err;
 	d->endpoints_open = true;
+	err = bh_hold_open(&d->hold, &d->options.hold, &d->endpoints, why);
+	if (err < 0)
+		return err;
+	d->hold_open = true;
 	err = bh_events_new(d->object, &d->endpoints, &d->events, why);
 	if (!err)
 		err = bh_flows_new(d->object, &d->tables, d->events, &d->flows, why);
@@ -281,6 +311,7 @@ static void start_serving(struct daemon *d)
 		.attach = d->attach,
 		.discovery = d->discovery,
 		.endpoints = &d->endpoints,
+		.hold = &d->hold,
 		.flows = d->flows,
 		.edges = d->edges,
 		.problems = &d->problems,
@@ -288,6 +319,7 @@ static void start_serving(struct daemon *d)
 
 	bh_serve_init(&d->serve, &sources, d->events, d->wire);
 	d->serving = true;
+	bh_hold_look(&d->hold);
 	bh_endpoints_reconcile(&d->endpoints); /* the node's own addresses, for the first status */
 }
 
@@ -320,6 +352,7 @@ static void run(struct daemon *d)
 	poll_start(d, &d->wire_poll, bh_wire_fd(d->wire), on_wire);
 	poll_start(d, &d->netlink_poll, d->netlink, on_netlink);
 	timer_start(d, &d->debounce, NULL, 0);
+	timer_start(d, &d->hold_timer, NULL, 0);
 	timer_start(d, &d->events_timer, on_events, EVENTS_BUSY_MS);
 	timer_start(d, &d->edges_timer, on_edges, EDGES_MS);
 	timer_start(d, &d->find_timer, on_find, FIND_WAITING_MS);
@@ -353,6 +386,8 @@ static void daemon_close(struct daemon *d)
 	bh_edges_free(d->edges);
 	bh_flows_free(d->flows);
 	bh_events_free(d->events);
+	if (d->hold_open)
+		bh_hold_close(&d->hold);
 	if (d->endpoints_open)
 		bh_endpoints_close(&d->endpoints);
 	if (d->tables_open)

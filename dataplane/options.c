@@ -18,6 +18,9 @@ enum {
 	OPTION_UPLINK,
 	OPTION_XDP_GENERIC,
 	OPTION_MAP_SIZE,
+	OPTION_HOLD,
+	OPTION_HOLD_EXCLUDE,
+	OPTION_HOLD_TIMEOUT,
 	OPTION_LOG_LEVEL,
 };
 
@@ -29,6 +32,13 @@ static const struct argp_option options[] = {
 	{"xdp-generic", OPTION_XDP_GENERIC, NULL, 0,
 		"Where native XDP is refused, run the slower generic one", 0},
 	{"map-size", OPTION_MAP_SIZE, "NAME=ENTRIES", 0, "Size of a map, when it is made", 0},
+	{"hold", OPTION_HOLD, NULL, 0,
+		"While the node's mode is enforce, cut new interfaces off until their pod is known",
+		0},
+	{"hold-exclude", OPTION_HOLD_EXCLUDE, "PATTERN,...", 0,
+		"Interfaces, or whose bridge, are called so are no pods'", 0},
+	{"hold-timeout", OPTION_HOLD_TIMEOUT, "SECONDS", 0,
+		"After which an interface that is still held is named as a problem (30)", 0},
 	{"log-level", OPTION_LOG_LEVEL, "error|warning|info|debug", 0, "What is logged (info)", 0},
 	{"down", OPTION_DOWN, NULL, 0,
 		"Take everything of this instance out of the kernel, and end", 0},
@@ -59,6 +69,30 @@ static void parse_user(const char *text, struct bh_options *parsed, struct argp_
 	if (!*text || *end || uid >= (uid_t)-1)
 		argp_error(state, "--user '%s': there is no such user", text);
 	parsed->user = (uid_t)uid;
+}
+
+/* "cali*,lxc_health": cut in place, as the command line lives as long as we do. */
+static void parse_excludes(char *text, struct bh_hold_options *hold, struct argp_state *state)
+{
+	char *rest;
+
+	for (char *word = strtok_r(text, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+		if (hold->n_excludes == BH_HOLD_EXCLUDES_MAX)
+			argp_error(state, "--hold-exclude: more than %d patterns",
+				BH_HOLD_EXCLUDES_MAX);
+		hold->excludes[hold->n_excludes++] = word;
+	}
+}
+
+static uint64_t parse_seconds(const char *text, const char *option, struct argp_state *state)
+{
+	unsigned long seconds;
+	char *end;
+
+	seconds = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || seconds < 1 || seconds > 86400)
+		argp_error(state, "%s '%s': a number of seconds, 1 to 86400", option, text);
+	return seconds;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -99,6 +133,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (bh_object_parse_size(arg, parsed->sizes, &why) < 0)
 			argp_error(state, "--map-size: %s", why.text);
 		return 0;
+	case OPTION_HOLD:
+		parsed->hold.on = true;
+		return 0;
+	case OPTION_HOLD_EXCLUDE:
+		parse_excludes(arg, &parsed->hold, state);
+		return 0;
+	case OPTION_HOLD_TIMEOUT:
+		parsed->hold.timeout_ms = 1000 * parse_seconds(arg, "--hold-timeout", state);
+		return 0;
 	case OPTION_LOG_LEVEL:
 		choice = choose(arg, words);
 		if (choice < 0)
@@ -126,8 +169,10 @@ void bh_options_parse(int argc, char **argv, struct bh_options *ret_options)
 	*ret_options = (struct bh_options){
 		.run_dir = "/run/bulkhead",
 		.log_level = BH_LOG_INFO,
+		.hold = {.timeout_ms = 30000},
 	};
 	argp_program_version = "bulkhead-dataplane " BH_VERSION;
 	argp_err_exit_status = EXIT_USAGE;
 	argp_parse(&argp, argc, argv, 0, NULL, ret_options);
+	ret_options->hold.uplink = ret_options->uplink;
 }

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "dataplane/attach.h"
+#include "dataplane/hold.h"
 #include "dataplane/object.h"
 #include "proto/log.h"
 
@@ -18,6 +19,7 @@ struct bh_options {
 	enum bh_attach_mode attach;
 	const char *uplink; /* or NULL */
 	bool xdp_generic;
+	struct bh_hold_options hold;
 	enum bh_log_level log_level;
 	uint32_t sizes[BH_MAP_COUNT];
 };

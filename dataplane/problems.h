@@ -22,6 +22,7 @@ enum bh_problem_source {
 	BH_SOURCE_CHECK,
 	BH_SOURCE_ENDPOINTS,
 	BH_SOURCE_MAPS,
+	BH_SOURCE_HOLD,
 	BH_SOURCES,
 };
 

@@ -110,7 +110,8 @@ static void log_problems(struct bh_problems *problems)
 
 static uint64_t version_now(const struct bh_serve *serve)
 {
-	return serve->sources.endpoints->version + serve->sources.problems->version;
+	return serve->sources.endpoints->version + serve->sources.problems->version +
+	       (serve->sources.hold ? serve->sources.hold->version : 0);
 }
 
 static void send_status(struct bh_serve *serve)

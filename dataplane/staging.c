@@ -194,7 +194,7 @@ static int stage_identities(
 
 static int check_program_number(uint32_t number, struct bh_why *why)
 {
-	if (number == BH_PROGRAM_OPEN || number == BH_PROGRAM_NONE)
+	if (number == BH_PROGRAM_OPEN || number == BH_PROGRAM_NONE || number == BH_PROGRAM_HELD)
 		return bh_fail(why, -EINVAL, "program %u is built in: it has no entries", number);
 	return 0;
 }
@@ -464,6 +464,7 @@ static int take_part(
 	if (err < 0 || !update->last)
 		return err;
 	staging->change->unknown_open = update->unknown_open;
+	staging->change->hold = update->hold;
 	err = seal(staging->change, why);
 	return err < 0 ? err : 1;
 }

@@ -50,6 +50,7 @@ struct bh_change {
 	uint64_t base;
 	bool full;
 	bool unknown_open;
+	bool hold;
 	struct bh_table addr4;    /* __be32 → bh_staged_identity */
 	struct bh_table addr6;    /* 16 bytes → bh_staged_identity */
 	struct bh_table block4;   /* struct bh_prefix4 → bh_staged_identity */

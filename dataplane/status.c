@@ -151,6 +151,9 @@ struct lists {
 	Bulkhead__Wire__MapPressure maps[PRESSURES];
 	Bulkhead__Wire__MapPressure *map_pointers[PRESSURES];
 	ProtobufCBinaryData *host;
+	Bulkhead__Wire__Held *held;
+	Bulkhead__Wire__Held **held_pointers;
+	ProtobufCBinaryData *held_ips; /* four for each */
 	struct counters counters;
 	char dropped[96];
 };
@@ -162,6 +165,9 @@ static void lists_cleanup(struct lists **lists)
 	free((*lists)->endpoints);
 	free((*lists)->endpoint_pointers);
 	free((*lists)->host);
+	free((*lists)->held);
+	free((*lists)->held_pointers);
+	free((*lists)->held_ips);
 	free(*lists);
 }
 
@@ -253,6 +259,48 @@ static int list_host_addresses(
 	return 0;
 }
 
+static void fill_held(
+	Bulkhead__Wire__Held *entry, ProtobufCBinaryData *ips, const struct bh_held *held)
+{
+	bulkhead__wire__held__init(entry);
+	entry->interface = (char *)held->place.name;
+	entry->ifindex = held->place.ifindex;
+	entry->ms = bh_now_ms() - held->since_ms;
+	entry->overdue = held->overdue;
+	entry->ips = ips;
+	for (uint8_t i = 0; i < held->addresses.n4; i++)
+		ips[entry->n_ips++] = (ProtobufCBinaryData){
+			.len = 4,
+			.data = (uint8_t *)held->addresses.ip4[i],
+		};
+	for (uint8_t i = 0; i < held->addresses.n6; i++)
+		ips[entry->n_ips++] = (ProtobufCBinaryData){
+			.len = 16,
+			.data = (uint8_t *)held->addresses.ip6[i],
+		};
+}
+
+static int list_held(
+	const struct bh_status_sources *s, struct lists *lists, Bulkhead__Wire__Status *status)
+{
+	size_t n = s->hold ? s->hold->n : 0;
+
+	lists->held = calloc(n + 1, sizeof(*lists->held));
+	lists->held_pointers = calloc(n + 1, sizeof(*lists->held_pointers));
+	lists->held_ips = calloc(n + 1, 4 * sizeof(*lists->held_ips));
+	if (!lists->held || !lists->held_pointers || !lists->held_ips)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		if (!s->hold->list[i].slot)
+			continue; /* only watched */
+		fill_held(&lists->held[i], &lists->held_ips[4 * i], &s->hold->list[i]);
+		lists->held_pointers[status->n_held++] = &lists->held[i];
+	}
+	status->held = lists->held_pointers;
+	status->holds = s->hold ? s->hold->total : 0;
+	return 0;
+}
+
 int bh_status_send(const struct bh_status_sources *s, uint64_t applied, struct bh_wire *wire)
 {
 	_cleanup_(lists_cleanup) struct lists *lists = calloc(1, sizeof(*lists));
@@ -268,6 +316,8 @@ int bh_status_send(const struct bh_status_sources *s, uint64_t applied, struct b
 		err = list_endpoints(s, lists, &status);
 	if (!err)
 		err = list_host_addresses(s, lists, &status);
+	if (!err)
+		err = list_held(s, lists, &status);
 	if (err < 0)
 		return err;
 	uname(&kernel);

@@ -12,6 +12,7 @@
 #include "dataplane/endpoints.h"
 #include "dataplane/flows.h"
 #include "dataplane/object.h"
+#include "dataplane/hold.h"
 #include "dataplane/problems.h"
 #include "dataplane/tables.h"
 #include "proto/wire.h"
@@ -23,6 +24,7 @@ struct bh_status_sources {
 	struct bh_attach *attach;
 	struct bh_discovery *discovery;
 	struct bh_endpoints *endpoints;
+	const struct bh_hold *hold;
 	struct bh_flows *flows;
 	struct bh_edges *edges;
 	struct bh_problems *problems;

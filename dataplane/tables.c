@@ -424,6 +424,7 @@ static void move_epochs_of(struct bh_object *object, uint32_t number)
 static int switch_endpoints(struct bh_tables *tables, const struct bh_plan *plan)
 {
 	struct bh_object *object = tables->object;
+	uint32_t flags;
 	int err = 0;
 
 	for (size_t i = 0; i < plan->n_switches; i++) {
@@ -436,8 +437,9 @@ static int switch_endpoints(struct bh_tables *tables, const struct bh_plan *plan
 		err = write_program(tables, plan->rewritten[i]);
 		move_epochs_of(object, plan->rewritten[i]->number);
 	}
-	bh_object_set_flags(object, plan->change->unknown_open ? BH_CONFIG_UNKNOWN_OPEN : 0,
-		plan->change->unknown_open ? 0 : BH_CONFIG_UNKNOWN_OPEN);
+	flags = (plan->change->unknown_open ? BH_CONFIG_UNKNOWN_OPEN : 0) |
+		(plan->change->hold ? BH_CONFIG_HOLD : 0);
+	bh_object_set_flags(object, flags, ~flags & (BH_CONFIG_UNKNOWN_OPEN | BH_CONFIG_HOLD));
 	return err;
 }
 

@@ -333,6 +333,36 @@ static json_t *map_pressure(const Bulkhead__Wire__Status *status)
 	return maps;
 }
 
+static json_t *held_object(const Bulkhead__Wire__Held *held)
+{
+	json_t *object = json_object();
+	json_t *ips = json_array();
+
+	for (size_t i = 0; i < held->n_ips; i++) {
+		struct bh_ip ip = {.family = held->ips[i].len == 4 ? 4 : 6};
+
+		if (held->ips[i].len != 4 && held->ips[i].len != 16)
+			continue;
+		memcpy(ip.ip, held->ips[i].data, held->ips[i].len);
+		json_array_append_new(ips, bh_json_ip(&ip));
+	}
+	bh_json_set_text(object, "interface", held->interface);
+	json_object_set_new(object, "ifindex", json_integer(held->ifindex));
+	json_object_set_new(object, "ips", ips);
+	json_object_set_new(object, "seconds", json_real((double)held->ms / 1000));
+	json_object_set_new(object, "overdue", json_boolean(held->overdue));
+	return object;
+}
+
+static json_t *held(const Bulkhead__Wire__Status *status)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < status->n_held; i++)
+		json_array_append_new(array, held_object(status->held[i]));
+	return array;
+}
+
 static json_t *dataplane_state(const struct bh_api *api, uint64_t now)
 {
 	struct bh_link_state state;
@@ -446,6 +476,9 @@ json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 			counters(state.status->n_passes, state.status->passes, true));
 		json_object_set_new(answer, "losses", losses);
 		json_object_set_new(answer, "maps", map_pressure(state.status));
+		json_object_set_new(answer, "held", held(state.status));
+		json_object_set_new(
+			answer, "holds", json_integer((json_int_t)state.status->holds));
 		if (bh_flow_log_lost(api->flows))
 			json_object_set_new(losses, "events-lost-sending",
 				json_integer((json_int_t)bh_flow_log_lost(api->flows)));

@@ -17,9 +17,9 @@ struct bh_compiler *bh_compiler_new(void)
 
 	compiler->classes.low = BH_CLASS_NONE + 1;
 	compiler->classes.high = BH_CLASS_TRANSIENT - 1;
-	compiler->programs.low = BH_PROGRAM_NONE + 1;
+	compiler->programs.low = (BH_PROGRAM_HELD & (BH_PROGRAM_INGRESS_ISOLATED - 1)) + 1;
 	compiler->programs.high = BH_PROGRAM_INGRESS_ISOLATED - 1;
-	compiler->workloads.low = BH_WORKLOAD_NODE + 1;
+	compiler->workloads.low = BH_WORKLOAD_HELD + 1;
 	compiler->workloads.high = UINT32_MAX;
 	compiler->rules.low = BH_RULE_NONE + 1;
 	compiler->rules.high = UINT32_MAX;
@@ -384,6 +384,7 @@ struct bh_desired *bh_compile_as(
 	result->public.revision = bh_model_revision(model);
 	add_workload(&compilation, BH_WORKLOAD_WORLD, "", "World", "");
 	add_workload(&compilation, BH_WORKLOAD_NODE, "", "Node", compilation.node);
+	add_workload(&compilation, BH_WORKLOAD_HELD, "", "Held", "");
 	gather_policies(&compilation);
 	name_rules(&compilation);
 	check_namespaces(&compilation);

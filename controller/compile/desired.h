@@ -101,6 +101,7 @@ struct bh_desired_problem {
 struct bh_desired {
 	uint64_t revision; /* of the inputs it was compiled from */
 	bool unknown_open; /* no pod of this node is enforced */
+	bool hold;         /* the node's mode is enforce: so is a pod nobody knows yet */
 	size_t n_addresses;
 	const struct bh_desired_address *addresses;
 	size_t n_blocks;

@@ -230,4 +230,5 @@ void bh_compilation_judge(struct bh_compilation *compilation)
 	desired->n_endpoints = compilation->n_subjects;
 	desired->endpoints = endpoints;
 	desired->unknown_open = !enforced;
+	desired->hold = bh_model_node_mode(compilation->model) == BH_MODE_ENFORCE;
 }

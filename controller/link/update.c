@@ -341,6 +341,7 @@ int bh_update_emit(const struct bh_desired *base, const struct bh_desired *wante
 	b.update.base_revision = base ? base->revision : 0;
 	b.update.full = base == NULL;
 	b.update.unknown_open = wanted->unknown_open;
+	b.update.hold = wanted->hold;
 	differ_addresses(&b, base, wanted);
 	differ_blocks(&b, base, wanted);
 	differ_programs(&b, base, wanted);

@@ -27,6 +27,8 @@
 #define BH_PROGRAM_NONE 1u /* enforced, but no policy selects the pod: built-in checks only */
 #define BH_PROGRAM_INGRESS_ISOLATED (1u << 30)
 #define BH_PROGRAM_EGRESS_ISOLATED (1u << 31)
+/* Isolated both ways and without an entry: what an interface is held by until its pod is known. */
+#define BH_PROGRAM_HELD (2u | BH_PROGRAM_INGRESS_ISOLATED | BH_PROGRAM_EGRESS_ISOLATED)
 
 /* Peers that no selector and no address block in use matches. */
 #define BH_CLASS_NONE 0u
@@ -37,6 +39,7 @@
 
 #define BH_WORKLOAD_WORLD 0u /* an address nobody named */
 #define BH_WORKLOAD_NODE 1u  /* this node itself */
+#define BH_WORKLOAD_HELD 2u  /* a pod of this node that nobody knows yet */
 
 #define BH_RULE_NONE 0u
 
@@ -59,6 +62,9 @@ enum bh_hook {
 #define BH_CONFIG_UNKNOWN_OPEN \
 	(1u << 2) /* an interface without endpoint passes (nothing enforced) */
 #define BH_CONFIG_NO_NEW_EVENTS (1u << 3) /* no event for new and closed flows */
+/* The dataplane's own notes, kept here across its restarts: */
+#define BH_CONFIG_HOLD (1u << 4)         /* the mode is one in which new interfaces are held */
+#define BH_CONFIG_HOLD_STARTED (1u << 5) /* what was there before holding began has been noted */
 
 struct bh_config {
 	__u32 abi;
@@ -100,6 +106,9 @@ struct bh_endpoint {
 	__u8 reserved[40];
 };
 _Static_assert(sizeof(struct bh_endpoint) == 128, "endpoint layout");
+
+/* Of struct bh_iface: slot 0, and the interface is not to be held. */
+#define BH_IFACE_EXEMPT (1u << 0)
 
 /* Interface map: ifindex → where its endpoint is. */
 struct bh_iface {

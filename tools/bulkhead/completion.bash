@@ -46,7 +46,7 @@ _bulkhead() {
 		COMPREPLY=($(compgen -W "auto tcx clsact" -- "$current"))
 		return
 		;;
-	--xdp-generic)
+	--xdp-generic | --hold)
 		COMPREPLY=($(compgen -W "yes no" -- "$current"))
 		return
 		;;
@@ -85,7 +85,7 @@ _bulkhead() {
 	case $command in
 	up)
 		options+=" --config --state-dir --manifests --kube --kubeconfig --context --node --mode --user --attach --uplink
-			--xdp-generic --map-size --log-level"
+			--xdp-generic --map-size --hold --hold-exclude --hold-timeout --log-level"
 		;;
 	wait) options+=" --timeout" ;;
 	flows)

@@ -100,6 +100,8 @@ const char *bh_print_workload(const json_t *workload, char *text, size_t size)
 
 	if (strcmp(kind, "World") == 0 || !*kind)
 		snprintf(text, size, "%s", *kind ? "the world" : "?");
+	else if (strcmp(kind, "Held") == 0)
+		snprintf(text, size, "pods not known yet");
 	else if (!*namespace)
 		snprintf(text, size, "%s %s", kind, name);
 	else

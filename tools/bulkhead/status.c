@@ -104,6 +104,21 @@ static void print_endpoints(const json_t *status)
 		bh_json_get_number(status, "policies"), bh_json_get_number(status, "pods"));
 }
 
+static void print_held(const json_t *status)
+{
+	const json_t *held = json_object_get(status, "held");
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(held, i, one)
+	{
+		printf(LABEL "%s%s%s, for %.1f s%s\n", i == 0 ? "held" : "", bh_colour(BH_WARN),
+			bh_json_get_text(one, "interface"), bh_colour_end(),
+			json_real_value(json_object_get(one, "seconds")),
+			bh_json_get_flag(one, "overdue") ? " (too long)" : "");
+	}
+}
+
 static int64_t total(const json_t *counters)
 {
 	const char *name;
@@ -199,6 +214,7 @@ int bh_cli_status(int argc, char **argv)
 	print_dataplane(status);
 	print_sources(status);
 	print_endpoints(status);
+	print_held(status);
 	print_drops(status);
 	print_losses(status);
 	print_problems(status);

@@ -175,6 +175,10 @@ static int start_dataplane(struct up *up)
 	add_option(argv, &n, "--log-level", up->options.log_level);
 	if (up->options.xdp_generic && strcmp(up->options.xdp_generic, "yes") == 0)
 		argv[n++] = "--xdp-generic";
+	if (up->options.hold && strcmp(up->options.hold, "yes") == 0)
+		argv[n++] = "--hold";
+	add_option(argv, &n, "--hold-exclude", up->options.hold_exclude);
+	add_option(argv, &n, "--hold-timeout", up->options.hold_timeout);
 	for (char *size = sizes ? strtok_r(sizes, ",", &rest) : NULL; size;
 		size = strtok_r(NULL, ",", &rest)) {
 		if (n + 2 >= ARGUMENTS_MAX)

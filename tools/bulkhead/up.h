@@ -28,6 +28,9 @@ struct bh_up_options {
 	char *uplink;
 	char *xdp_generic;
 	char *map_size;
+	char *hold;
+	char *hold_exclude;
+	char *hold_timeout;
 	char *log_level;
 };
 

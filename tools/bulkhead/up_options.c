@@ -40,7 +40,15 @@ static const struct argp_option argp_options[] = {
 		"Where a driver refuses native XDP, run the slower generic one (no)", 0},
 	{"map-size", OPTION_FIRST + 11, "NAME=ENTRIES,...", 0, "Sizes of maps, when they are made",
 		0},
-	{"log-level", OPTION_FIRST + 12, "LEVEL", 0, "error, warning, info or debug (info)", 0},
+	{"hold", OPTION_FIRST + 12, "yes|no", 0,
+		"While the node's mode is enforce, cut new interfaces off until their pod is known "
+		"(no)",
+		0},
+	{"hold-exclude", OPTION_FIRST + 13, "PATTERN,...", 0,
+		"Interfaces, or whose bridge, are called so are no pods'", 0},
+	{"hold-timeout", OPTION_FIRST + 14, "SECONDS", 0,
+		"After which an interface that is still held is named as a problem (30)", 0},
+	{"log-level", OPTION_FIRST + 15, "LEVEL", 0, "error, warning, info or debug (info)", 0},
 	{0},
 };
 
@@ -49,7 +57,8 @@ char **bh_up_option(struct bh_up_options *options, const char *name)
 	char **members[] = {&options->state_dir, &options->manifests, &options->kube,
 		&options->kubeconfig, &options->context, &options->node, &options->mode,
 		&options->user, &options->attach, &options->uplink, &options->xdp_generic,
-		&options->map_size, &options->log_level};
+		&options->map_size, &options->hold, &options->hold_exclude,
+		&options->hold_timeout, &options->log_level};
 
 	if (strcmp(name, "run-dir") == 0)
 		return &options->run_dir;
@@ -77,6 +86,14 @@ static bool are_sizes(const char *value)
 	}
 }
 
+static bool are_seconds(const char *value)
+{
+	size_t digits = strspn(value, "0123456789");
+	unsigned long seconds = strtoul(value, NULL, 10);
+
+	return digits && digits <= 5 && !value[digits] && seconds >= 1 && seconds <= 86400;
+}
+
 const char *bh_up_check(const char *name, const char *value)
 {
 	static const struct {
@@ -89,6 +106,7 @@ const char *bh_up_check(const char *name, const char *value)
 		{"attach", {"auto", "tcx", "clsact"}, "attach is auto, tcx or clsact, not"},
 		{"kube", {"yes", "no"}, "kube is yes or no, not"},
 		{"xdp-generic", {"yes", "no"}, "xdp-generic is yes or no, not"},
+		{"hold", {"yes", "no"}, "hold is yes or no, not"},
 		{"log-level", {"error", "warning", "info", "debug"},
 			"log-level is error, warning, info or debug, not"},
 	};
@@ -97,6 +115,8 @@ const char *bh_up_check(const char *name, const char *value)
 		return "an option is empty:";
 	if (strcmp(name, "map-size") == 0 && !are_sizes(value))
 		return "map-size is like bh_flows4=262144,bh_edges=16384, not";
+	if (strcmp(name, "hold-timeout") == 0 && !are_seconds(value))
+		return "hold-timeout is a number of seconds, 1 to 86400, not";
 	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
 		if (strcmp(choices[i].name, name) != 0)
 			continue;

@@ -152,8 +152,8 @@ static int put_in_force(struct bh_hold *hold, struct bh_held *held, struct bh_wh
 		return bh_fail(why, err, "no endpoint slot: %s", strerror(-err));
 	if (!attach)
 		return 0;
-	err = bh_attach_interface(hold->endpoints->attach, held->place.ifindex, held->place.name,
-		false, hook, why);
+	err = bh_attach_interface(
+		hold->endpoints->attach, held->place.ifindex, held->place.name, false, hook, why);
 	if (err < 0) {
 		bh_endpoints_release(hold->endpoints, held->slot);
 		held->slot = 0;
@@ -234,8 +234,7 @@ static void hold_it(struct bh_hold *hold, struct bh_held *held, uint64_t now)
 	bool new = !held->slot;
 	int err;
 
-	if (!new &&now - held->since_ms > SETTLE_MS &&
-		(held->addresses.n4 || held->addresses.n6))
+	if (!new &&now - held->since_ms > SETTLE_MS && (held->addresses.n4 || held->addresses.n6))
 		return;
 	err = bh_discovery_ask_peer(hold->endpoints->discovery, &held->place, &addresses);
 	if (err == -ENODEV)
@@ -292,7 +291,13 @@ static void look_at(struct bh_hold *hold, const struct bh_stranger *stranger, bo
 		return; /* a pod's */
 	if (!held && bh_table_get(&hold->exempt, &ifindex))
 		return;
-	if (!held && (first_time || is_excluded(hold, stranger))) {
+	/* A bridge, a name, a route: an interface gets them one after the other. */
+	if ((!held && first_time) ||
+		((!held || now - held->since_ms <= SETTLE_MS) && is_excluded(hold, stranger))) {
+		if (held) {
+			let_go(hold, held);
+			remove_at(hold, (size_t)(held - hold->list));
+		}
 		exempt(hold, ifindex);
 		return;
 	}

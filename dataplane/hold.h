@@ -35,7 +35,8 @@
 struct bh_hold_options {
 	bool on;
 	uint64_t timeout_ms;
-	const char *excludes[BH_HOLD_EXCLUDES_MAX]; /* fnmatch, on the interface's or its bridge's name */
+	const char *excludes[BH_HOLD_EXCLUDES_MAX]; /* fnmatch, on the interface's or its bridge's
+						       name */
 	size_t n_excludes;
 	const char *uplink; /* or NULL */
 };
@@ -54,14 +55,15 @@ struct bh_hold {
 	struct bh_endpoints *endpoints;
 	struct bh_held *list;
 	size_t n;
-	struct bh_table exempt;    /* ifindex → 1 */
-	uint64_t total;            /* held since the start */
-	uint64_t version;          /* moves when the list changes */
-	uint64_t seen_endpoints;   /* versions at the last look */
+	struct bh_table exempt;  /* ifindex → 1 */
+	uint64_t total;          /* held since the start */
+	uint64_t version;        /* moves when the list changes */
+	uint64_t seen_endpoints; /* versions at the last look */
 	uint32_t seen_flags;
 };
 
-/* `options` and `endpoints` must outlive it. Reads back what an earlier process held. 0 or -errno. */
+/* `options` and `endpoints` must outlive it. Reads back what an earlier process held. 0 or -errno.
+ */
 int bh_hold_open(struct bh_hold *hold, const struct bh_hold_options *options,
 	struct bh_endpoints *endpoints, struct bh_why *why);
 void bh_hold_close(struct bh_hold *hold);

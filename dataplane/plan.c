@@ -482,8 +482,7 @@ static uint32_t unused_number(const struct planning *p, uint32_t like)
 			number = ++like;
 		number = (number & (BH_PROGRAM_INGRESS_ISOLATED - 1)) | isolated;
 	} while (number <= BH_PROGRAM_NONE || number == BH_PROGRAM_HELD ||
-		 program_after(p, number) ||
-		 bh_table_get(&p->in_force, &number));
+		 program_after(p, number) || bh_table_get(&p->in_force, &number));
 	return number;
 }
 

@@ -477,8 +477,7 @@ json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 		json_object_set_new(answer, "losses", losses);
 		json_object_set_new(answer, "maps", map_pressure(state.status));
 		json_object_set_new(answer, "held", held(state.status));
-		json_object_set_new(
-			answer, "holds", json_integer((json_int_t)state.status->holds));
+		json_object_set_new(answer, "holds", json_integer((json_int_t)state.status->holds));
 		if (bh_flow_log_lost(api->flows))
 			json_object_set_new(losses, "events-lost-sending",
 				json_integer((json_int_t)bh_flow_log_lost(api->flows)));

@@ -202,6 +202,14 @@ static uint64_t refresh(void *data)
 	return ticket;
 }
 
+static void model_changed(void *data)
+{
+	struct controller *c = data;
+
+	compile(c);
+	log_problems(c);
+}
+
 static int settings_changed(void *data)
 {
 	struct controller *c = data;
@@ -514,6 +522,7 @@ static int start(struct controller *c)
 	c->api.flows = bh_flow_log_new(BH_FLOW_LOG_RECORDS, BH_FLOW_LOG_BYTES);
 	c->api.edges = bh_edges_new();
 	c->api.refresh = refresh;
+	c->api.model_changed = model_changed;
 	c->api.settings_changed = settings_changed;
 	c->api.data = c;
 	c->told = json_object();

@@ -17,6 +17,8 @@ static const struct {
 	{"mode", bh_api_mode},
 	{"quarantine", bh_api_quarantine},
 	{"wait", bh_api_wait},
+	{"endpoint-ready", bh_api_endpoint_ready},
+	{"endpoint-gone", bh_api_endpoint_gone},
 };
 
 json_t *bh_api_handle(void *data, struct bh_control_call *call)

@@ -45,6 +45,8 @@ struct bh_api {
 	 * ticket to ask it with.
 	 */
 	uint64_t (*refresh)(void *data);
+	/* The model was changed by what is no setting: compiles. */
+	void (*model_changed)(void *data);
 	/* The model was changed by command: keeps that on disk, then compiles. 0 or -errno, and
 	 * then the caller takes the change back. */
 	int (*settings_changed)(void *data);

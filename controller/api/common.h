@@ -19,6 +19,8 @@ bh_api_command bh_api_explain;
 bh_api_command bh_api_mode;
 bh_api_command bh_api_quarantine;
 bh_api_command bh_api_wait;
+bh_api_command bh_api_endpoint_ready;
+bh_api_command bh_api_endpoint_gone;
 
 /* ---- Arguments. Each returns an error to answer with, or NULL. ------------------------------- */
 

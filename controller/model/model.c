@@ -8,6 +8,7 @@
  */
 #include "controller/model/model.h"
 
+#include "controller/model/announced.h"
 #include "controller/model/labels.h"
 #include "controller/model/memory.h"
 #include "controller/model/overrides.h"
@@ -57,6 +58,7 @@ struct bh_model {
 	struct bh_table spaces;
 	struct bh_label_store labels;
 	struct bh_overrides overrides;
+	struct bh_announced announced;
 	size_t n_host_ips;
 	struct bh_ip *host_ips;
 };
@@ -416,6 +418,7 @@ void bh_model_free(struct bh_model *model)
 			discard(model, object);
 	}
 	bh_overrides_clear(&model->overrides);
+	bh_announced_clear(&model->announced);
 	for (int kind = 0; kind < KINDS; kind++)
 		bh_table_clear(&model->kinds[kind]);
 	bh_table_clear(&model->objects);
@@ -437,7 +440,7 @@ const char *bh_model_node_name(const struct bh_model *model)
 	return model->node;
 }
 
-bool bh_model_put_pod(struct bh_model *model, const struct bh_pod *pod)
+static bool put_pod(struct bh_model *model, const struct bh_pod *pod)
 {
 	const struct bh_labels *labels = bh_label_store_get(&model->labels, pod->labels);
 	struct object *before = find(model, pod->uid);
@@ -450,6 +453,20 @@ bool bh_model_put_pod(struct bh_model *model, const struct bh_pod *pod)
 
 	object->pod.labels = labels;
 	return replace(model, before, object);
+}
+
+/* What the plugin has announced counts until the source says something new. */
+bool bh_model_put_pod(struct bh_model *model, const struct bh_pod *pod)
+{
+	const struct bh_announcement *announcement = bh_announced_over(
+		&model->announced, pod->namespace, pod->name, pod->uid, pod->n_ips, pod->ips);
+	struct bh_pod as_announced = *pod;
+
+	if (!announcement)
+		return put_pod(model, pod);
+	as_announced.n_ips = announcement->n_ips;
+	as_announced.ips = announcement->ips;
+	return put_pod(model, &as_announced);
 }
 
 bool bh_model_put_namespace(struct bh_model *model, const struct bh_namespace *namespace)
@@ -501,6 +518,9 @@ bool bh_model_remove(struct bh_model *model, const char *uid)
 
 	if (!object)
 		return false;
+	if (object->kind == KIND_POD &&
+		bh_announced_find(&model->announced, object->pod.namespace, object->pod.name, uid))
+		bh_announced_remove(&model->announced, object->pod.namespace, object->pod.name);
 	discard(model, object);
 	model->revision++;
 	return true;
@@ -547,6 +567,59 @@ bool bh_model_quarantined(const struct bh_model *model, const char *namespace, c
 size_t bh_model_overrides(const struct bh_model *model, struct bh_override **ret_overrides)
 {
 	return bh_overrides_list(&model->overrides, ret_overrides);
+}
+
+/* ---- What the CNI plugin said ---------------------------------------------------------------- */
+
+static const struct bh_pod *announced_pod(
+	const struct bh_model *model, const char *namespace, const char *name, const char *uid)
+{
+	const struct bh_pod *pod =
+		uid ? bh_model_pod(model, uid) : bh_model_pod_by_name(model, namespace, name);
+
+	return pod && !strcmp(pod->namespace, namespace) && !strcmp(pod->name, name) ? pod : NULL;
+}
+
+bool bh_model_announce(struct bh_model *model, const char *namespace, const char *name,
+	const char *uid, size_t n_ips, const struct bh_ip *ips)
+{
+	const struct bh_pod *pod = announced_pod(model, namespace, name, uid);
+	struct bh_announcement *announcement =
+		bh_announced_put(&model->announced, namespace, name, uid, n_ips, ips);
+	struct bh_pod as_announced;
+
+	if (!announcement)
+		return false;
+	if (!pod)
+		return true;
+	if (!announcement->seen)
+		bh_announced_over(
+			&model->announced, namespace, name, pod->uid, pod->n_ips, pod->ips);
+	as_announced = *pod;
+	as_announced.n_ips = n_ips;
+	as_announced.ips = ips;
+	put_pod(model, &as_announced);
+	return true;
+}
+
+bool bh_model_forget_announced(
+	struct bh_model *model, const char *namespace, const char *name, const char *uid)
+{
+	struct bh_announcement *announcement =
+		bh_announced_find(&model->announced, namespace, name, uid);
+	const struct bh_pod *pod;
+	struct bh_pod as_said;
+
+	if (!announcement)
+		return false;
+	pod = announced_pod(model, namespace, name, announcement->uid);
+	if (pod && announcement->seen) {
+		as_said = *pod;
+		as_said.n_ips = announcement->n_said;
+		as_said.ips = announcement->said;
+		put_pod(model, &as_said);
+	}
+	return bh_announced_remove(&model->announced, namespace, name);
 }
 
 /* ---- Host ------------------------------------------------------------------------------------ */

@@ -151,6 +151,20 @@ struct bh_override {
  * strings. */
 size_t bh_model_overrides(const struct bh_model *model, struct bh_override **ret_overrides);
 
+/* ---- What the CNI plugin said ---------------------------------------------------------------- */
+
+/*
+ * The pod was given these addresses on this node: they are its addresses until the source says
+ * something new of them. The pod need not be known yet. `uid` NULL: whoever is called so. False if
+ * there are too many announcements of pods that nobody knows.
+ */
+bool bh_model_announce(struct bh_model *model, const char *namespace, const char *name,
+	const char *uid, size_t n_ips, const struct bh_ip *ips);
+
+/* The sandbox is gone: what the source says counts again. True if there was an announcement. */
+bool bh_model_forget_announced(
+	struct bh_model *model, const char *namespace, const char *name, const char *uid);
+
 /* ---- What the host said ------------------------------------------------------------------------
  */
 

@@ -81,6 +81,11 @@ static int settings_changed(void *data)
 	return bh_settings_save(s->settings, s->api.model);
 }
 
+static void model_changed(void *data)
+{
+	compile(data);
+}
+
 static void nothing(void *data)
 {
 }
@@ -135,6 +140,7 @@ static int setup(void **state)
 	s->api.flows = bh_flow_log_new(1000, 1 << 20);
 	s->api.edges = bh_edges_new();
 	s->api.refresh = refresh;
+	s->api.model_changed = model_changed;
 	s->api.settings_changed = settings_changed;
 	s->api.data = s;
 	if (bh_manifests_open(s->manifests, -1, s->api.model, &s->api.manifests) < 0 ||
@@ -489,6 +495,39 @@ static void wait_reads_the_sources_and_names_what_is_missing(void **state)
 	assert_int_equal(s->rescans, before + 1);
 }
 
+static void an_announced_address_becomes_the_pods(void **state)
+{
+	struct scene *s = *state;
+
+	expect_error(s,
+		"{\"command\":\"endpoint-ready\",\"namespace\":\"shop\",\"name\":\"web\",\"ips\":["
+		"\"10.0.0.9\"],\"timeout\":0}",
+		"is not in force yet");
+	assert_int_equal(s->desired->n_endpoints, 1);
+	assert_int_equal(s->desired->endpoints[0].ips[0].ip[3], 9);
+	json_decref(expect_ok(
+		s, "{\"command\":\"endpoint-gone\",\"namespace\":\"shop\",\"name\":\"web\"}"));
+	assert_int_equal(s->desired->endpoints[0].ips[0].ip[3], 1);
+}
+
+static void endpoint_ready_names_what_is_missing(void **state)
+{
+	expect_error(*state, "{\"command\":\"endpoint-ready\",\"name\":\"web\"}", "names no pod");
+	expect_error(*state,
+		"{\"command\":\"endpoint-ready\",\"namespace\":\"shop\",\"name\":\"new\","
+		"\"timeout\":"
+		"30}",
+		"pod shop/new: the orchestrator has not told of it yet");
+	expect_error(*state,
+		"{\"command\":\"endpoint-ready\",\"namespace\":\"shop\",\"name\":\"web\",\"ips\":["
+		"\"ten\"]}",
+		"is no address");
+	expect_error(*state,
+		"{\"command\":\"endpoint-ready\",\"namespace\":\"shop\",\"name\":\"web\",\"uid\":"
+		"\"another\",\"timeout\":0}",
+		"has not told of it yet");
+}
+
 /* ---- What the answers hold ------------------------------------------------------------------- */
 
 static void status_has_the_fields_that_scripts_rely_on(void **state)
@@ -652,6 +691,8 @@ int main(void)
 		TEST(flows_can_be_paged_without_gaps),
 		TEST(newest_flows_are_the_last_ones),
 		TEST(wait_reads_the_sources_and_names_what_is_missing),
+		TEST(an_announced_address_becomes_the_pods),
+		TEST(endpoint_ready_names_what_is_missing),
 		TEST(status_has_the_fields_that_scripts_rely_on),
 		TEST(pods_have_the_fields_that_scripts_rely_on),
 		TEST(broken_manifest_is_a_problem_in_status),

@@ -72,6 +72,75 @@ static void a_label_set_never_gets_the_number_of_one_before(void **state)
 	bh_model_free(model);
 }
 
+static void put_pod_at(struct bh_model *model, const char *uid, const char *ip)
+{
+	struct bh_ip address = ip ? ip_of(ip) : (struct bh_ip){};
+
+	bh_model_put_pod(model, &(struct bh_pod){.uid = uid,
+					.namespace = "shop",
+					.name = "web",
+					.n_ips = ip ? 1 : 0,
+					.ips = &address});
+}
+
+static const char *address_of(const struct bh_model *model, const char *uid)
+{
+	static char text[BH_IP_TEXT_MAX];
+	const struct bh_pod *pod = bh_model_pod(model, uid);
+
+	return pod->n_ips ? bh_ip_format(&pod->ips[0], text) : "none";
+}
+
+static void announced_addresses_count_until_the_source_says_others(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+	struct bh_ip ip = ip_of("10.0.0.9");
+	uint64_t revision;
+
+	/* Before the pod is known, and for the pod that it is about only. */
+	assert_true(bh_model_announce(model, "shop", "web", "new", 1, &ip));
+	put_pod_at(model, "old", NULL);
+	put_pod_at(model, "new", NULL);
+	assert_string_equal(address_of(model, "old"), "none");
+	assert_string_equal(address_of(model, "new"), "10.0.0.9");
+	revision = bh_model_revision(model);
+	put_pod_at(model, "new", NULL);
+	assert_int_equal(bh_model_revision(model), revision);
+	/* The source says the same: nothing changes, and its next word counts. */
+	put_pod_at(model, "new", "10.0.0.9");
+	assert_int_equal(bh_model_revision(model), revision);
+	put_pod_at(model, "new", "10.0.0.10");
+	assert_string_equal(address_of(model, "new"), "10.0.0.10");
+	/* A new sandbox: the source's address is an old one until it changes. */
+	assert_true(bh_model_announce(model, "shop", "web", "new", 1, &ip));
+	put_pod_at(model, "new", "10.0.0.10");
+	assert_string_equal(address_of(model, "new"), "10.0.0.9");
+	assert_true(bh_model_forget_announced(model, "shop", "web", "new"));
+	assert_string_equal(address_of(model, "new"), "10.0.0.10");
+	bh_model_free(model);
+}
+
+static void announcements_go_with_their_pod_and_are_bounded(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+	struct bh_ip ip = ip_of("10.0.0.9");
+	int n = 0;
+
+	put_pod_at(model, "u1", NULL);
+	assert_true(bh_model_announce(model, "shop", "web", NULL, 1, &ip));
+	assert_string_equal(address_of(model, "u1"), "10.0.0.9");
+	assert_true(bh_model_remove(model, "u1"));
+	put_pod_at(model, "u2", NULL);
+	assert_string_equal(address_of(model, "u2"), "none");
+	for (char name[32]; n < 100000; n++) {
+		snprintf(name, sizeof(name), "pod-%d", n);
+		if (!bh_model_announce(model, "shop", name, NULL, 1, &ip))
+			break;
+	}
+	assert_int_equal(n, 4096);
+	bh_model_free(model);
+}
+
 static void names_the_newest_of_two_pods_of_one_name(void **state)
 {
 	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
@@ -268,6 +337,8 @@ int main(void)
 		cmocka_unit_test(a_uid_that_changes_its_kind_leaves_nothing_behind),
 		cmocka_unit_test(overrides_come_back_in_order_and_go_when_unset),
 		cmocka_unit_test(host_addresses_are_a_set),
+		cmocka_unit_test(announced_addresses_count_until_the_source_says_others),
+		cmocka_unit_test(announcements_go_with_their_pod_and_are_bounded),
 		cmocka_unit_test(holds_and_forgets_many_pods),
 		cmocka_unit_test(reads_and_writes_addresses),
 	};

@@ -45,6 +45,7 @@ endif
 PKGS_dataplane := libbpf libnl-3.0 libnl-route-3.0 libmnl libprotobuf-c libuv
 PKGS_controller := jansson yaml-0.1 libprotobuf-c libuv libcurl
 PKGS_cli := jansson smartcols yaml-0.1
+PKGS_cni := jansson
 
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pkg_libs = $(shell pkg-config --libs $(1) 2>/dev/null)
@@ -61,6 +62,7 @@ SRC_proto := $(wildcard proto/*.c)
 SRC_dataplane := $(wildcard dataplane/*.c)
 SRC_controller := $(wildcard controller/*.c controller/*/*.c)
 SRC_cli := $(wildcard tools/bulkhead/*.c)
+SRC_cni := $(wildcard tools/cni/*.c)
 SRC_bpf := $(wildcard bpf/*.bpf.c)
 SRC_bench_bpf := $(wildcard tools/bench/*.bpf.c)
 
@@ -68,15 +70,16 @@ OBJ_proto := $(SRC_proto:%.c=$(B)/obj/%.o) $(B)/obj/gen/bulkhead.pb-c.o
 OBJ_dataplane := $(SRC_dataplane:%.c=$(B)/obj/%.o)
 OBJ_controller := $(SRC_controller:%.c=$(B)/obj/%.o)
 OBJ_cli := $(SRC_cli:%.c=$(B)/obj/%.o) $(B)/obj/proto/pidfile.o $(B)/obj/proto/socket.o
+OBJ_cni := $(SRC_cni:%.c=$(B)/obj/%.o)
 SKELETONS := $(SRC_bpf:bpf/%.bpf.c=$(B)/gen/%.skel.h) $(SRC_bench_bpf:tools/bench/%.bpf.c=$(B)/gen/%.skel.h)
 
 # What tests link against: each daemon without its main.
 LIB_dataplane := $(B)/libdataplane.a
 LIB_controller := $(B)/libcontroller.a
 
-PROGRAMS := $(B)/bulkhead $(B)/bulkhead-dataplane $(B)/bulkhead-controller
+PROGRAMS := $(B)/bulkhead $(B)/bulkhead-dataplane $(B)/bulkhead-controller $(B)/bulkhead-cni
 
-## make            the three programs, in build/
+## make            the programs, in build/
 all: $(PROGRAMS) man
 
 $(B)/bulkhead-dataplane: $(B)/obj/dataplane/main.o $(LIB_dataplane)
@@ -88,6 +91,10 @@ $(B)/bulkhead-controller: $(B)/obj/controller/main.o $(LIB_controller)
 $(B)/bulkhead: $(OBJ_cli)
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_cli)
+
+# Static: it is copied to hosts that have nothing of ours. (A sanitizer cannot be.)
+$(B)/bulkhead-cni: $(OBJ_cni)
+	$(CC) $(LDFLAGS_ALL) $(if $(FLAVOUR),,-static) -o $@ $^ $(call pkg_libs,$(PKGS_cni))
 
 $(LIB_dataplane): $(filter-out %/main.o,$(OBJ_dataplane)) $(OBJ_proto)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
@@ -265,7 +272,7 @@ PREFIX ?= /usr
 ## make install    DESTDIR=, PREFIX=/usr
 install: all
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin build/bulkhead
-	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/bulkhead build/bulkhead-dataplane build/bulkhead-controller
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/bulkhead build/bulkhead-dataplane build/bulkhead-controller build/bulkhead-cni
 	$(if $(filter %.1,$(MAN)),install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(filter %.1,$(MAN)))
 	$(if $(filter %.8,$(MAN)),install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(filter %.8,$(MAN)))
 	install -D -m 0644 tools/bulkhead/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/bulkhead

@@ -172,7 +172,8 @@ json_t *bh_api_endpoint_gone(struct bh_api *api, struct bh_control_call *call)
 
 	if (error)
 		return error;
-	known = bh_model_forget_announced(api->model, asked.namespace, asked.name, asked.uid);
+	known = bh_model_forget_announced(
+		api->model, asked.namespace, asked.name, asked.uid, asked.n_ips, asked.ips);
 	if (known)
 		api->model_changed(api->data);
 	return json_pack("{s:b, s:b}", "ok", 1, "known", known);

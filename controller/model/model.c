@@ -602,15 +602,16 @@ bool bh_model_announce(struct bh_model *model, const char *namespace, const char
 	return true;
 }
 
-bool bh_model_forget_announced(
-	struct bh_model *model, const char *namespace, const char *name, const char *uid)
+bool bh_model_forget_announced(struct bh_model *model, const char *namespace, const char *name,
+	const char *uid, size_t n_ips, const struct bh_ip *ips)
 {
 	struct bh_announcement *announcement =
 		bh_announced_find(&model->announced, namespace, name, uid);
 	const struct bh_pod *pod;
 	struct bh_pod as_said;
 
-	if (!announcement)
+	if (!announcement ||
+		(n_ips && !same_ips(announcement->ips, announcement->n_ips, ips, n_ips)))
 		return false;
 	pod = announced_pod(model, namespace, name, announcement->uid);
 	if (pod && announcement->seen) {

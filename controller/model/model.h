@@ -161,9 +161,12 @@ size_t bh_model_overrides(const struct bh_model *model, struct bh_override **ret
 bool bh_model_announce(struct bh_model *model, const char *namespace, const char *name,
 	const char *uid, size_t n_ips, const struct bh_ip *ips);
 
-/* The sandbox is gone: what the source says counts again. True if there was an announcement. */
-bool bh_model_forget_announced(
-	struct bh_model *model, const char *namespace, const char *name, const char *uid);
+/*
+ * The sandbox with these addresses is gone (0: whichever): what the source says counts again. True
+ * if there was such an announcement; a later sandbox's of the same pod stays.
+ */
+bool bh_model_forget_announced(struct bh_model *model, const char *namespace, const char *name,
+	const char *uid, size_t n_ips, const struct bh_ip *ips);
 
 /* ---- What the host said ------------------------------------------------------------------------
  */

@@ -115,7 +115,10 @@ static void announced_addresses_count_until_the_source_says_others(void **state)
 	assert_true(bh_model_announce(model, "shop", "web", "new", 1, &ip));
 	put_pod_at(model, "new", "10.0.0.10");
 	assert_string_equal(address_of(model, "new"), "10.0.0.9");
-	assert_true(bh_model_forget_announced(model, "shop", "web", "new"));
+	struct bh_ip former = ip_of("10.0.0.8");
+
+	assert_false(bh_model_forget_announced(model, "shop", "web", "new", 1, &former));
+	assert_true(bh_model_forget_announced(model, "shop", "web", "new", 1, &ip));
 	assert_string_equal(address_of(model, "new"), "10.0.0.10");
 	bh_model_free(model);
 }

@@ -44,7 +44,7 @@ endif
 
 PKGS_dataplane := libbpf libnl-3.0 libnl-route-3.0 libmnl libprotobuf-c libuv
 PKGS_controller := jansson yaml-0.1 libprotobuf-c libuv libcurl
-PKGS_cli := jansson smartcols yaml-0.1
+PKGS_cli := jansson smartcols yaml-0.1 libmnl
 PKGS_cni := jansson
 
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)

@@ -9,7 +9,6 @@
  * *.json and can be read; so does this.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -21,10 +20,10 @@
 
 #include "proto/cleanup.h"
 #include "tools/bulkhead/cli.h"
+#include "tools/bulkhead/cni_config.h"
 #include "tools/bulkhead/up.h"
 
 #define PLUGIN "bulkhead-cni"
-#define CONFIG_MAX (1024 * 1024)
 /* What the runtimes do not read: a single plugin's file that has become a list. */
 #define SAVED ".before-bulkhead"
 
@@ -42,13 +41,6 @@ static void json_cleanup(json_t **json)
 	json_decref(*json);
 }
 #define _cleanup_json_ _cleanup_(json_cleanup)
-
-static bool ends_with(const char *text, const char *end)
-{
-	size_t n = strlen(text), m = strlen(end);
-
-	return n > m && strcmp(text + n - m, end) == 0;
-}
 
 static int path_of(const char *folder, const char *name, const char *more, char ret_path[PATH_MAX])
 {
@@ -92,31 +84,6 @@ static int replace_file(const char *path, const void *data, size_t size, mode_t 
 	return 0;
 }
 
-/* Reads a file of at most `max` bytes. Returns 0 and *ret_data (free()), or -errno. */
-static int read_file(const char *path, size_t max, char **ret_data, size_t *ret_size)
-{
-	_cleanup_fclose_ FILE *file = fopen(path, "re");
-	_cleanup_free_ char *data = NULL;
-	struct stat status;
-	size_t size;
-
-	if (!file)
-		return -errno;
-	if (fstat(fileno(file), &status) < 0)
-		return -errno;
-	if (!S_ISREG(status.st_mode) || (size_t)status.st_size > max)
-		return -EFBIG;
-	data = malloc((size_t)status.st_size + 1);
-	if (!data)
-		return -ENOMEM;
-	size = fread(data, 1, (size_t)status.st_size, file);
-	if (ferror(file))
-		return -EIO;
-	*ret_data = bh_take_pointer(data);
-	*ret_size = size;
-	return 0;
-}
-
 /* ---- The binary ------------------------------------------------------------------------------ */
 
 #define BINARY_MAX (64 * 1024 * 1024)
@@ -133,12 +100,12 @@ static int install_binary(const struct cni_options *options)
 		return bh_cli_fail(PLUGIN " is not beside this program");
 	if (path_of(options->bin_dir, PLUGIN, "", target) != 0)
 		return BH_CLI_FAILED;
-	r = read_file(source, BINARY_MAX, &new, &new_size);
+	r = bh_cni_read_file(source, BINARY_MAX, &new, &new_size);
 	if (r < 0)
 		return bh_cli_fail("%s: %s", source, strerror(-r));
 	if (mkdir(options->bin_dir, 0755) < 0 && errno != EEXIST)
 		return bh_cli_fail("%s: %s", options->bin_dir, strerror(errno));
-	if (read_file(target, BINARY_MAX, &old, &old_size) == 0 && old_size == new_size &&
+	if (bh_cni_read_file(target, BINARY_MAX, &old, &old_size) == 0 && old_size == new_size &&
 		memcmp(old, new, new_size) == 0)
 		return 0;
 	r = replace_file(target, new, new_size, 0755);
@@ -148,67 +115,6 @@ static int install_binary(const struct cni_options *options)
 }
 
 /* ---- The runtime's configuration ------------------------------------------------------------- */
-
-static int is_config(const struct dirent *entry)
-{
-	return entry->d_name[0] != '.' &&
-	       (ends_with(entry->d_name, ".conflist") || ends_with(entry->d_name, ".conf") ||
-		       ends_with(entry->d_name, ".json"));
-}
-
-/* In byte order, whatever the locale, as the runtimes sort. */
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-struct names {
-	struct dirent **list;
-	int n;
-};
-
-static void names_cleanup(struct names *names)
-{
-	for (int i = 0; i < names->n; i++)
-		free(names->list[i]);
-	free(names->list);
-}
-
-static int list_configs(const char *folder, struct names *ret_names)
-{
-	ret_names->n = scandir(folder, &ret_names->list, is_config, by_name);
-	if (ret_names->n >= 0)
-		return 0;
-	ret_names->n = 0;
-	return bh_cli_fail("%s: %s", folder, strerror(errno));
-}
-
-static bool is_list(const char *name, const json_t *config)
-{
-	return ends_with(name, ".conflist") &&
-	       json_array_size(json_object_get(config, "plugins")) > 0;
-}
-
-static bool is_single(const char *name, const json_t *config)
-{
-	return !ends_with(name, ".conflist") && json_is_string(json_object_get(config, "type"));
-}
-
-/* The configuration if the runtimes would take it, else NULL. */
-static json_t *load(const char *path, const char *name)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
-	json_t *config;
-
-	if (read_file(path, CONFIG_MAX, &text, &size) < 0)
-		return NULL;
-	config = json_loadb(text, size, 0, NULL);
-	if (json_is_object(config) && (is_list(name, config) || is_single(name, config)))
-		return config;
-	json_decref(config);
-	return NULL;
-}
 
 static int save(const char *path, const json_t *config)
 {
@@ -309,9 +215,11 @@ static int install_instead_of_single(
 
 static int install(const struct cni_options *options)
 {
-	_cleanup_(names_cleanup) struct names names = {0};
-	int r = list_configs(options->conf_dir, &names);
+	_cleanup_(bh_cni_names_fini) struct bh_cni_names names = {0};
+	int r = bh_cni_list(options->conf_dir, &names);
 
+	if (r < 0)
+		r = bh_cli_fail("%s: %s", options->conf_dir, strerror(-r));
 	for (int i = 0; r == 0 && i < names.n; i++) {
 		const char *name = names.list[i]->d_name;
 		_cleanup_json_ json_t *config = NULL;
@@ -319,14 +227,14 @@ static int install(const struct cni_options *options)
 
 		if (path_of(options->conf_dir, name, "", path) != 0)
 			return BH_CLI_FAILED;
-		config = load(path, name);
+		config = bh_cni_load(path, name);
 		if (!config)
 			continue;
 		/* The program first: a chain that names what is not there starts no pod. */
 		r = install_binary(options);
 		if (r != 0)
 			return r;
-		return is_list(name, config)
+		return bh_cni_is_list(name, config)
 			       ? install_into_list(options, path, config)
 			       : install_instead_of_single(options, path, name, config);
 	}
@@ -360,7 +268,7 @@ static bool find_saved(const struct cni_options *options, const char *name, cons
 
 static int uninstall_from(const struct cni_options *options, const char *path, const char *name)
 {
-	_cleanup_json_ json_t *config = load(path, name);
+	_cleanup_json_ json_t *config = bh_cni_load(path, name);
 	json_t *plugins = json_object_get(config, "plugins");
 	char saved[PATH_MAX], original[PATH_MAX];
 	int r;
@@ -381,10 +289,12 @@ static int uninstall_from(const struct cni_options *options, const char *path, c
 
 static int uninstall(const struct cni_options *options)
 {
-	_cleanup_(names_cleanup) struct names names = {0};
+	_cleanup_(bh_cni_names_fini) struct bh_cni_names names = {0};
 	char path[PATH_MAX];
-	int r = access(options->conf_dir, F_OK) < 0 ? 0 : list_configs(options->conf_dir, &names);
+	int r = bh_cni_list(options->conf_dir, &names);
 
+	if (r < 0)
+		r = r == -ENOENT ? 0 : bh_cli_fail("%s: %s", options->conf_dir, strerror(-r));
 	for (int i = 0; r == 0 && i < names.n; i++) {
 		const char *name = names.list[i]->d_name;
 

@@ -11,7 +11,7 @@ _bulkhead_pods() {
 _bulkhead() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local commands="up down wait status pods policies flows edges graph explain mode quarantine
-		completion version help"
+		doctor cni completion version help"
 	local command= i word
 	local -a _bulkhead_instance=()
 
@@ -26,7 +26,7 @@ _bulkhead() {
 	done
 
 	case $previous in
-	--run-dir | --state-dir | --manifests)
+	--run-dir | --state-dir | --manifests | --conf-dir | --bin-dir)
 		COMPREPLY=($(compgen -d -- "$current"))
 		return
 		;;
@@ -52,6 +52,10 @@ _bulkhead() {
 		;;
 	--log-level)
 		COMPREPLY=($(compgen -W "error warning info debug" -- "$current"))
+		return
+		;;
+	--fail)
+		COMPREPLY=($(compgen -W "open closed" -- "$current"))
 		return
 		;;
 	--verdict)
@@ -94,6 +98,8 @@ _bulkhead() {
 	edges | graph) options+=" --namespace" ;;
 	mode) options+=" --namespace --pod" ;;
 	quarantine) options+=" --release" ;;
+	doctor) options+=" --conf-dir" ;;
+	cni) options+=" --conf-dir --bin-dir --fail --timeout --keep-binary" ;;
 	esac
 
 	if [[ $current == -* ]]; then
@@ -104,6 +110,7 @@ _bulkhead() {
 	mode) COMPREPLY=($(compgen -W "observe dry-run enforce clear" -- "$current")) ;;
 	explain) COMPREPLY=($(compgen -W "node $(_bulkhead_pods)" -- "$current")) ;;
 	quarantine) COMPREPLY=($(compgen -W "$(_bulkhead_pods)" -- "$current")) ;;
+	cni) COMPREPLY=($(compgen -W "install uninstall" -- "$current")) ;;
 	completion) COMPREPLY=($(compgen -W "bash" -- "$current")) ;;
 	help) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
 	esac

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The interfaces that are pods' by the look of them, and whose programs hang there beside ours. A
+ * program before ours that ends the chain, or one that redirects past the pod's interface, makes a
+ * hole that only its owner can close.
+ */
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/if_link.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <libmnl/libmnl.h>
+
+#include "proto/cleanup.h"
+#include "tools/bulkhead/doctor.h"
+
+#define TCX_INGRESS 46
+#define TCX_EGRESS 47
+#define PROGRAMS_MAX 64
+#define INTERFACES_MAX 4096
+#define NAMED_MAX 8 /* more are counted */
+
+struct interface {
+	uint32_t ifindex;
+	uint32_t xdp; /* program id, 0: none */
+	char name[IFNAMSIZ];
+};
+
+struct links {
+	struct mnl_socket *socket;
+	struct interface *list;
+	size_t n;
+	unsigned int parents; /* macvlan and ipvlan interfaces of this namespace */
+	/* Programs of others. */
+	char named[NAMED_MAX][96];
+	unsigned int n_foreign;
+	bool redirects; /* … that are known to redirect past the pod's interface */
+	const struct interface *at;
+};
+
+/* ---- Asking ---------------------------------------------------------------------------------- */
+
+static int dump(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t callback, void *data)
+{
+	_cleanup_free_ char *buffer = malloc(64 * 1024);
+	unsigned int port = mnl_socket_get_portid(socket);
+	int r = 1;
+
+	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	request->nlmsg_seq = 1;
+	if (!buffer)
+		return -ENOMEM;
+	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
+		return -errno;
+	while (r > 0) {
+		ssize_t n = mnl_socket_recvfrom(socket, buffer, 64 * 1024);
+
+		if (n < 0)
+			return -errno;
+		r = mnl_cb_run(buffer, (size_t)n, 1, port, callback, data);
+	}
+	return r < 0 ? -errno : 0;
+}
+
+static int bpf(int command, union bpf_attr *attr)
+{
+	long r = syscall(__NR_bpf, command, attr, sizeof(*attr));
+
+	return r < 0 ? -errno : (int)r;
+}
+
+static void program_name(uint32_t id, char *ret_name, size_t size)
+{
+	struct bpf_prog_info info = {0};
+	union bpf_attr ask = {.prog_id = id};
+	_cleanup_close_ int fd = bpf(BPF_PROG_GET_FD_BY_ID, &ask);
+	union bpf_attr attr = {
+		.info = {.bpf_fd = (uint32_t)fd,
+			.info_len = sizeof(info),
+			.info = (uint64_t)(uintptr_t)&info},
+	};
+
+	if (fd >= 0 && bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) == 0 && info.name[0])
+		snprintf(ret_name, size, "%.15s", info.name);
+	else
+		snprintf(ret_name, size, "id %u", id);
+}
+
+/* ---- Interfaces ------------------------------------------------------------------------------ */
+
+static const struct nlattr *nested(const struct nlattr *outer, uint16_t type)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, outer)
+	{
+		if (mnl_attr_get_type(attr) == type)
+			return attr;
+	}
+	return NULL;
+}
+
+static const char *kind_of(const struct nlattr *info)
+{
+	const struct nlattr *kind = info ? nested(info, IFLA_INFO_KIND) : NULL;
+
+	return kind ? mnl_attr_get_str(kind) : "";
+}
+
+static int on_link(const struct nlmsghdr *message, void *data)
+{
+	const struct ifinfomsg *header = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attrs[IFLA_MAX + 1] = {0}, *attr, *xdp;
+	struct links *links = data;
+	struct interface *list;
+
+	mnl_attr_for_each(attr, message, sizeof(*header))
+	{
+		if (mnl_attr_get_type(attr) <= IFLA_MAX)
+			attrs[mnl_attr_get_type(attr)] = attr;
+	}
+	if (!strcmp(kind_of(attrs[IFLA_LINKINFO]), "macvlan") ||
+		!strcmp(kind_of(attrs[IFLA_LINKINFO]), "ipvlan"))
+		links->parents++;
+	if (strcmp(kind_of(attrs[IFLA_LINKINFO]), "veth") != 0 || !attrs[IFLA_LINK_NETNSID] ||
+		(int32_t)mnl_attr_get_u32(attrs[IFLA_LINK_NETNSID]) < 0 ||
+		links->n == INTERFACES_MAX)
+		return MNL_CB_OK;
+	list = realloc(links->list, (links->n + 1) * sizeof(*list));
+	if (!list)
+		return MNL_CB_ERROR;
+	links->list = list;
+	list[links->n] = (struct interface){.ifindex = (uint32_t)header->ifi_index};
+	if (attrs[IFLA_IFNAME])
+		snprintf(list[links->n].name, IFNAMSIZ, "%s", mnl_attr_get_str(attrs[IFLA_IFNAME]));
+	xdp = attrs[IFLA_XDP] ? nested(attrs[IFLA_XDP], IFLA_XDP_PROG_ID) : NULL;
+	list[links->n++].xdp = xdp ? mnl_attr_get_u32(xdp) : 0;
+	return MNL_CB_OK;
+}
+
+static int list_interfaces(struct links *links)
+{
+	char buffer[256];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+
+	request->nlmsg_type = RTM_GETLINK;
+	mnl_nlmsg_put_extra_header(request, sizeof(struct ifinfomsg));
+	return dump(links->socket, request, on_link, links);
+}
+
+/* ---- Programs -------------------------------------------------------------------------------- */
+
+static void note(struct links *links, const char *where, const char *name)
+{
+	if (strncmp(name, "bh_", 3) == 0)
+		return;
+	/* Cilium's and Calico's host routing redirect to the pod's end itself. */
+	links->redirects |= strncmp(name, "cil_", 4) == 0 || strncmp(name, "cali_", 5) == 0;
+	if (links->n_foreign < NAMED_MAX)
+		snprintf(links->named[links->n_foreign], sizeof(links->named[0]), "%s (%s of %s)",
+			name, where, links->at->name);
+	links->n_foreign++;
+}
+
+static int on_filter(const struct nlmsghdr *message, void *data)
+{
+	const struct tcmsg *header = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attr, *kind = NULL, *options = NULL, *name = NULL;
+	struct links *links = data;
+
+	mnl_attr_for_each(attr, message, sizeof(*header))
+	{
+		if (mnl_attr_get_type(attr) == TCA_KIND)
+			kind = attr;
+		else if (mnl_attr_get_type(attr) == TCA_OPTIONS)
+			options = attr;
+	}
+	/* Without options it is the chain's head, which is there for each priority. */
+	if (!kind || !options)
+		return MNL_CB_OK;
+	if (strcmp(mnl_attr_get_str(kind), "bpf") == 0)
+		name = nested(options, TCA_BPF_NAME);
+	note(links, "filter", name ? mnl_attr_get_str(name) : mnl_attr_get_str(kind));
+	return MNL_CB_OK;
+}
+
+static void look_at_filters(struct links *links)
+{
+	static const uint32_t parents[] = {
+		TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)};
+
+	for (size_t i = 0; i < 2; i++) {
+		char buffer[256];
+		struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+		struct tcmsg *tc;
+
+		request->nlmsg_type = RTM_GETTFILTER;
+		tc = mnl_nlmsg_put_extra_header(request, sizeof(*tc));
+		tc->tcm_ifindex = (int)links->at->ifindex;
+		tc->tcm_parent = parents[i];
+		/* Without the qdisc there is nothing to list, which is an error to the kernel. */
+		(void)dump(links->socket, request, on_filter, links);
+	}
+}
+
+static void look_at_tcx(struct links *links)
+{
+	static const uint32_t types[] = {TCX_INGRESS, TCX_EGRESS};
+
+	for (size_t i = 0; i < 2; i++) {
+		uint32_t ids[PROGRAMS_MAX] = {0};
+		union bpf_attr attr = {
+			.query = {.target_fd = links->at->ifindex,
+				.attach_type = types[i],
+				.prog_ids = (uint64_t)(uintptr_t)ids,
+				.prog_cnt = PROGRAMS_MAX},
+		};
+
+		if (bpf(BPF_PROG_QUERY, &attr) < 0)
+			continue; /* no TCX here, or too many to be named */
+		for (uint32_t j = 0; j < attr.query.prog_cnt && j < PROGRAMS_MAX; j++) {
+			char name[32];
+
+			program_name(ids[j], name, sizeof(name));
+			note(links, "TCX", name);
+		}
+	}
+}
+
+static void look_at(struct links *links, const struct interface *interface)
+{
+	char name[32];
+
+	links->at = interface;
+	look_at_tcx(links);
+	look_at_filters(links);
+	if (interface->xdp) {
+		program_name(interface->xdp, name, sizeof(name));
+		note(links, "XDP", name);
+	}
+}
+
+static void report_foreign(struct bh_doctor *doctor, const struct links *links)
+{
+	char text[NAMED_MAX * 100] = "";
+	size_t used = 0;
+
+	if (!links->n_foreign) {
+		bh_doctor_report(doctor, BH_HEALTH_OK, "programs", NULL,
+			"no programs of others on pods' interfaces");
+		return;
+	}
+	for (unsigned int i = 0; i < links->n_foreign && i < NAMED_MAX; i++)
+		used += (size_t)snprintf(
+			text + used, sizeof(text) - used, "%s%s", i ? ", " : "", links->named[i]);
+	bh_doctor_report(doctor, BH_HEALTH_WARNING, "programs",
+		links->redirects
+			? "eBPF host routing (bpf_redirect_peer) skips a pod's ingress policy: "
+			  "switch "
+			  "it off (Cilium: bpf.hostLegacyRouting=true; Calico: do not use its eBPF "
+			  "data plane)"
+			: "a program that ends the chain before Bulkhead's skips policy: see whose "
+			  "they "
+			  "are; Bulkhead goes first where the kernel has TCX",
+		"%u of others: %s%s", links->n_foreign, text,
+		links->n_foreign > NAMED_MAX ? ", …" : "");
+}
+
+static void report_interfaces(struct bh_doctor *doctor, const struct links *links)
+{
+	if (links->n)
+		bh_doctor_report(doctor, BH_HEALTH_OK, "interfaces", NULL,
+			"%zu veths lead into other network namespaces", links->n);
+	else
+		bh_doctor_report(doctor, BH_HEALTH_OK, "interfaces", NULL,
+			"no veth leads into another network namespace (yet)");
+	if (links->parents)
+		bh_doctor_report(doctor, BH_HEALTH_WARNING, "macvlan",
+			"pods on macvlan or ipvlan have no end on the host: no policy can be "
+			"enforced on "
+			"them, and 'bulkhead pods' says so",
+			"%u macvlan or ipvlan interfaces", links->parents);
+}
+
+void bh_doctor_links(struct bh_doctor *doctor)
+{
+	struct links links = {.socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC)};
+	int r = links.socket && mnl_socket_bind(links.socket, 0, MNL_SOCKET_AUTOPID) == 0
+			? list_interfaces(&links)
+			: -errno;
+
+	if (r < 0) {
+		bh_doctor_report(doctor, BH_HEALTH_PROBLEM, "interfaces",
+			"see whether netlink is allowed", "they cannot be listed: %s",
+			strerror(-r));
+	} else {
+		report_interfaces(doctor, &links);
+		for (size_t i = 0; i < links.n; i++)
+			look_at(&links, &links.list[i]);
+		report_foreign(doctor, &links);
+	}
+	if (links.socket)
+		mnl_socket_close(links.socket);
+	free(links.list);
+}

@@ -94,7 +94,8 @@ $(B)/bulkhead: $(OBJ_cli)
 
 # Static: it is copied to hosts that have nothing of ours. (A sanitizer cannot be.)
 $(B)/bulkhead-cni: $(OBJ_cni)
-	$(CC) $(LDFLAGS_ALL) $(if $(FLAVOUR),,-static) -o $@ $^ $(call pkg_libs,$(PKGS_cni))
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(if $(FLAVOUR),,-static) -o $@ $^ $(call pkg_libs,$(PKGS_cni))
 
 $(LIB_dataplane): $(filter-out %/main.o,$(OBJ_dataplane)) $(OBJ_proto)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
@@ -277,6 +278,18 @@ install: all
 	$(if $(filter %.8,$(MAN)),install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(filter %.8,$(MAN)))
 	install -D -m 0644 tools/bulkhead/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/bulkhead
 
+# What a host without Kubernetes needs besides: the unit, its user, its configuration.
+install-host:
+	install -D -m 0644 deploy/systemd/bulkhead.service $(DESTDIR)/usr/lib/systemd/system/bulkhead.service
+	install -D -m 0644 deploy/systemd/sysusers.conf $(DESTDIR)/usr/lib/sysusers.d/bulkhead.conf
+	install -D -m 0644 deploy/systemd/config.yaml $(DESTDIR)/etc/bulkhead/config.yaml
+	install -d -m 0755 $(DESTDIR)/etc/bulkhead/manifests
+
+## make deb        a Debian package, build/bulkhead_VERSION_ARCH.deb
+deb: all
+	@tools/setup build deb
+	@deploy/debian/build $(VERSION) build/bulkhead_$(VERSION)_$$(dpkg --print-architecture).deb
+
 ## make clean      removes build/
 clean:
 	rm -rf build
@@ -285,4 +298,4 @@ clean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all setup test test-unit test-kernels tests asan coverage fuzz test-kube demo bench lint format man install clean help
+.PHONY: all setup test test-unit test-kernels tests asan coverage fuzz test-kube demo bench lint format man install install-host deb clean help

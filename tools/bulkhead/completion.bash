@@ -98,6 +98,7 @@ _bulkhead() {
 	edges | graph) options+=" --namespace" ;;
 	mode) options+=" --namespace --pod" ;;
 	quarantine) options+=" --release" ;;
+	status) options+=" --ready" ;;
 	doctor) options+=" --conf-dir" ;;
 	cni) options+=" --conf-dir --bin-dir --fail --timeout --keep-binary" ;;
 	esac

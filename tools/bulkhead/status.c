@@ -189,16 +189,56 @@ static void print_problems(const json_t *status)
 	}
 }
 
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+	bool *ready = state->input;
+
+	switch (key) {
+	case 'r':
+		*ready = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "unexpected argument '%s'", argument);
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp_option options[] = {
+	{"ready", 'r', NULL, 0,
+		"Print nothing; status 1 and one line if not everything wanted is in force", 0},
+	{0},
+};
+
+/* For probes: in one word, by the status. */
+static int tell_ready(json_t *status)
+{
+	bool ready = bh_json_get_flag(status, "ready");
+	int r = ready ? 0 : bh_cli_fail("not ready: %s", bh_json_get_text(status, "missing"));
+
+	json_decref(status);
+	return r;
+}
+
 int bh_cli_status(int argc, char **argv)
 {
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse_option,
+		.doc = "How it stands: mode, revision, pods, drops, problems.",
+		.children = bh_cli_children,
+	};
+	bool ready = false;
 	json_t *status;
 
-	bh_cli_parse_plain(argc, argv, "How it stands: mode, revision, pods, drops, problems.");
+	argp_parse(&argp, argc, argv, 0, NULL, &ready);
 	if (!bh_cli_output_is("status", BH_ALLOW(BH_OUTPUT_TABLE) | BH_ALLOW(BH_OUTPUT_JSON)))
 		return BH_CLI_USAGE;
 	status = bh_ask("status", NULL, 10000);
 	if (!status)
 		return BH_CLI_FAILED;
+	if (ready)
+		return tell_ready(status);
 	if (bh_cli.output == BH_OUTPUT_JSON) {
 		json_object_del(status, "ok");
 		return bh_json_print(status);

@@ -21,7 +21,7 @@ static bool ends_with(const char *text, const char *end)
 int bh_cni_read_file(const char *path, size_t max, char **ret_data, size_t *ret_size)
 {
 	_cleanup_fclose_ FILE *file = fopen(path, "re");
-	_cleanup_free_ char *data = NULL;
+	char *data;
 	struct stat status;
 	size_t size;
 
@@ -35,9 +35,11 @@ int bh_cni_read_file(const char *path, size_t max, char **ret_data, size_t *ret_
 	if (!data)
 		return -ENOMEM;
 	size = fread(data, 1, (size_t)status.st_size, file);
-	if (ferror(file))
+	if (ferror(file)) {
+		free(data);
 		return -EIO;
-	*ret_data = bh_take_pointer(data);
+	}
+	*ret_data = data;
 	*ret_size = size;
 	return 0;
 }

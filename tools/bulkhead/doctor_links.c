@@ -52,18 +52,16 @@ struct links {
 
 static int dump(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t callback, void *data)
 {
-	_cleanup_free_ char *buffer = malloc(64 * 1024);
+	char buffer[32 * 1024] __attribute__((aligned(8))); /* what a dump sends at a time */
 	unsigned int port = mnl_socket_get_portid(socket);
 	int r = 1;
 
 	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	request->nlmsg_seq = 1;
-	if (!buffer)
-		return -ENOMEM;
 	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
 		return -errno;
 	while (r > 0) {
-		ssize_t n = mnl_socket_recvfrom(socket, buffer, 64 * 1024);
+		ssize_t n = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
 
 		if (n < 0)
 			return -errno;

@@ -389,6 +389,7 @@ static void modes_choose_the_programs(void **state)
 		assert_int_equal(endpoint->ingress_isolated, cases[i].policy != NULL);
 		assert_int_equal(cluster.desired->unknown_open,
 			endpoint->active == BH_PROGRAM_OPEN && cases[i].node != BH_MODE_ENFORCE);
+		assert_int_equal(cluster.desired->hold, cases[i].node == BH_MODE_ENFORCE);
 		json_decref(spec);
 		free_cluster(&cluster);
 	}

@@ -161,6 +161,14 @@ static int started(struct daemon *daemon, pid_t pid)
 	return 0;
 }
 
+/* With an API server every new interface is some pod's; in a folder pods may just be missing. */
+static bool is_holding(const struct up *up)
+{
+	const char *hold = up->options.hold ? up->options.hold : *up->manifests ? "no" : "yes";
+
+	return strcmp(hold, "yes") == 0;
+}
+
 static int start_dataplane(struct up *up)
 {
 	const char *argv[ARGUMENTS_MAX] = {up->dataplane.name};
@@ -175,7 +183,7 @@ static int start_dataplane(struct up *up)
 	add_option(argv, &n, "--log-level", up->options.log_level);
 	if (up->options.xdp_generic && strcmp(up->options.xdp_generic, "yes") == 0)
 		argv[n++] = "--xdp-generic";
-	if (up->options.hold && strcmp(up->options.hold, "yes") == 0)
+	if (is_holding(up))
 		argv[n++] = "--hold";
 	add_option(argv, &n, "--hold-exclude", up->options.hold_exclude);
 	add_option(argv, &n, "--hold-timeout", up->options.hold_timeout);

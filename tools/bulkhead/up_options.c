@@ -42,7 +42,7 @@ static const struct argp_option argp_options[] = {
 		0},
 	{"hold", OPTION_FIRST + 12, "yes|no", 0,
 		"While the node's mode is enforce, cut new interfaces off until their pod is known "
-		"(no)",
+		"(with --kube: yes)",
 		0},
 	{"hold-exclude", OPTION_FIRST + 13, "PATTERN,...", 0,
 		"Interfaces, or whose bridge, are called so are no pods'", 0},
@@ -57,8 +57,8 @@ char **bh_up_option(struct bh_up_options *options, const char *name)
 	char **members[] = {&options->state_dir, &options->manifests, &options->kube,
 		&options->kubeconfig, &options->context, &options->node, &options->mode,
 		&options->user, &options->attach, &options->uplink, &options->xdp_generic,
-		&options->map_size, &options->hold, &options->hold_exclude,
-		&options->hold_timeout, &options->log_level};
+		&options->map_size, &options->hold, &options->hold_exclude, &options->hold_timeout,
+		&options->log_level};
 
 	if (strcmp(name, "run-dir") == 0)
 		return &options->run_dir;

@@ -207,6 +207,8 @@ static void model_changed(void *data)
 	struct controller *c = data;
 
 	compile(c);
+	if (bh_manifests_complete(c->api.manifests))
+		bh_link_release(c->api.link, now_ms());
 	log_problems(c);
 }
 
@@ -477,6 +479,7 @@ static int open_sockets(struct controller *c)
 		bh_error("%s: %s", wire, strerror(-r));
 		return r;
 	}
+	bh_link_hold(c->api.link);
 	r = bh_control_new(control, bh_api_handle, &c->api, &c->control);
 	if (r < 0)
 		bh_error("%s: %s", control, strerror(-r));

@@ -54,6 +54,15 @@ static void send_message(
 		bh_warning("the controller does not get %s: %s", what, strerror(-err));
 }
 
+static uint32_t count_endpoints(const struct bh_object *object)
+{
+	uint32_t n = 0;
+
+	for (uint32_t slot = 1; slot < BH_ENDPOINTS_MAX; slot++)
+		n += object->endpoints[slot].epoch != 0;
+	return n;
+}
+
 static void say_hello(struct bh_serve *serve)
 {
 	Bulkhead__Wire__Hello hello = BULKHEAD__WIRE__HELLO__INIT;
@@ -63,6 +72,7 @@ static void say_hello(struct bh_serve *serve)
 	hello.program = (char *)"bulkhead-dataplane " BH_VERSION;
 	hello.instance = serve->instance;
 	hello.applied = serve->applied;
+	hello.endpoints = count_endpoints(serve->sources.object);
 	envelope.body_case = BULKHEAD__WIRE__ENVELOPE__BODY_HELLO;
 	envelope.hello = &hello;
 	send_message(serve, &envelope, "the greeting");

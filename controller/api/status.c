@@ -94,6 +94,11 @@ static void link_problems(const struct bh_api *api, json_t *problems)
 		add_problem(problems, "controller", "dataplane-disconnected", "bulkhead-dataplane",
 			"the controller is not connected to it: the kernel goes on enforcing what "
 			"it was last told; see why the daemon is not running");
+	if (state.holding)
+		add_problem(problems, "controller", "held-back", "bulkhead-controller",
+			"not every manifest could be read since its start: the kernel goes on "
+			"enforcing what it was told before, and nothing new is put in force until "
+			"those that are broken are mended or taken away");
 	if (state.refused) {
 		_cleanup_free_ char *object =
 			bh_xasprintf("revision %" PRIu64, state.refused_revision);
@@ -230,6 +235,9 @@ static char *missing_update(const struct bh_api *api, uint64_t revision)
 		return bh_xasprintf("the data plane cannot be used: %s", state.incompatible);
 	if (!state.connected)
 		return bh_xstrdup("the controller is not connected to the data plane");
+	if (state.holding)
+		return bh_xstrdup("a manifest cannot be read, and was never good since the "
+				  "controller's start: what the kernel enforces is left as it is");
 	if (bh_link_applied(api->link) >= revision)
 		return state.status ? NULL
 				    : bh_xstrdup("the data plane has not said how it stands yet");

@@ -54,6 +54,14 @@ uint64_t bh_link_deadline(const struct bh_link *link);
 void bh_link_want(struct bh_link *link, struct bh_desired *desired, uint64_t now);
 
 /*
+ * Before the first dispatch: not everything that shall be in force is known yet. A data plane that
+ * has pods in force from an earlier start is told nothing until bh_link_release(); one that has
+ * none takes what there is.
+ */
+void bh_link_hold(struct bh_link *link);
+void bh_link_release(struct bh_link *link, uint64_t now);
+
+/*
  * Asks for everything the data plane has seen up to now: flows, edges, status. Returns the token of
  * the request, 0 if there is nobody to ask; bh_link_refreshed() says the last one that is answered.
  */
@@ -65,7 +73,8 @@ uint64_t bh_link_applied(const struct bh_link *link);
 
 /* Strings and messages belong to the link and live until the next dispatch. */
 struct bh_link_state {
-	bool connected;      /* and greeted */
+	bool connected; /* and greeted */
+	bool holding;   /* what it has from an earlier start is left as it is: bh_link_hold() */
 	const char *program; /* the peer's, "" if none */
 	const char *refused; /* why the last update was refused, NULL if it was not */
 	uint64_t refused_revision;

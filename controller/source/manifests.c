@@ -54,7 +54,8 @@ struct bh_manifests {
 	struct bh_table files;
 	struct bh_table held; /* by uid */
 	char *folder_fault;
-	bool dirty; /* a file changed since the last settling */
+	bool dirty;    /* a file changed since the last settling */
+	bool complete; /* the folder and every file in it were good at one time */
 	uint64_t scans;
 	struct problem_list problems;
 	struct bh_arena arena; /* the problems' texts */
@@ -649,12 +650,29 @@ bool bh_manifests_drain(struct bh_manifests *manifests)
 	return relevant;
 }
 
+static bool has_faulty_file(const struct bh_manifests *manifests)
+{
+	const struct file *file;
+
+	for (size_t at = 0; (file = bh_table_next(&manifests->files, &at));) {
+		if (file->fault)
+			return true;
+	}
+	return false;
+}
+
+bool bh_manifests_complete(const struct bh_manifests *manifests)
+{
+	return manifests->complete;
+}
+
 bool bh_manifests_rescan(struct bh_manifests *manifests)
 {
 	_cleanup_free_ char *before =
 		manifests->folder_fault ? bh_xstrdup(manifests->folder_fault) : NULL;
 
-	scan_folder(manifests);
+	if (scan_folder(manifests) == 0 && !has_faulty_file(manifests))
+		manifests->complete = true;
 	manifests->scans++;
 	bool same_folder = !before == !manifests->folder_fault &&
 			   (!before || !strcmp(before, manifests->folder_fault));

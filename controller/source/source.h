@@ -56,6 +56,12 @@ bool bh_manifests_drain(struct bh_manifests *manifests);
  */
 bool bh_manifests_rescan(struct bh_manifests *manifests);
 
+/*
+ * True from the first rescan on that could read the folder and every file in it. Before, there is
+ * no last good content of some of them, and what they say is not known.
+ */
+bool bh_manifests_complete(const struct bh_manifests *manifests);
+
 /* The folder's own first, then by file. */
 struct bh_source_problem {
 	const char *code;   /* "manifest-unreadable", "manifest-invalid", "duplicate-object",

@@ -495,13 +495,20 @@ static void peer_send(struct scene *s, Bulkhead__Wire__Envelope__BodyCase body, 
 	assert_int_equal(bh_wire_send(s->peer, &envelope), 0);
 }
 
-static void peer_hello(struct scene *s, uint32_t version)
+/* As one that has pods in force from before. */
+static void peer_hello_enforcing(struct scene *s, uint32_t version, uint32_t endpoints)
 {
 	Bulkhead__Wire__Hello hello = BULKHEAD__WIRE__HELLO__INIT;
 
 	hello.wire_version = version;
 	hello.program = "scripted";
+	hello.endpoints = endpoints;
 	peer_send(s, BULKHEAD__WIRE__ENVELOPE__BODY_HELLO, &hello);
+}
+
+static void peer_hello(struct scene *s, uint32_t version)
+{
+	peer_hello_enforcing(s, version, 0);
 }
 
 static Bulkhead__Wire__Envelope *peer_expect(
@@ -514,7 +521,7 @@ static Bulkhead__Wire__Envelope *peer_expect(
 	return message;
 }
 
-static void meet(struct scene *s)
+static void meet_enforcing(struct scene *s, uint32_t endpoints)
 {
 	Bulkhead__Wire__Envelope *message = NULL;
 
@@ -523,7 +530,12 @@ static void meet(struct scene *s)
 	assert_string_equal(message->hello->node, "here");
 	assert_int_equal(message->hello->wire_version, BH_WIRE_VERSION);
 	bh_wire_message_free(message);
-	peer_hello(s, BH_WIRE_VERSION);
+	peer_hello_enforcing(s, BH_WIRE_VERSION, endpoints);
+}
+
+static void meet(struct scene *s)
+{
+	meet_enforcing(s, 0);
 }
 
 /* The next update, which fits one part; says if it was full, and its revision. */
@@ -566,6 +578,48 @@ static void first_update_is_full_and_the_next_a_delta(void **state)
 	want(s);
 	assert_false(peer_update(s, &next));
 	assert_true(next > revision);
+}
+
+static void while_held_an_enforcing_peer_is_told_nothing(void **state)
+{
+	struct scene *s = *state;
+	struct bh_link_state seen;
+	uint64_t revision;
+
+	bh_link_hold(s->link);
+	want(s);
+	meet_enforcing(s, 2);
+	run(s, &s->connected, NULL);
+	want(s);
+	bh_link_state(s->link, &seen);
+	assert_true(seen.holding);
+	assert_int_equal(seen.waiting_since, 0);
+	bh_link_release(s->link, now_ms());
+	bh_link_state(s->link, &seen);
+	assert_false(seen.holding);
+	assert_true(peer_update(s, &revision));
+}
+
+static void a_held_link_tells_a_peer_that_enforces_nothing(void **state)
+{
+	struct scene *s = *state;
+	struct bh_link_state seen;
+	uint64_t revision;
+
+	bh_link_hold(s->link);
+	want(s);
+	meet(s);
+	assert_true(peer_update(s, &revision));
+	peer_ack(s, revision, true, false, "");
+	run(s, &s->changed, NULL);
+	/* What it enforces after its restart is what it was told from here. */
+	peer_leave(s);
+	run(s, &s->disconnected, NULL);
+	assert_int_equal(bh_wire_listen(s->path, geteuid(), &s->peer), 0);
+	meet_enforcing(s, 2);
+	assert_true(peer_update(s, &revision));
+	bh_link_state(s->link, &seen);
+	assert_false(seen.holding);
 }
 
 static void changes_while_an_update_is_under_way_are_folded_into_one(void **state)
@@ -775,6 +829,8 @@ int main(void)
 		cmocka_unit_test(large_update_travels_in_parts_within_the_target),
 		cmocka_unit_test(stops_at_a_part_that_cannot_be_sent),
 		TEST(first_update_is_full_and_the_next_a_delta),
+		TEST(while_held_an_enforcing_peer_is_told_nothing),
+		TEST(a_held_link_tells_a_peer_that_enforces_nothing),
 		TEST(changes_while_an_update_is_under_way_are_folded_into_one),
 		TEST(refused_update_is_kept_as_a_problem_and_tried_again_in_full),
 		TEST(refused_update_is_tried_again_after_a_while),

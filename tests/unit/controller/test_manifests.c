@@ -473,6 +473,29 @@ static void a_broker_that_answers_nonsense_is_not_asked_again(void **state)
 
 #define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+/* Only then is it known what the files said, and not only what they say now. */
+static void is_complete_once_everything_was_good(void **state)
+{
+	struct folder *folder = *state;
+	char away[80];
+
+	write_file(folder, "a.yaml", POD("a"));
+	write_file(folder, "b.yaml", "kind: [");
+	bh_manifests_rescan(folder->manifests);
+	assert_false(bh_manifests_complete(folder->manifests));
+	snprintf(away, sizeof(away), "%s.away", folder->path);
+	assert_int_equal(rename(folder->path, away), 0);
+	bh_manifests_rescan(folder->manifests);
+	assert_false(bh_manifests_complete(folder->manifests));
+	assert_int_equal(rename(away, folder->path), 0);
+	write_file(folder, "b.yaml", POD("b"));
+	bh_manifests_rescan(folder->manifests);
+	assert_true(bh_manifests_complete(folder->manifests));
+	write_file(folder, "b.yaml", "kind: [");
+	bh_manifests_rescan(folder->manifests);
+	assert_true(bh_manifests_complete(folder->manifests));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -487,6 +510,7 @@ int main(void)
 		WITH_FOLDER(what_is_not_a_file_is_named),
 		WITH_FOLDER(a_file_too_large_is_named),
 		WITH_FOLDER(a_missing_folder_is_a_problem_until_it_comes),
+		WITH_FOLDER(is_complete_once_everything_was_good),
 		WITH_FOLDER(notices_a_file_renamed_into_place),
 		WITH_FOLDER(does_not_wake_for_what_it_ignores),
 		WITH_FOLDER(follows_a_config_map_swap),

@@ -539,8 +539,12 @@ static int forget_transients(struct bh_tables *tables, struct bh_plan *plan)
 
 int bh_tables_apply(struct bh_tables *tables, struct bh_plan *plan, struct bh_why *why)
 {
-	int err = write_programs(tables, plan);
+	/* Set already: an earlier update was cut short, maybe between a write and its epochs. */
+	bool cut_short = tables->object->config->flags & BH_CONFIG_UPDATING;
+	int err;
 
+	bh_object_set_flags(tables->object, BH_CONFIG_UPDATING, 0);
+	err = write_programs(tables, plan);
 	if (!err)
 		err = adopt_programs(tables, plan, plan->written, plan->n_written);
 	if (err < 0)
@@ -566,9 +570,10 @@ int bh_tables_apply(struct bh_tables *tables, struct bh_plan *plan, struct bh_wh
 	err = forget_transients(tables, plan);
 	if (err < 0)
 		return fail(tables, err, "clearing away transient classes", why);
-	if (plan->identities_change)
+	if (plan->identities_change || cut_short)
 		move_all_epochs(tables->object);
 	set_trie_flags(tables, plan, false);
+	bh_object_set_flags(tables->object, 0, BH_CONFIG_UPDATING);
 	return 0;
 }
 

@@ -15,7 +15,9 @@
  *
  * Between steps that could be told apart by one packet (it has read the program before a step and
  * reads the address after it) a grace period passes. A write that fails half-way leaves the tables
- * `dirty`: what is in force is then read back, and only a full update is taken.
+ * `dirty`: what is in force is then read back, and only a full update is taken. A flag in the
+ * pinned configuration says that an update is under way: the one after an update that failed or
+ * died with the process moves every epoch, because what it finds written may not have moved them.
  */
 
 #include <stdbool.h>

@@ -65,6 +65,7 @@ enum bh_hook {
 /* The dataplane's own notes, kept here across its restarts: */
 #define BH_CONFIG_HOLD (1u << 4)         /* the mode is one in which new interfaces are held */
 #define BH_CONFIG_HOLD_STARTED (1u << 5) /* what was there before holding began has been noted */
+#define BH_CONFIG_UPDATING (1u << 6)     /* an update is under way */
 
 struct bh_config {
 	__u32 abi;

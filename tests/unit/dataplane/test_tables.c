@@ -182,6 +182,50 @@ static void any_class_change_moves_every_epoch(void **state)
 	assert_true(object->endpoints[1].epoch != object->endpoints[2].epoch);
 }
 
+/* Killed between the last address and the epochs: what is compared shows no difference any more. */
+static void the_update_after_one_cut_short_moves_every_epoch(void **state)
+{
+	const uint32_t programs[] = {P1};
+	uint64_t epoch = 0;
+
+	put_endpoint(1, P1);
+	for (int i = 0; i < 3; i++) {
+		struct update *update = update_new(1, true);
+
+		add_address(update, "10.0.0.1", 5, 50);
+		add_simple_program(update, P1, 5, 1);
+		if (i == 1)
+			bh_object_set_flags(object, BH_CONFIG_UPDATING, 0);
+		apply(update, 1, programs);
+		if (i == 1)
+			assert_true(object->endpoints[1].epoch > epoch);
+		if (i == 2)
+			assert_int_equal(object->endpoints[1].epoch, epoch);
+		epoch = object->endpoints[1].epoch;
+	}
+}
+
+/* Its process may have died of anything: the configuration is what lasts. */
+static void an_update_that_fails_is_known_as_one_cut_short(void **state)
+{
+	struct update *update = update_new(1, true);
+	struct bh_change *change;
+	struct bh_plan *plan = NULL;
+	struct bh_why why = {};
+	int map = object->map[BH_MAP_bh_addr4];
+
+	add_address(update, "10.0.0.1", 5, 50);
+	change = change_of(update);
+	assert_int_equal(bh_tables_plan(&tables, change, NULL, 0, &plan, &why), 0);
+	object->map[BH_MAP_bh_addr4] = -1;
+	assert_true(bh_tables_apply(&tables, plan, &why) < 0);
+	object->map[BH_MAP_bh_addr4] = map;
+	assert_true(tables.dirty);
+	assert_true(object->config->flags & BH_CONFIG_UPDATING);
+	bh_plan_free(plan);
+	bh_change_free(change);
+}
+
 static void a_program_change_moves_only_its_endpoint(void **state)
 {
 	struct update *update = update_new(1, true);
@@ -429,6 +473,8 @@ int main(void)
 		TEST(spilled_entries_come_and_go_whole),
 		TEST(the_same_again_moves_no_epoch),
 		TEST(any_class_change_moves_every_epoch),
+		TEST(the_update_after_one_cut_short_moves_every_epoch),
+		TEST(an_update_that_fails_is_known_as_one_cut_short),
 		TEST(a_program_change_moves_only_its_endpoint),
 		TEST(refuses_what_does_not_fit_and_changes_nothing),
 		TEST(local_addresses_keep_their_slot_through_changes),

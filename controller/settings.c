@@ -184,22 +184,44 @@ static int sync_folder_of(const char *path)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
+static int write_file(const char *path, const char *text, size_t size)
+{
+	_cleanup_close_ int fd =
+		open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return -errno;
+	while (size) {
+		ssize_t n = write(fd, text, size);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			text += n;
+			size -= (size_t)n;
+		}
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
 int bh_settings_save(const char *path, const struct bh_model *model)
 {
 	_cleanup_json_ json_t *settings = settings_of(model);
+	_cleanup_free_ char *text = settings ? json_dumps(settings, JSON_INDENT(2)) : NULL;
+	_cleanup_free_ char *line = text ? bh_xasprintf("%s\n", text) : NULL;
 	_cleanup_free_ char *temporary = bh_xasprintf("%s.new", path);
-	_cleanup_close_ int fd = -1;
+	int r;
 
-	if (!settings)
+	if (!line)
 		return -EILSEQ;
 	if (unlink(temporary) < 0 && errno != ENOENT)
 		return -errno;
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	if (json_dumpfd(settings, fd, JSON_INDENT(2)) < 0 || write(fd, "\n", 1) != 1)
-		return -EIO;
-	if (fsync(fd) < 0 || rename(temporary, path) < 0)
-		return -errno;
+	r = write_file(temporary, line, strlen(line));
+	if (r == 0 && rename(temporary, path) < 0)
+		r = -errno;
+	if (r < 0) {
+		unlink(temporary);
+		return r;
+	}
 	return sync_folder_of(path);
 }

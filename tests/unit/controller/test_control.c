@@ -6,12 +6,14 @@
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -643,6 +645,34 @@ static void order_that_cannot_be_kept_is_not_carried_out(void **state)
 	assert_false(bh_model_quarantined(s->api.model, "shop", "web"));
 }
 
+static void settings_that_do_not_fit_leave_the_old_ones_and_no_rest(void **state)
+{
+	struct scene *s = *state;
+	struct bh_model *model = bh_model_new("here", BH_MODE_DRY_RUN);
+	struct rlimit before, small;
+	char rest[160], *problem = NULL;
+	int r;
+
+	bh_model_set_quarantine(model, "shop", "web", true);
+	assert_int_equal(bh_settings_save(s->settings, model), 0);
+	bh_model_set_quarantine(model, "shop", "db", true);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	small = (struct rlimit){.rlim_cur = 100, .rlim_max = before.rlim_max};
+	setrlimit(RLIMIT_FSIZE, &small);
+	r = bh_settings_save(s->settings, model);
+	setrlimit(RLIMIT_FSIZE, &before);
+	assert_int_equal(r, -EFBIG);
+	snprintf(rest, sizeof(rest), "%s.new", s->settings);
+	assert_int_equal(access(rest, F_OK), -1);
+	bh_model_free(model);
+	model = bh_model_new("here", BH_MODE_DRY_RUN);
+	assert_int_equal(bh_settings_load(s->settings, model, &problem), 0);
+	assert_true(bh_model_quarantined(model, "shop", "web"));
+	assert_false(bh_model_quarantined(model, "shop", "db"));
+	bh_model_free(model);
+}
+
 static void corrupt_settings_are_kept_aside_and_change_nothing(void **state)
 {
 	static const char *const texts[] = {
@@ -699,6 +729,7 @@ int main(void)
 		TEST(orders_survive_a_restart),
 		TEST(cleared_mode_falls_back_to_the_command_line),
 		TEST(order_that_cannot_be_kept_is_not_carried_out),
+		TEST(settings_that_do_not_fit_leave_the_old_ones_and_no_rest),
 		TEST(corrupt_settings_are_kept_aside_and_change_nothing),
 	};
 

@@ -180,6 +180,13 @@ static void compile(struct controller *c)
 		bh_link_want(c->api.link, desired, now_ms());
 }
 
+/* Once all there is was read, what an earlier start has put in force may change. */
+static void release_link(struct controller *c)
+{
+	if (c->api.manifests ? bh_manifests_complete(c->api.manifests) : source_is_read(c))
+		bh_link_release(c->api.link, now_ms());
+}
+
 /* Takes in what the source says now. */
 static void take_in(struct controller *c)
 {
@@ -190,6 +197,7 @@ static void take_in(struct controller *c)
 		bh_manifests_rescan(c->api.manifests);
 	}
 	compile(c);
+	release_link(c);
 	log_problems(c);
 }
 
@@ -207,8 +215,7 @@ static void model_changed(void *data)
 	struct controller *c = data;
 
 	compile(c);
-	if (bh_manifests_complete(c->api.manifests))
-		bh_link_release(c->api.link, now_ms());
+	release_link(c);
 	log_problems(c);
 }
 

@@ -86,6 +86,43 @@ static int compare_subjects(const void *a, const void *b)
 	return strcmp(left->pod->uid, right->pod->uid);
 }
 
+static bool node_is_known(const struct bh_compilation *compilation)
+{
+	const struct bh_node *node;
+
+	for (size_t at = 0; (node = bh_model_next_node(compilation->model, &at));) {
+		if (!strcmp(node->name, compilation->node))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * All pods are on other nodes, and nothing else knows of one by this name: most likely it is
+ * misspelt, and then nothing at all is enforced.
+ */
+static void note_misspelt_node(struct bh_compilation *compilation)
+{
+	const struct bh_pod *pod, *first = NULL;
+	char quoted[2][BH_QUOTE_MAX];
+
+	for (size_t at = 0; (pod = bh_model_next_pod(compilation->model, &at));) {
+		if (!pod->node_name || !strcmp(pod->node_name, compilation->node))
+			return;
+		if (!first || strcmp(pod->uid, first->uid) < 0)
+			first = pod;
+	}
+	if (!first || node_is_known(compilation))
+		return;
+	bh_compilation_problem(compilation, "unknown-node",
+		bh_arena_printf(
+			compilation->out, "Node %s", bh_quote(compilation->node, quoted[0])),
+		bh_arena_printf(compilation->out,
+			"no pod is on a node of this name, so nothing is enforced; pod %s/%s is on "
+			"%s: if that is this node, --node is wrong",
+			first->namespace, first->name, bh_quote(first->node_name, quoted[1])));
+}
+
 void bh_compilation_select(struct bh_compilation *compilation)
 {
 	size_t n = 0, capacity = 0;
@@ -110,6 +147,8 @@ void bh_compilation_select(struct bh_compilation *compilation)
 		bh_arena_copy(&compilation->scratch, subjects, n, sizeof(*subjects));
 	compilation->n_subjects = n;
 	free(subjects);
+	if (!n)
+		note_misspelt_node(compilation);
 }
 
 /* ---- Modes ------------------------------------------------------------------------------------

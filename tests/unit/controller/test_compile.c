@@ -29,6 +29,21 @@ static void without_policy_everything_passes(void **state)
 	free_cluster(&cluster);
 }
 
+static void a_node_that_nobody_knows_is_named(void **state)
+{
+	struct cluster cluster = new_cluster(ELSEWHERE("shop", "a", "10.0.0.1", "{}"));
+
+	assert_string_equal(problem_of(&cluster, "unknown-node", "Node \"n1\""),
+		"no pod is on a node of this name, so nothing is enforced; pod shop/a is on "
+		"\"n2\": if that is this node, --node is wrong");
+	free_cluster(&cluster);
+	cluster = new_cluster(ELSEWHERE(
+		"shop", "a", "10.0.0.1", "{}") "---\n{kind: Node, apiVersion: v1, metadata: "
+					       "{name: n1}}\n");
+	assert_null(problem_of(&cluster, "unknown-node", "Node \"n1\""));
+	free_cluster(&cluster);
+}
+
 static void isolates_only_in_the_direction_asked_for(void **state)
 {
 	struct cluster cluster =
@@ -722,6 +737,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_policy_everything_passes),
+		cmocka_unit_test(a_node_that_nobody_knows_is_named),
 		cmocka_unit_test(isolates_only_in_the_direction_asked_for),
 		cmocka_unit_test(a_policy_selects_pods_of_its_own_namespace_only),
 		cmocka_unit_test(several_policies_add_up),

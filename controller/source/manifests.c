@@ -226,6 +226,17 @@ static void digest(const char *text, size_t size, uint64_t ret_digest[2])
 	memcpy(ret_digest, hash, sizeof(hash));
 }
 
+static const char *why_unreadable(int r)
+{
+	switch (r) {
+	case -EINVAL:
+		return "not a regular file";
+	case -EXDEV:
+		return "a link that leads out of the folder";
+	}
+	return strerror(-r);
+}
+
 /* False if the file is not there any more. */
 static bool scan_file(struct bh_manifests *manifests, struct file *file)
 {
@@ -242,8 +253,7 @@ static bool scan_file(struct bh_manifests *manifests, struct file *file)
 		manifests->dirty = true;
 		set_fault(file, "manifest-unreadable",
 			r == -EFBIG ? bh_xasprintf("larger than %u bytes", BH_MANIFEST_SIZE_MAX)
-				    : bh_xasprintf("cannot be read: %s",
-					      r == -EINVAL ? "not a regular file" : strerror(-r)));
+				    : bh_xasprintf("cannot be read: %s", why_unreadable(r)));
 		return true;
 	}
 	digest(text, size, found);

@@ -256,8 +256,12 @@ static bool decode_addresses(struct decoder *decoder, const struct bh_path *path
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		const struct bh_path *at = BH_ELEMENT(list_path, i);
-		const json_t *ip = bh_read_field(json_array_get(list, i), "ip");
+		const json_t *entry = json_array_get(list, i);
+		const json_t *ip = bh_read_field(entry, "ip");
 
+		if (!json_is_object(entry))
+			return bh_fault_note(decoder->fault, at, "must be an object, not %s",
+				bh_json_kind(entry));
 		if (ip && !add_ip(decoder, BH_FIELD(at, "ip"), ip, &ips))
 			return false;
 	}
@@ -461,6 +465,9 @@ static bool decode_node(struct decoder *decoder, const struct bh_path *path, con
 		const json_t *address = bh_read_field(entry, "address");
 		const char *type;
 
+		if (!json_is_object(entry))
+			return bh_fault_note(decoder->fault, at, "must be an object, not %s",
+				bh_json_kind(entry));
 		if (!read_text(decoder, at, entry, "type", &type))
 			return false;
 		if (!type || !address || (strcmp(type, "InternalIP") && strcmp(type, "ExternalIP")))

@@ -184,6 +184,13 @@ static void an_object_of_the_wrong_shape_names_line_and_field(void **state)
 		{"kind: Pod\napiVersion: v1\nmetadata: {name: a}\nstatus:\n  podIP: 10.0.0.300\n",
 			"line 5: status.podIP: \"10.0.0.300\" is not an address; nothing of it is "
 			"in force"},
+		{"kind: Pod\napiVersion: v1\nmetadata: {name: a}\nstatus:\n  podIPs: [10.0.0.3]\n",
+			"line 5: status.podIPs[0]: must be an object, not a string; nothing of it "
+			"is in force"},
+		{"kind: Node\napiVersion: v1\nmetadata: {name: a}\nstatus:\n  addresses: "
+		 "[10.0.0.3]\n",
+			"line 5: status.addresses[0]: must be an object, not a string; nothing of "
+			"it is in force"},
 		{"kind: Pod\napiVersion: v1\nmetadata: {name: a}\nspec:\n  hostNetwork: 'yes'\n",
 			"line 5: spec.hostNetwork: must be true or false, not a string; nothing of "
 			"it is in force"},

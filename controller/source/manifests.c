@@ -157,12 +157,6 @@ static void parse_file(struct file *file, const char *text, size_t size)
 	struct bh_object_list objects = {0};
 	struct bh_arena arena = {0};
 	char *fault = NULL;
-
-	/* Truncated, and not yet written: nobody takes a policy back in that way. */
-	if (size == 0) {
-		set_fault(file, "manifest-invalid", bh_xstrdup("it is empty"));
-		return;
-	}
 	json_t *documents = is_json(file->name) ? bh_json_parse(text, size, &error)
 						: bh_yaml_parse(text, size, &error);
 

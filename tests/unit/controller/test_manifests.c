@@ -152,24 +152,6 @@ static void a_broken_file_changes_nothing_and_is_named(void **state)
 	assert_int_equal(status_of(folder).n_problems, 0);
 }
 
-/* 'kubectl get … > a.yaml' is so until kubectl has its answer. */
-static void a_file_just_truncated_keeps_its_last_good_content(void **state)
-{
-	struct folder *folder = *state;
-
-	write_file(folder, "a.yaml", POD("a"));
-	bh_manifests_rescan(folder->manifests);
-	write_file(folder, "a.yaml", "");
-	bh_manifests_rescan(folder->manifests);
-	assert_true(has_pod(folder, "a"));
-	assert_problem(folder, 0, "manifest-invalid", "a.yaml",
-		"it is empty; its last good content stays in force");
-	write_file(folder, "a.yaml", "# nothing any more\n");
-	bh_manifests_rescan(folder->manifests);
-	assert_false(has_pod(folder, "a"));
-	assert_int_equal(status_of(folder).n_problems, 0);
-}
-
 static void a_file_broken_from_the_start_holds_nothing(void **state)
 {
 	struct folder *folder = *state;
@@ -526,7 +508,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_FOLDER(reads_yaml_json_lists_and_documents),
 		WITH_FOLDER(a_broken_file_changes_nothing_and_is_named),
-		WITH_FOLDER(a_file_just_truncated_keeps_its_last_good_content),
 		WITH_FOLDER(a_file_broken_from_the_start_holds_nothing),
 		WITH_FOLDER(an_object_of_the_wrong_shape_names_line_and_field),
 		WITH_FOLDER(an_object_twice_is_named_and_the_first_file_wins),

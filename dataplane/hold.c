@@ -14,6 +14,8 @@
 
 /* For so long the addresses of a new interface are its plugin's and not its containers'. */
 #define SETTLE_MS 1000
+/* How often one that has been held for longer is asked for a way out of the node. */
+#define ROUTES_MS 1000
 
 static struct bh_object *object_of(const struct bh_hold *hold)
 {
@@ -78,7 +80,7 @@ static bool matches(const struct bh_hold *hold, const char *name)
 	return false;
 }
 
-static bool is_excluded(const struct bh_hold *hold, const struct bh_stranger *stranger)
+static bool is_excluded_by_name(const struct bh_hold *hold, const struct bh_stranger *stranger)
 {
 	const char *uplink = hold->options->uplink;
 	char master[IFNAMSIZ];
@@ -86,8 +88,26 @@ static bool is_excluded(const struct bh_hold *hold, const struct bh_stranger *st
 	return matches(hold, stranger->place.name) ||
 	       (uplink && !strcmp(uplink, stranger->place.name)) ||
 	       (stranger->master && if_indextoname(stranger->master, master) &&
-		       matches(hold, master)) ||
-	       bh_discovery_is_way_out(hold->endpoints->discovery, stranger->place.ifindex);
+		       matches(hold, master));
+}
+
+/*
+ * A name, a bridge, a route: whoever sets an interface up gives it one after the other, and as
+ * slowly as it likes. All of them are the node's own doing, so they count whenever they come. The
+ * routes, which may be many, are asked at every look while it is young, then now and then.
+ */
+static bool is_excluded(
+	const struct bh_hold *hold, const struct bh_stranger *stranger, struct bh_held *held)
+{
+	uint64_t now = bh_now_ms();
+
+	if (is_excluded_by_name(hold, stranger))
+		return true;
+	if (held && now - held->since_ms > SETTLE_MS && now - held->routes_ms < ROUTES_MS)
+		return false;
+	if (held)
+		held->routes_ms = now;
+	return bh_discovery_is_way_out(hold->endpoints->discovery, stranger->place.ifindex);
 }
 
 static struct bh_held *find_held(struct bh_hold *hold, uint32_t ifindex)
@@ -291,9 +311,7 @@ static void look_at(struct bh_hold *hold, const struct bh_stranger *stranger, bo
 		return; /* a pod's */
 	if (!held && bh_table_get(&hold->exempt, &ifindex))
 		return;
-	/* A bridge, a name, a route: an interface gets them one after the other. */
-	if ((!held && first_time) ||
-		((!held || now - held->since_ms <= SETTLE_MS) && is_excluded(hold, stranger))) {
+	if ((!held && first_time) || is_excluded(hold, stranger, held)) {
 		if (held) {
 			let_go(hold, held);
 			remove_at(hold, (size_t)(held - hold->list));

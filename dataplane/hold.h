@@ -16,8 +16,8 @@
  *
  * Not held: what was there before holding began for the first time (and, when the mode becomes
  * enforce, what has been there for longer than the timeout), what the operator excludes by name,
- * the uplink, and what a default route leads out of. An exemption lasts as long as the interface,
- * across restarts of this process.
+ * the uplink, and what a default route leads out of, whenever it comes to be one of these. An
+ * exemption lasts as long as the interface, across restarts of this process.
  *
  * After the timeout an interface stays held and is named as a problem: it is nobody's pod, or the
  * orchestrator's word does not arrive.
@@ -47,6 +47,7 @@ struct bh_held {
 	struct bh_peer_addresses addresses;
 	uint32_t slot;
 	uint64_t since_ms;
+	uint64_t routes_ms; /* when it was last asked whether a default route leads out of it */
 	bool overdue;
 };
 

@@ -104,6 +104,7 @@ static void add_address(struct builder *b, const struct bh_desired_address *from
 	to->ip = ip_bytes(&from->ip);
 	to->class_ = from->class;
 	to->workload = from->workload;
+	to->service = from->service;
 	list_add(&b->addresses, to);
 }
 
@@ -157,6 +158,7 @@ static Bulkhead__Wire__ProgramEntry *entry_message(
 		rules[i].port_hi = from->rules[i].port_hi;
 		rules[i].rule = from->rules[i].rule;
 		rules[i].deny = from->rules[i].deny;
+		rules[i].defer = from->rules[i].defer;
 		to->rules[i] = &rules[i];
 	}
 	return to;
@@ -228,7 +230,7 @@ static int compare_address(const struct bh_desired_address *a, const struct bh_d
 
 static bool same_address(const struct bh_desired_address *a, const struct bh_desired_address *b)
 {
-	return a->class == b->class && a->workload == b->workload;
+	return a->class == b->class && a->workload == b->workload && a->service == b->service;
 }
 
 static int compare_block(const struct bh_desired_block *a, const struct bh_desired_block *b)
@@ -254,8 +256,8 @@ static bool same_rules(const struct bh_desired_entry *a, const struct bh_desired
 		const struct bh_desired_rule *x = &a->rules[i];
 		const struct bh_desired_rule *y = &b->rules[i];
 
-		if (x->protocol != y->protocol || x->deny != y->deny || x->port_lo != y->port_lo ||
-			x->port_hi != y->port_hi || x->rule != y->rule)
+		if (x->protocol != y->protocol || x->deny != y->deny || x->defer != y->defer ||
+			x->port_lo != y->port_lo || x->port_hi != y->port_hi || x->rule != y->rule)
 			return false;
 	}
 	return true;

@@ -15,7 +15,7 @@
 
 #include "bulkhead/reasons.h"
 
-#define BH_ABI 1
+#define BH_ABI 2
 
 /* ---- Names ---------------------------------------------------------------------------------- */
 
@@ -120,12 +120,15 @@ struct bh_iface {
 /* ---- Identity -----------------------------------------------------------------------------------
  */
 
+/* Of struct bh_identity: a service's address, which something on the way rewrites (kube-proxy). */
+#define BH_IDENTITY_SERVICE (1u << 0)
+
 /* Value of the address maps: exact hashes (key __be32 or 16 bytes) and longest-prefix tries. */
 struct bh_identity {
 	__u32 class;
 	__u32 workload;
 	__u32 slot; /* endpoint of this node that owns the address, or 0 */
-	__u32 reserved;
+	__u32 flags;
 };
 _Static_assert(sizeof(struct bh_identity) == 16, "identity layout");
 
@@ -151,6 +154,8 @@ struct bh_policy_key {
 };
 
 #define BH_RULE_DENY (1u << 0)
+/* Egress to a service whose backends differ: let through, and judged after the rewrite. */
+#define BH_RULE_DEFER (1u << 1)
 
 /*
  * A range of destination ports of one protocol. `protocol` 0 is every IP protocol, with or without
@@ -201,7 +206,7 @@ struct bh_spill_key {
 
 struct bh_spill {
 	__u32 rule;
-	__u32 flags; /* BH_RULE_DENY */
+	__u32 flags; /* BH_RULE_* */
 };
 
 /* ---- Flows

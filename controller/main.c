@@ -187,9 +187,17 @@ static void release_link(struct controller *c)
 		bh_link_release(c->api.link, now_ms());
 }
 
+/* What could not be kept on disk when it was ordered may be by now. */
+static void keep_settings(struct controller *c)
+{
+	if (c->api.settings_error < 0)
+		c->api.settings_error = bh_settings_save(c->settings_path, c->api.model);
+}
+
 /* Takes in what the source says now. */
 static void take_in(struct controller *c)
 {
+	keep_settings(c);
 	c->settle_at = 0;
 	c->rescan_at = now_ms() + RESCAN_MS;
 	if (c->api.manifests) {
@@ -219,18 +227,19 @@ static void model_changed(void *data)
 	log_problems(c);
 }
 
-static int settings_changed(void *data)
+static int settings_changed(void *data, bool anyway)
 {
 	struct controller *c = data;
 	int r = bh_settings_save(c->settings_path, c->api.model);
 
-	if (r < 0)
+	if (r < 0 && !anyway)
 		return r;
+	c->api.settings_error = r;
 	compile(c);
 	log_problems(c);
 	bh_info("settings changed by command; the node's mode is %s",
 		bh_mode_name(bh_model_node_mode(c->api.model)));
-	return 0;
+	return r;
 }
 
 /* ---- From the link --------------------------------------------------------------------------- */

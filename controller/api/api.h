@@ -36,6 +36,7 @@ struct bh_api {
 	const struct bh_desired *desired; /* what the link was last told to want */
 	uint64_t started_ns;              /* since 1970 */
 	bool mode_by_command; /* the node's mode was set by command, and not by --mode */
+	int settings_error;   /* -errno: what was set by command is in force, but not on disk */
 	size_t n_notices;
 	const struct bh_api_notice *notices;
 
@@ -47,9 +48,12 @@ struct bh_api {
 	uint64_t (*refresh)(void *data);
 	/* The model was changed by what is no setting: compiles. */
 	void (*model_changed)(void *data);
-	/* The model was changed by command: keeps that on disk, then compiles. 0 or -errno, and
-	 * then the caller takes the change back. */
-	int (*settings_changed)(void *data);
+	/*
+	 * The model was changed by command: keeps that on disk, then compiles. 0 or -errno, and
+	 * then the caller takes the change back; with `anyway` it is put in force all the same, and
+	 * `settings_error` tells of it until it could be kept.
+	 */
+	int (*settings_changed)(void *data, bool anyway);
 	void *data;
 };
 

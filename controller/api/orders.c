@@ -11,6 +11,7 @@
 #define WAIT_MAX_MS (24 * 60 * 60 * 1000ull)
 /* An order that is not in force by then is answered all the same, with what is missing. */
 #define ORDER_WAIT_MS 10000
+#define WARNINGS_MAX 50
 
 /*
  * The common end of every order: answers `answer` (which it takes) once the wanted state is in
@@ -104,6 +105,24 @@ static json_t *overrides(const struct bh_api *api, bool quarantines)
 	return array;
 }
 
+/* False for what nobody has heard of (yet): most likely a slip. */
+static bool is_known(const struct bh_api *api, const struct target *target)
+{
+	const struct bh_pod *pod;
+
+	if (target->scope == BH_SCOPE_NODE)
+		return true;
+	if (target->scope == BH_SCOPE_POD)
+		return bh_model_pod_by_name(api->model, target->namespace, target->name) != NULL;
+	if (bh_model_namespace(api->model, target->namespace))
+		return true;
+	for (size_t at = 0; (pod = bh_model_next_pod(api->model, &at));) {
+		if (strcmp(pod->namespace, target->namespace) == 0)
+			return true;
+	}
+	return false;
+}
+
 static json_t *show_modes(struct bh_api *api, const struct target *target)
 {
 	json_t *answer = json_pack("{s:b, s:{s:s, s:s}, s:o}", "ok", 1, "node", "mode",
@@ -130,6 +149,7 @@ static json_t *show_modes(struct bh_api *api, const struct target *target)
 		json_array_append_new(pods, pod);
 	}
 	json_object_set_new(answer, "pods", pods);
+	json_object_set_new(answer, "known", json_boolean(is_known(api, target)));
 	return answer;
 }
 
@@ -141,7 +161,7 @@ static json_t *set_mode(struct bh_api *api, const struct target *target, enum bh
 
 	if (!bh_model_set_mode(api->model, target->scope, target->namespace, target->name, mode))
 		return NULL;
-	r = api->settings_changed(api->data);
+	r = api->settings_changed(api->data, false);
 	if (r == 0)
 		return NULL;
 	bh_model_set_mode(api->model, target->scope, target->namespace, target->name, before);
@@ -193,15 +213,17 @@ json_t *bh_api_quarantine(struct bh_api *api, struct bh_control_call *call)
 
 	if (call->first &&
 		bh_model_set_quarantine(api->model, target.namespace, target.name, !release))
-		r = api->settings_changed(api->data);
-	if (r < 0) {
-		bh_model_set_quarantine(api->model, target.namespace, target.name, release);
+		/* Whoever cuts a pod off wants it cut off, whatever the disk says. */
+		r = api->settings_changed(api->data, !release);
+	if (r < 0 && release) {
+		bh_model_set_quarantine(api->model, target.namespace, target.name, true);
 		return bh_control_error("nothing was changed, because it cannot be kept: writing "
 					"the settings: %s",
 			strerror(-r));
 	}
-	answer = json_pack("{s:b, s:o, s:b}", "ok", 1, "quarantined", overrides(api, true), "known",
-		bh_model_pod_by_name(api->model, target.namespace, target.name) != NULL);
+	answer = json_pack("{s:b, s:o, s:b, s:b}", "ok", 1, "quarantined", overrides(api, true),
+		"known", bh_model_pod_by_name(api->model, target.namespace, target.name) != NULL,
+		"kept", api->settings_error == 0);
 	return when_in_force(api, call, answer);
 }
 
@@ -234,7 +256,10 @@ static char *broken_manifest(const struct bh_api *api)
 	return NULL;
 }
 
-/* Problems that keep nothing from being in force, but that whoever waits should hear of. */
+/*
+ * Problems that keep nothing from being in force, but that whoever waits should hear of: the first
+ * ones, and how many more `status` has.
+ */
 static json_t *warnings(const struct bh_api *api)
 {
 	json_t *problems = bh_api_problems(api);
@@ -244,6 +269,14 @@ static json_t *warnings(const struct bh_api *api)
 
 	json_array_foreach(problems, i, problem)
 	{
+		if (i == WARNINGS_MAX) {
+			_cleanup_free_ char *rest =
+				bh_xasprintf("and %zu problems more: see 'bulkhead status'",
+					json_array_size(problems) - i);
+
+			json_array_append_new(texts, json_string(rest));
+			break;
+		}
 		_cleanup_free_ char *text = bh_xasprintf("%s: %s",
 			json_string_value(json_object_get(problem, "object")),
 			json_string_value(json_object_get(problem, "text")));

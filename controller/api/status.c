@@ -157,6 +157,14 @@ json_t *bh_api_problems(const struct bh_api *api)
 	json_t *problems = json_array();
 	struct bh_link_state state;
 
+	if (api->settings_error < 0) {
+		_cleanup_free_ char *text = bh_xasprintf(
+			"what was set by command is in force and not on disk: %s; a restart of the "
+			"controller takes it back. It is tried again every half minute",
+			strerror(-api->settings_error));
+
+		add_problem(problems, "controller", "settings-not-kept", "settings.json", text);
+	}
 	for (size_t i = 0; i < api->n_notices; i++)
 		add_problem(problems, "controller", api->notices[i].code, api->notices[i].object,
 			api->notices[i].text);

@@ -5,16 +5,18 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proto/cleanup.h"
 #include "tools/bulkhead/cli.h"
 
 /* How long the controller holds a request of ours back until there is something. */
-#define FOLLOW_MS 5000
+#define FOLLOW_MS 2000
 #define BATCH 1000
 
 enum {
@@ -200,6 +202,14 @@ static int print_batch(
 	return r;
 }
 
+/* Whoever read what is printed has gone: `head` has what it wanted. */
+static bool nobody_reads(void)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO};
+
+	return poll(&out, 1, 0) > 0 && out.revents & POLLERR;
+}
+
 static int run(struct flows_options *wanted)
 {
 	bool newest = wanted->limit >= 0 && wanted->since == 0;
@@ -215,7 +225,7 @@ static int run(struct flows_options *wanted)
 	}
 	for (;;) {
 		r = print_batch(wanted, BATCH, false, wanted->follow && !more, &more);
-		if (r != 0 || (!more && !wanted->follow))
+		if (r != 0 || (!more && !wanted->follow) || nobody_reads())
 			return r;
 	}
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "tools/bulkhead/cli.h"
 
@@ -110,7 +111,8 @@ int bh_cli_parse_port(const char *text, unsigned int *ret_port, const char **ret
 
 	if (!slash) {
 		/* A protocol without ports: a bare number would be taken for a port by people. */
-		if (!isalpha((unsigned char)*text))
+		if (!isalpha((unsigned char)*text) || strcasecmp(text, "tcp") == 0 ||
+			strcasecmp(text, "udp") == 0 || strcasecmp(text, "sctp") == 0)
 			return -EINVAL;
 		*ret_port = 0;
 		*ret_protocol = text;

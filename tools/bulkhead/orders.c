@@ -135,11 +135,14 @@ int bh_cli_mode(int argc, char **argv)
 	if (!options.value)
 		r = print_modes(answer);
 	else if (r == 0)
-		printf("%s is in force%s%s\n", options.value,
+		printf("%s is in force%s%s%s\n", options.value,
 			options.namespace || options.pod ? " for " : "",
 			options.namespace ? options.namespace
 			: options.pod     ? options.pod
-					  : "");
+					  : "",
+			bh_json_get_flag(answer, "known")
+				? ""
+				: "; nothing of that name is known yet, it counts once it comes");
 	json_decref(answer);
 	return r;
 }
@@ -218,6 +221,9 @@ int bh_cli_quarantine(int argc, char **argv)
 		return BH_CLI_FAILED;
 	if (options.pod && !bh_json_get_flag(answer, "inForce"))
 		r = not_in_force(answer);
+	else if (options.pod && !bh_json_get_flag(answer, "kept"))
+		r = bh_cli_fail("it is in force, but could not be written to disk: a restart of "
+				"the controller takes it back (see 'bulkhead status')");
 	if (bh_cli.output == BH_OUTPUT_JSON) {
 		json_object_del(answer, "ok");
 		bh_json_print(answer);

@@ -606,9 +606,17 @@ class _Worker:
         return frames
 
 
+_IP_FREEBIND, _IPV6_FREEBIND = 15, 78
+
+
 def _socket(address, kind, source=None):
     sock = socket.socket(family_of(address), kind)
     sock.setblocking(False)
+    # An address that was only just given is tentative until the kernel's workqueue has run.
+    if family_of(address) == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
     if kind == socket.SOCK_STREAM:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -183,8 +183,8 @@ class Cluster:
         made = []
         for name, number in wanted.items():
             host = Host(name, "far", *addresses("far", number), self.far_netns)
-            for address, bits in ((host.ip4, 24), (host.ip6, 64)):
-                self.in_host(host, "ip", "address", "add", f"{address}/{bits}", "dev", "uplink")
+            for address, *how in ((f"{host.ip4}/24",), (f"{host.ip6}/64", "nodad")):
+                self.in_host(host, "ip", "address", "add", address, "dev", "uplink", *how)
             host.agent = self._far_agent
             self.hosts[name] = host
             made.append(host)
@@ -208,13 +208,13 @@ class Cluster:
             self.far_netns.name,
         )
         self.in_node("ip", "address", "add", f"{gateway4}/24", "dev", "uplink")
-        self.in_node("ip", "address", "add", f"{gateway6}/64", "dev", "uplink")
+        self.in_node("ip", "address", "add", f"{gateway6}/64", "dev", "uplink", "nodad")
         self.in_node("ip", "link", "set", "uplink", "up")
         enter = ("nsenter", f"--net={self.far_netns}", "ip")
         run(*enter, "link", "set", "lo", "up")
         run(*enter, "link", "set", "uplink", "up")
         run(*enter, "address", "add", f"{addresses('far', 2)[0]}/24", "dev", "uplink")
-        run(*enter, "address", "add", f"{addresses('far', 2)[1]}/64", "dev", "uplink")
+        run(*enter, "address", "add", f"{addresses('far', 2)[1]}/64", "dev", "uplink", "nodad")
         run(*enter, "route", "add", "default", "via", gateway4)
         run(*enter, "route", "add", "default", "via", gateway6)
         self._far_agent = Agent(self.scope, self.far_netns, "far")

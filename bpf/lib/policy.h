@@ -29,9 +29,12 @@ static __always_inline __u32 bh_answer_reason(__u64 answer)
 	return answer >> 32 & 0xff;
 }
 
+/* A range without a rule says what becomes of a packet that no rule decides. */
 static __always_inline __u64 bh_answer_by(__u32 rule, __u32 flags)
 {
-	return bh_answer(flags & BH_RULE_DENY ? BH_REASON_POLICY_DENY : BH_REASON_POLICY, rule);
+	if (flags & BH_RULE_DENY)
+		return bh_answer(rule ? BH_REASON_POLICY_DENY : BH_REASON_ISOLATED, rule);
+	return bh_answer(rule ? BH_REASON_POLICY : BH_REASON_NOT_ISOLATED, rule);
 }
 
 /* 0: no range has the port. */

@@ -17,11 +17,14 @@ static json_t *pod_object(const struct bh_api *api, const struct bh_desired_endp
 	json_t *pod = json_object();
 	json_t *ips = json_array();
 	json_t *policies = json_array();
+	json_t *cluster = json_array();
 
 	for (size_t i = 0; i < endpoint->n_ips; i++)
 		json_array_append_new(ips, bh_json_ip(&endpoint->ips[i]));
 	for (size_t i = 0; i < endpoint->n_policies; i++)
 		json_array_append_new(policies, bh_json_text(endpoint->policies[i]));
+	for (size_t i = 0; i < endpoint->n_cluster_policies; i++)
+		json_array_append_new(cluster, bh_json_text(endpoint->cluster_policies[i]));
 	bh_json_set_text(pod, "namespace", endpoint->namespace);
 	bh_json_set_text(pod, "name", endpoint->name);
 	bh_json_set_text(pod, "uid", endpoint->uid);
@@ -36,6 +39,7 @@ static json_t *pod_object(const struct bh_api *api, const struct bh_desired_endp
 	json_object_set_new(pod, "ingressIsolated", json_boolean(endpoint->ingress_isolated));
 	json_object_set_new(pod, "egressIsolated", json_boolean(endpoint->egress_isolated));
 	json_object_set_new(pod, "policies", policies);
+	json_object_set_new(pod, "clusterPolicies", cluster);
 	json_object_set_new(pod, "workload", bh_json_workload(api, endpoint->workload));
 	return pod;
 }
@@ -68,20 +72,53 @@ json_t *bh_api_pods(struct bh_api *api, struct bh_control_call *call)
 
 /* ---- policies -------------------------------------------------------------------------------- */
 
-/* Names of this node's pods that the policy selects. */
+static bool is_cluster_wide(const struct bh_network_policy *policy)
+{
+	return *policy->namespace == '\0';
+}
+
+/* A NetworkPolicy isolates for that direction, a ClusterNetworkPolicy has rules for it. */
+static bool speaks(const struct bh_network_policy *policy, bool egress)
+{
+	if (is_cluster_wide(policy))
+		return json_array_size(
+			       json_object_get(policy->spec, egress ? "egress" : "ingress")) > 0;
+	return bh_api_policy_isolates(policy, egress);
+}
+
+static bool is_among(const char *const *names, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool selects(
+	const struct bh_network_policy *policy, const struct bh_desired_endpoint *endpoint)
+{
+	if (is_cluster_wide(policy))
+		return is_among(
+			endpoint->cluster_policies, endpoint->n_cluster_policies, policy->name);
+	return strcmp(endpoint->namespace, policy->namespace) == 0 &&
+	       is_among(endpoint->policies, endpoint->n_policies, policy->name);
+}
+
+/* Names of this node's pods that the policy selects; of any namespace if it is in none. */
 static json_t *selected_pods(const struct bh_api *api, const struct bh_network_policy *policy)
 {
 	json_t *pods = json_array();
 
 	for (size_t i = 0; i < api->desired->n_endpoints; i++) {
 		const struct bh_desired_endpoint *endpoint = &api->desired->endpoints[i];
+		_cleanup_free_ char *full = NULL;
 
-		if (strcmp(endpoint->namespace, policy->namespace) != 0)
+		if (!selects(policy, endpoint))
 			continue;
-		for (size_t j = 0; j < endpoint->n_policies; j++) {
-			if (strcmp(endpoint->policies[j], policy->name) == 0)
-				json_array_append_new(pods, bh_json_text(endpoint->name));
-		}
+		full = bh_xasprintf("%s/%s", endpoint->namespace, endpoint->name);
+		json_array_append_new(
+			pods, bh_json_text(is_cluster_wide(policy) ? full : endpoint->name));
 	}
 	return pods;
 }
@@ -103,7 +140,9 @@ static json_t *policy_rules(const struct bh_api *api, const struct bh_network_po
 static json_t *policy_problems(const struct bh_api *api, const struct bh_network_policy *policy)
 {
 	_cleanup_free_ char *object =
-		bh_xasprintf("NetworkPolicy %s/%s", policy->namespace, policy->name);
+		is_cluster_wide(policy)
+			? bh_xasprintf("ClusterNetworkPolicy %s", policy->name)
+			: bh_xasprintf("NetworkPolicy %s/%s", policy->namespace, policy->name);
 	json_t *problems = json_array();
 
 	for (size_t i = 0; i < api->desired->n_problems; i++) {
@@ -119,13 +158,24 @@ static json_t *policy_object(const struct bh_api *api, const struct bh_network_p
 	json_t *object = json_object();
 	json_t *problems = policy_problems(api, policy);
 
+	bh_json_set_text(
+		object, "kind", is_cluster_wide(policy) ? "ClusterNetworkPolicy" : "NetworkPolicy");
 	bh_json_set_text(object, "namespace", policy->namespace);
 	bh_json_set_text(object, "name", policy->name);
 	bh_json_set_text(object, "uid", policy->uid);
+	if (is_cluster_wide(policy)) {
+		const json_t *tier = json_object_get(policy->spec, "tier");
+		json_t *priority = json_object_get(policy->spec, "priority");
+
+		bh_json_set_text(
+			object, "tier", json_is_string(tier) ? json_string_value(tier) : "");
+		json_object_set(
+			object, "priority", json_is_integer(priority) ? priority : json_null());
+	}
 	bh_json_set_text(object, "mode",
 		bh_mode_parse(policy->mode) == BH_MODE_UNSET ? "pod" : policy->mode);
-	json_object_set_new(object, "ingress", json_boolean(bh_api_policy_isolates(policy, false)));
-	json_object_set_new(object, "egress", json_boolean(bh_api_policy_isolates(policy, true)));
+	json_object_set_new(object, "ingress", json_boolean(speaks(policy, false)));
+	json_object_set_new(object, "egress", json_boolean(speaks(policy, true)));
 	json_object_set_new(object, "valid", json_boolean(json_array_size(problems) == 0));
 	json_object_set_new(object, "problems", problems);
 	json_object_set_new(object, "pods", selected_pods(api, policy));
@@ -164,11 +214,15 @@ json_t *bh_api_policies(struct bh_api *api, struct bh_control_call *call)
 static json_t *verdict_object(const struct bh_api *api, const struct bh_explain_verdict *verdict)
 {
 	json_t *object = json_object();
+	json_t *passes = json_array();
 
 	json_object_set_new(object, "allowed", json_boolean(verdict->allowed));
 	bh_json_set_text(object, "reason", verdict->reason);
 	json_object_set_new(object, "rule", bh_json_rule(api, verdict->rule));
 	bh_json_set_text(object, "text", verdict->text);
+	for (size_t i = 0; i < verdict->n_passes; i++)
+		json_array_append_new(passes, bh_json_text(verdict->passes[i]));
+	json_object_set_new(object, "passedBy", passes);
 	return object;
 }
 
@@ -176,22 +230,27 @@ static json_t *side_object(const struct bh_api *api, const struct bh_explain_sid
 {
 	json_t *object = json_object();
 	json_t *policies = json_array();
+	json_t *cluster = json_array();
 
 	bh_json_set_text(object, "direction", side->egress ? "egress" : "ingress");
 	bh_json_set_text(object, "subject", side->subject ? side->subject : "");
 	json_object_set_new(object, "judged", json_boolean(side->judged));
 	if (!side->judged) {
 		json_decref(policies);
+		json_decref(cluster);
 		return object;
 	}
 	for (size_t i = 0; i < side->n_policies; i++)
 		json_array_append_new(policies, bh_json_text(side->policies[i]));
+	for (size_t i = 0; i < side->n_cluster_policies; i++)
+		json_array_append_new(cluster, bh_json_text(side->cluster_policies[i]));
 	bh_json_set_text(object, "node", side->node ? side->node : "");
 	json_object_set_new(object, "here", json_boolean(side->here));
 	bh_json_set_text(object, "mode", side->mode ? side->mode : "");
 	json_object_set_new(object, "quarantined", json_boolean(side->quarantined));
 	json_object_set_new(object, "isolated", json_boolean(side->isolated));
 	json_object_set_new(object, "policies", policies);
+	json_object_set_new(object, "clusterPolicies", cluster);
 	bh_json_set_text(object, "peerAddress", side->peer_address ? side->peer_address : "");
 	json_object_set_new(object, "peerClass", json_integer(side->peer_class));
 	json_object_set_new(object, "active", verdict_object(api, &side->active));

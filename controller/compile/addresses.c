@@ -21,11 +21,10 @@ struct holders {
 	struct bh_holder *items;
 };
 
-static void add_holder(
-	struct holders *holders, const struct bh_ip *ip, const struct bh_pod *pod, const char *node)
+static void add_holder(struct holders *holders, struct bh_holder holder)
 {
 	bh_xgrow(holders->items, holders->n, holders->capacity);
-	holders->items[holders->n++] = (struct bh_holder){*ip, pod, node};
+	holders->items[holders->n++] = holder;
 }
 
 static void add_pods(struct bh_compilation *compilation, struct holders *holders)
@@ -39,7 +38,8 @@ static void add_pods(struct bh_compilation *compilation, struct holders *holders
 			char text[BH_IP_TEXT_MAX];
 
 			if (is_usable(&pod->ips[i])) {
-				add_holder(holders, &pod->ips[i], pod, NULL);
+				add_holder(
+					holders, (struct bh_holder){.ip = pod->ips[i], .pod = pod});
 				continue;
 			}
 			bh_compilation_problem(compilation, "bad-address",
@@ -60,15 +60,19 @@ static void add_nodes(struct bh_compilation *compilation, struct holders *holder
 
 	for (size_t i = 0; i < n; i++) {
 		if (is_usable(&ips[i]))
-			add_holder(holders, &ips[i], NULL,
-				here ? NULL : bh_model_node_name(compilation->model));
+			add_holder(holders,
+				(struct bh_holder){.ip = ips[i],
+					.node = here ? NULL
+						     : bh_model_node_name(compilation->model)});
 	}
 	for (size_t at = 0; (node = bh_model_next_node(compilation->model, &at));) {
 		bool own = !strcmp(node->name, compilation->node);
 
 		for (size_t i = 0; i < node->n_ips; i++) {
 			if (is_usable(&node->ips[i]))
-				add_holder(holders, &node->ips[i], NULL, own ? NULL : node->name);
+				add_holder(holders, (struct bh_holder){.ip = node->ips[i],
+							    .node = own ? NULL : node->name,
+							    .labels = node->labels});
 		}
 	}
 }
@@ -88,9 +92,11 @@ static int compare_holders(const void *a, const void *b)
 	if (!left->pod != !right->pod)
 		return left->pod ? 1 : -1;
 	if (!left->pod) {
-		if (!left->node || !right->node)
-			return !left->node ? (!right->node ? 0 : -1) : 1;
-		return strcmp(left->node, right->node);
+		if (!left->node != !right->node)
+			return left->node ? 1 : -1;
+		order = left->node ? strcmp(left->node, right->node) : 0;
+		/* What an interface has and what the Node object says are one: its labels count. */
+		return order ? order : !left->labels - !right->labels;
 	}
 	if (left->pod->created != right->pod->created)
 		return left->pod->created > right->pod->created ? -1 : 1;
@@ -169,12 +175,13 @@ void bh_compilation_place(struct bh_compilation *compilation)
 
 	for (size_t i = 0; i < compilation->n_holders; i++) {
 		const struct bh_holder *holder = &compilation->holders[i];
-		const struct bh_labels *labels =
-			holder->pod ? bh_model_namespace_labels(
-					      compilation->model, holder->pod->namespace)
-				    : NULL;
-		const struct bh_class *class = bh_class_of_address(
-			&compilation->classes, &holder->ip, holder->pod, labels);
+		const struct bh_class *class =
+			holder->pod
+				? bh_class_of_pod(&compilation->classes, &holder->ip, holder->pod,
+					  bh_model_namespace_labels(
+						  compilation->model, holder->pod->namespace))
+				: bh_class_of_node(
+					  &compilation->classes, &holder->ip, holder->labels);
 
 		addresses[i].ip = holder->ip;
 		addresses[i].class = class ? class->number : BH_CLASS_NONE;

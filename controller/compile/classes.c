@@ -63,12 +63,11 @@ static void collect_rule(struct collection *all, const struct bh_netpol_rule *ru
 	}
 }
 
-/* Calls for every rule that has effect: those of a direction its policy does not isolate have none.
- */
+/* Calls for every rule that has effect. */
 #define FOR_EACH_RULE(policy, direction, rule)                                            \
 	for (int direction = BH_INGRESS; direction <= BH_EGRESS; direction++)             \
 		for (struct bh_netpol_rule *rule = (policy)->rules[direction];            \
-			(policy)->isolates[direction] && rule &&                          \
+			bh_netpol_speaks(policy, (enum bh_direction)direction) && rule && \
 			rule < (policy)->rules[direction] + (policy)->n_rules[direction]; \
 			rule++)
 
@@ -101,13 +100,21 @@ static void sort_atoms(struct bh_classes *classes)
 	size_t n = 0;
 
 	classes->pod_atoms = bh_arena_array(classes->arena, classes->n_atoms, uint32_t);
+	classes->node_atoms = bh_arena_array(classes->arena, classes->n_atoms, uint32_t);
 	for (size_t i = 0; i < classes->n_atoms; i++) {
 		const struct bh_netpol_peer *peer = classes->atoms[i].peer;
 
-		if (peer->is_block)
-			inputs[n++] = (struct bh_blocks_input){&peer->block, (uint32_t)i};
-		else
+		switch (peer->kind) {
+		case BH_PEER_PODS:
 			classes->pod_atoms[classes->n_pod_atoms++] = (uint32_t)i;
+			break;
+		case BH_PEER_BLOCK:
+			inputs[n++] = (struct bh_blocks_input){&peer->block, (uint32_t)i};
+			break;
+		case BH_PEER_NODES:
+			classes->node_atoms[classes->n_node_atoms++] = (uint32_t)i;
+			break;
+		}
 	}
 	bh_blocks_build(&classes->blocks, classes->arena, inputs, n);
 }
@@ -351,31 +358,59 @@ const struct bh_class *bh_class_of_block(
 	return intern(classes, block->atoms, block->n_atoms, NULL, 0);
 }
 
-const struct bh_class *bh_class_of_address(struct bh_classes *classes, const struct bh_ip *ip,
-	const struct bh_pod *pod, const struct bh_labels *namespace_labels)
+/* The class of an address that matches `own` by what has it, and its blocks. Both are sorted and
+ * have nothing in common. */
+static const struct bh_class *class_of(struct bh_classes *classes, const struct bh_ip *ip,
+	const uint32_t *own, size_t n_own, const struct bh_class_port *ports, size_t n_ports)
 {
 	const struct bh_blocks_node *block = bh_blocks_find(&classes->blocks, ip);
-	size_t n_block = block ? block->n_atoms : 0, n = 0, n_ports = 0, i = 0, j = 0;
-	const struct signature *own = pod ? pod_signature(classes, pod, namespace_labels) : NULL;
-	size_t n_own = own ? own->n : 0;
-	struct bh_class_port *ports = NULL;
+	size_t n_block = block ? block->n_atoms : 0, n = 0, i = 0, j = 0;
 	uint32_t small[64];
 	uint32_t *atoms =
 		n_own + n_block <= 64 ? small : bh_xcalloc(n_own + n_block, sizeof(*atoms));
 
-	/* Both are sorted and have nothing in common. */
 	while (i < n_own || j < n_block) {
-		if (j == n_block || (i < n_own && own->atoms[i] < block->atoms[j]))
-			atoms[n++] = own->atoms[i++];
+		if (j == n_block || (i < n_own && own[i] < block->atoms[j]))
+			atoms[n++] = own[i++];
 		else
 			atoms[n++] = block->atoms[j++];
 	}
-	if (pod && classes->n_names && pod->n_ports)
-		n_ports = named_ports(classes, pod, &ports);
 	const struct bh_class *class = intern(classes, atoms, n, ports, n_ports);
 
-	free(ports);
 	if (atoms != small)
 		free(atoms);
+	return class;
+}
+
+const struct bh_class *bh_class_of_pod(struct bh_classes *classes, const struct bh_ip *ip,
+	const struct bh_pod *pod, const struct bh_labels *namespace_labels)
+{
+	const struct signature *own = pod_signature(classes, pod, namespace_labels);
+	struct bh_class_port *ports = NULL;
+	size_t n_ports = 0;
+
+	if (classes->n_names && pod->n_ports)
+		n_ports = named_ports(classes, pod, &ports);
+	const struct bh_class *class = class_of(classes, ip, own->atoms, own->n, ports, n_ports);
+
+	free(ports);
+	return class;
+}
+
+const struct bh_class *bh_class_of_node(
+	struct bh_classes *classes, const struct bh_ip *ip, const struct bh_labels *node_labels)
+{
+	uint32_t *own = bh_xcalloc(classes->n_node_atoms + 1, sizeof(*own));
+	size_t n = 0;
+
+	for (size_t i = 0; node_labels && i < classes->n_node_atoms; i++) {
+		uint32_t atom = classes->node_atoms[i];
+
+		if (bh_selector_matches(&classes->atoms[atom].peer->pods, node_labels))
+			own[n++] = atom;
+	}
+	const struct bh_class *class = class_of(classes, ip, own, n, NULL, 0);
+
+	free(own);
 	return class;
 }

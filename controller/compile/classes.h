@@ -4,9 +4,9 @@
 
 /*
  * Atoms and classes. An atom is something a rule can ask of a peer: to be a pod some selectors
- * match, to have an address in some block, to call some port number by some name. The class of an
- * address is the set of atoms it matches; two peers of one class cannot be told apart by any policy
- * of this node.
+ * match, or a node, to have an address in some block, to call some port number by some name. The
+ * class of an address is the set of atoms it matches; two peers of one class cannot be told apart
+ * by any policy of this node.
  */
 
 #include "controller/compile/blocks.h"
@@ -61,7 +61,9 @@ struct bh_classes {
 	size_t n_atoms;
 	struct bh_atom *atoms; /* sorted by key */
 	size_t n_pod_atoms;
-	uint32_t *pod_atoms; /* those that are not blocks */
+	uint32_t *pod_atoms; /* those that are about pods */
+	size_t n_node_atoms;
+	uint32_t *node_atoms; /* … about nodes */
 	size_t n_names;
 	struct bh_port_name *names; /* sorted */
 	struct bh_blocks blocks;
@@ -78,11 +80,13 @@ void bh_classes_begin(struct bh_classes *classes, struct bh_arena *arena,
 void bh_classes_clear(struct bh_classes *classes);
 
 /*
- * The class of a pod's address, of any other address (pod NULL), and of a block. NULL is
- * BH_CLASS_NONE. Numbers are given in the order of asking.
+ * The class of a pod's address, of a node's (of these labels, NULL if it is no Node object's), and
+ * of a block. NULL is BH_CLASS_NONE. Numbers are given in the order of asking.
  */
-const struct bh_class *bh_class_of_address(struct bh_classes *classes, const struct bh_ip *ip,
+const struct bh_class *bh_class_of_pod(struct bh_classes *classes, const struct bh_ip *ip,
 	const struct bh_pod *pod, const struct bh_labels *namespace_labels);
+const struct bh_class *bh_class_of_node(
+	struct bh_classes *classes, const struct bh_ip *ip, const struct bh_labels *node_labels);
 const struct bh_class *bh_class_of_block(
 	struct bh_classes *classes, const struct bh_blocks_node *block);
 

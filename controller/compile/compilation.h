@@ -22,7 +22,8 @@ struct bh_compiler {
 struct bh_holder {
 	struct bh_ip ip;
 	const struct bh_pod *pod;
-	const char *node; /* NULL: this one */
+	const char *node;               /* NULL: this one */
+	const struct bh_labels *labels; /* of the Node object that says so; NULL: none does */
 };
 
 /* A pod of this node that policy is about. */
@@ -48,6 +49,7 @@ struct bh_compilation {
 	struct bh_arena *out; /* the result's */
 	struct bh_arena scratch;
 	size_t n_policies;
+	size_t n_cluster_policies;   /* which come first */
 	struct bh_netpol **policies; /* all of the cluster, sorted */
 	size_t n_holders;
 	struct bh_holder *holders; /* sorted by address, each address once */

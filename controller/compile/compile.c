@@ -7,6 +7,7 @@
  */
 #include "controller/compile/compile.h"
 
+#include "controller/compile/cnp.h"
 #include "controller/compile/compilation.h"
 #include "controller/compile/workload.h"
 #include "controller/model/memory.h"
@@ -82,12 +83,19 @@ static int compare_problems(const void *a, const void *b)
 	return order ? order : strcmp(left->text, right->text);
 }
 
+static const char *policy_object(struct bh_compilation *compilation, const struct bh_netpol *policy)
+{
+	if (policy->tier != BH_TIER_NETPOL)
+		return bh_arena_printf(compilation->out, "ClusterNetworkPolicy %s", policy->name);
+	return bh_arena_printf(
+		compilation->out, "NetworkPolicy %s/%s", policy->namespace, policy->name);
+}
+
 static void check_policy(struct bh_compilation *compilation, const struct bh_netpol *policy)
 {
 	static const char *const directions[2][2] = {
 		{"", "egress"}, {"ingress", "ingress and egress"}};
-	const char *object = bh_arena_printf(
-		compilation->out, "NetworkPolicy %s/%s", policy->namespace, policy->name);
+	const char *object = policy_object(compilation, policy);
 	char quoted[BH_QUOTE_MAX];
 
 	if (policy->fault)
@@ -99,12 +107,33 @@ static void check_policy(struct bh_compilation *compilation, const struct bh_net
 						   : "every pod of its namespace",
 				directions[policy->isolates[BH_INGRESS]]
 					  [policy->isolates[BH_EGRESS]]));
+	for (size_t i = 0; i < policy->n_notes; i++)
+		bh_compilation_problem(compilation, policy->notes[i].code, object,
+			bh_arena_strdup(compilation->out, policy->notes[i].text));
 	if (policy->bad_mode)
 		bh_compilation_problem(compilation, "unknown-mode", object,
 			bh_arena_printf(compilation->out,
 				"annotation bulkhead.io/mode: %s is not one of observe, dry-run, "
 				"enforce; the pod's mode applies",
 				bh_quote(policy->bad_mode, quoted)));
+}
+
+/* Which one goes first would be up to whoever enforces it; here it is the name, and said. */
+static void check_ties(struct bh_compilation *compilation)
+{
+	for (size_t i = 0; i < compilation->n_cluster_policies; i++) {
+		const struct bh_netpol *policy = compilation->policies[i];
+
+		if (policy->tied)
+			bh_compilation_problem(compilation, "priority-tie",
+				policy_object(compilation, policy),
+				bh_arena_printf(compilation->out,
+					"has priority %d in tier %s, and so has "
+					"ClusterNetworkPolicy %s, for the same pods; that one goes "
+					"first, by its name: give them different priorities",
+					policy->priority, bh_tier_name(policy->tier),
+					policy->tied->name));
+	}
 }
 
 static void check_namespaces(struct bh_compilation *compilation)
@@ -144,6 +173,7 @@ static struct bh_netpol *parse(struct bh_compiler *compiler, const struct bh_net
 	}
 	cached->policy->used = true;
 	cached->policy->selects = false;
+	cached->policy->tied = NULL;
 	return cached->policy;
 }
 
@@ -184,6 +214,8 @@ static void gather_policies(struct bh_compilation *compilation)
 	if (n)
 		qsort(compilation->policies, n, sizeof(*compilation->policies), compare_policies);
 	compilation->n_policies = n;
+	for (size_t i = 0; i < n; i++)
+		compilation->n_cluster_policies += compilation->policies[i]->tier != BH_TIER_NETPOL;
 	for (size_t i = 0; i < n; i++)
 		check_policy(compilation, compilation->policies[i]);
 }
@@ -390,6 +422,7 @@ struct bh_desired *bh_compile_as(
 	check_namespaces(&compilation);
 	bh_compilation_hold(&compilation);
 	bh_compilation_select(&compilation);
+	check_ties(&compilation);
 	begin_classes(&compilation);
 	bh_compilation_place(&compilation);
 	bh_compilation_judge(&compilation);

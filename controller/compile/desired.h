@@ -69,16 +69,18 @@ struct bh_desired_endpoint {
 	bool xdp; /* annotation bulkhead.io/hook: xdp */
 	enum bh_mode mode;
 	bool quarantined;
-	bool ingress_isolated; /* by any policy, dry-run ones included */
+	bool ingress_isolated; /* by any NetworkPolicy, dry-run ones included */
 	bool egress_isolated;
 	size_t n_policies; /* "name", of the pod's own namespace, that select it; sorted */
 	const char *const *policies;
+	size_t n_cluster_policies; /* names of ClusterNetworkPolicies, in the order of asking */
+	const char *const *cluster_policies;
 };
 
 /* Key: number. What a rule number means to people. */
 struct bh_desired_rule_name {
 	uint32_t number;
-	const char *namespace; /* of the policy */
+	const char *namespace; /* of the policy; "": a ClusterNetworkPolicy */
 	const char *policy;
 	bool egress;
 	int index;        /* of the rule in the policy's ingress or egress list, from 0 */

@@ -6,6 +6,7 @@
 
 #include "controller/compile/compilation.h"
 #include "controller/compile/lookup.h"
+#include "controller/compile/tiers.h"
 #include "controller/model/memory.h"
 
 /* The public part, and the memory of everything in it. */
@@ -30,6 +31,8 @@ struct asking {
 	const struct bh_explain_query *query;
 	struct bh_arena *arena;
 	struct end ends[2]; /* source, destination */
+	size_t n_policies;  /* of the side in question */
+	struct bh_netpol **policies;
 	char *error;
 };
 
@@ -223,8 +226,11 @@ static const char *verdict_text(struct asking *asking, const struct bh_desired *
 		return bh_arena_printf(
 			asking->arena, "nothing is enforced: the pod is in mode %s", side->mode);
 	case BH_REASON_NOT_ISOLATED:
-		return bh_arena_printf(
-			asking->arena, "no policy in force isolates it for %s", direction);
+		return bh_arena_printf(asking->arena,
+			side->n_cluster_policies ? "no policy in force isolates it for %s, and no "
+						   "rule of a ClusterNetworkPolicy decides"
+						 : "no policy in force isolates it for %s",
+			direction);
 	case BH_REASON_POLICY:
 	case BH_REASON_POLICY_DENY:
 		return name ? bh_arena_strdup(asking->arena, name->text) : "a rule";
@@ -258,32 +264,113 @@ static struct bh_explain_verdict ask(struct asking *asking, const struct bh_desi
 /* ---- Sides ------------------------------------------------------------------------------------
  */
 
-static int compare_texts(const void *a, const void *b)
+static int compare_policies(const void *a, const void *b)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	return bh_netpol_compare(
+		*(const struct bh_netpol *const *)a, *(const struct bh_netpol *const *)b);
 }
 
-/* Those that isolate the pod in this direction, by name. */
-static void list_policies(
-	struct asking *asking, const struct bh_pod *pod, struct bh_explain_side *side)
+/* The policies that select the pod and speak in this direction, in the order of asking. */
+static void read_policies(struct asking *asking, const struct bh_pod *pod, bool egress)
 {
-	const char **names =
-		bh_arena_array(asking->arena, bh_model_count_policies(asking->model), const char *);
+	const struct bh_labels *labels = bh_model_namespace_labels(asking->model, pod->namespace);
 	const struct bh_network_policy *object;
+	size_t n = 0;
 
+	asking->policies = bh_arena_array(
+		asking->arena, bh_model_count_policies(asking->model), struct bh_netpol *);
 	for (size_t at = 0; (object = bh_model_next_policy(asking->model, &at));) {
-		if (strcmp(object->namespace, pod->namespace))
-			continue;
 		struct bh_netpol *policy = bh_netpol_parse(object);
 
-		if (policy->isolates[side->egress ? BH_EGRESS : BH_INGRESS] &&
-			bh_selector_matches(&policy->subjects, pod->labels))
-			names[side->n_policies++] = bh_arena_printf(
-				asking->arena, "%s/%s", object->namespace, object->name);
-		bh_netpol_free(policy);
+		if (bh_netpol_speaks(policy, egress ? BH_EGRESS : BH_INGRESS) &&
+			bh_netpol_selects(policy, pod, labels))
+			asking->policies[n++] = policy;
+		else
+			bh_netpol_free(policy);
 	}
-	qsort(names, side->n_policies, sizeof(*names), compare_texts);
+	if (n)
+		qsort(asking->policies, n, sizeof(*asking->policies), compare_policies);
+	asking->n_policies = n;
+}
+
+static void forget_policies(struct asking *asking)
+{
+	for (size_t i = 0; i < asking->n_policies; i++)
+		bh_netpol_free(asking->policies[i]);
+	asking->n_policies = 0;
+}
+
+static void list_policies(struct asking *asking, struct bh_explain_side *side)
+{
+	const char **names = bh_arena_array(asking->arena, asking->n_policies, const char *);
+	const char **cluster = bh_arena_array(asking->arena, asking->n_policies, const char *);
+
+	for (size_t i = 0; i < asking->n_policies; i++) {
+		const struct bh_netpol *policy = asking->policies[i];
+
+		if (policy->tier == BH_TIER_NETPOL)
+			names[side->n_policies++] = bh_arena_printf(
+				asking->arena, "%s/%s", policy->namespace, policy->name);
+		else
+			cluster[side->n_cluster_policies++] =
+				bh_arena_strdup(asking->arena, policy->name);
+	}
 	side->policies = names;
+	side->cluster_policies = cluster;
+}
+
+/* ---- Who handed it on -------------------------------------------------------------------------
+ */
+
+/* The labels of the Node object that has the address. */
+static const struct bh_labels *labels_of_node(const struct asking *asking, const struct bh_ip *ip)
+{
+	const struct bh_node *node;
+
+	for (size_t at = 0; (node = bh_model_next_node(asking->model, &at));) {
+		for (size_t i = 0; i < node->n_ips; i++) {
+			if (!bh_ip_compare(&node->ips[i], ip))
+				return node->labels;
+		}
+	}
+	return NULL;
+}
+
+static void add_pass(struct asking *asking, struct bh_explain_verdict *verdict,
+	const struct bh_netpol *const *policies, size_t n, enum bh_tier tier,
+	const struct bh_meeting *meeting)
+{
+	const struct bh_netpol_rule *rule = bh_tier_first(policies, n, tier, meeting);
+
+	if (rule && rule->action == BH_ACTION_PASS)
+		verdict->passes[verdict->n_passes++] = bh_arena_strdup(asking->arena, rule->text);
+}
+
+/* With the policies whose mode is at least this one, and the pod's where they have none. */
+static void trace(struct asking *asking, enum bh_mode pod, enum bh_mode least,
+	const struct bh_meeting *meeting, struct bh_explain_verdict *verdict)
+{
+	const struct bh_netpol **policies =
+		bh_arena_array(asking->arena, asking->n_policies, const struct bh_netpol *);
+	bool isolated = false;
+	size_t n = 0;
+
+	if (strcmp(verdict->reason, reason_word(BH_REASON_OPEN)) == 0 ||
+		strcmp(verdict->reason, reason_word(BH_REASON_NODE)) == 0)
+		return;
+	for (size_t i = 0; i < asking->n_policies; i++) {
+		enum bh_mode own = asking->policies[i]->mode;
+
+		if ((own == BH_MODE_UNSET ? pod : own) < least)
+			continue;
+		isolated |= asking->policies[i]->isolates[meeting->direction];
+		policies[n++] = asking->policies[i];
+	}
+	add_pass(asking, verdict, policies, n, BH_TIER_ADMIN, meeting);
+	const struct bh_netpol_rule *admin = bh_tier_first(policies, n, BH_TIER_ADMIN, meeting);
+
+	if (!isolated && (!admin || admin->action == BH_ACTION_PASS))
+		add_pass(asking, verdict, policies, n, BH_TIER_BASELINE, meeting);
 }
 
 /*
@@ -307,6 +394,19 @@ static int ask_programs(struct asking *asking, const struct bh_desired *desired,
 {
 	const struct bh_desired_endpoint *endpoint = bh_lookup_endpoint(desired, own->pod->uid);
 	struct bh_lookup_identity identity = bh_lookup_address(desired, &peer->ip);
+	const struct bh_meeting meeting = {
+		.direction = side->egress ? BH_EGRESS : BH_INGRESS,
+		.own = own->pod,
+		.peer = peer->ip,
+		.peer_pod = peer->pod,
+		.peer_namespace_labels =
+			peer->pod ? bh_model_namespace_labels(asking->model, peer->pod->namespace)
+				  : NULL,
+		.node_labels = peer->pod ? NULL : labels_of_node(asking, &peer->ip),
+		.protocol = asking->query->protocol,
+		.port = asking->query->port,
+		.has_ports = has_ports(asking->query->protocol),
+	};
 
 	if (!endpoint)
 		return refuse(asking, -EINVAL,
@@ -317,9 +417,15 @@ static int ask_programs(struct asking *asking, const struct bh_desired *desired,
 	side->quarantined = endpoint->quarantined;
 	side->isolated = side->egress ? endpoint->egress_isolated : endpoint->ingress_isolated;
 	side->peer_class = identity.class;
-	list_policies(asking, own->pod, side);
+	read_policies(asking, own->pod, side->egress);
+	list_policies(asking, side);
 	side->active = ask(asking, desired, side, endpoint->active, &identity);
 	side->pending = ask(asking, desired, side, endpoint->pending, &identity);
+	if (!endpoint->quarantined) {
+		trace(asking, endpoint->mode, BH_MODE_ENFORCE, &meeting, &side->active);
+		trace(asking, endpoint->mode, BH_MODE_DRY_RUN, &meeting, &side->pending);
+	}
+	forget_policies(asking);
 	return 0;
 }
 

@@ -22,7 +22,9 @@ struct bh_explain_verdict {
 	const char *reason; /* the word of enum bh_reason: "policy", "isolated", "not-isolated",
 			       "open", … */
 	uint32_t rule;      /* BH_RULE_NONE if none decided */
-	const char *text;   /* one line for people: the rule that allows it, or why nothing does */
+	const char *text;   /* one line for people: the rule that decides, or why none does */
+	size_t n_passes;    /* rules that handed it on to the next tier, in order: their texts */
+	const char *passes[2];
 };
 
 /* One pod's point of view: the source's egress, the destination's ingress. */
@@ -38,6 +40,8 @@ struct bh_explain_side {
 	bool isolated;     /* in this direction, by any policy, dry-run ones included */
 	size_t n_policies; /* those that isolate it in this direction: "namespace/name" */
 	const char *const *policies;
+	size_t n_cluster_policies; /* with rules in this direction, in the order of asking */
+	const char *const *cluster_policies;
 	uint32_t peer_class;
 	const char *peer_address; /* the address of the other end that was looked up */
 	struct bh_explain_verdict active;

@@ -53,6 +53,14 @@ static const struct bh_desired_entry *find_entry(
 	return NULL;
 }
 
+/* What no rule decides has been said for protocol 0's sake. */
+static enum bh_reason reason_of(const struct bh_desired_rule *rule)
+{
+	if (rule->deny)
+		return rule->rule ? BH_REASON_POLICY_DENY : BH_REASON_ISOLATED;
+	return rule->rule ? BH_REASON_POLICY : BH_REASON_NOT_ISOLATED;
+}
+
 enum bh_reason bh_lookup_verdict(const struct bh_desired *desired, uint32_t program,
 	enum bh_direction direction, uint32_t class, uint8_t protocol, uint16_t port,
 	bool port_known, uint32_t *ret_rule)
@@ -80,12 +88,12 @@ enum bh_reason bh_lookup_verdict(const struct bh_desired *desired, uint32_t prog
 			port > rule->port_hi)
 			continue;
 		*ret_rule = rule->rule;
-		return rule->deny ? BH_REASON_POLICY_DENY : BH_REASON_POLICY;
+		return reason_of(rule);
 	}
 	if (!everything)
 		return BH_REASON_ISOLATED;
 	*ret_rule = everything->rule;
-	return everything->deny ? BH_REASON_POLICY_DENY : BH_REASON_POLICY;
+	return reason_of(everything);
 }
 
 static int compare_numbers(uint32_t a, uint32_t b)

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controller/compile/netpol.h"
 
-#include <ctype.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/compile/cnp.h"
+#include "controller/compile/grammar.h"
 #include "controller/model/memory.h"
-
-#define NAMESPACE_LABEL "kubernetes.io/metadata.name"
 
 struct parser {
 	struct bh_netpol *policy;
@@ -18,54 +17,6 @@ struct parser {
 
 /* ---- Address blocks ---------------------------------------------------------------------------
  */
-
-int bh_prefix_compare(const struct bh_prefix *a, const struct bh_prefix *b)
-{
-	int order = bh_ip_compare(&a->ip, &b->ip);
-
-	return order ? order : (a->bits > b->bits) - (a->bits < b->bits);
-}
-
-const char *bh_prefix_format(const struct bh_prefix *prefix, char text[BH_PREFIX_TEXT_MAX])
-{
-	bh_ip_format(&prefix->ip, text);
-	snprintf(text + strlen(text), BH_PREFIX_TEXT_MAX - strlen(text), "/%u", prefix->bits);
-	return text;
-}
-
-/* As Kubernetes: host bits may be set, and are masked away. */
-static bool parse_prefix(struct parser *parser, const struct bh_path *path, const json_t *value,
-	struct bh_prefix *ret_prefix)
-{
-	const char *text;
-	char quoted[BH_QUOTE_MAX], address[BH_IP_TEXT_MAX];
-	struct bh_prefix prefix = {0};
-
-	if (!bh_read_string(&parser->fault, path, value, &text))
-		return false;
-	const char *slash = strchr(text, '/');
-	size_t length = slash ? (size_t)(slash - text) : 0;
-	size_t digits = slash ? strspn(slash + 1, "0123456789") : 0;
-
-	if (!length || length >= sizeof(address) || !digits || digits > 3 || slash[1 + digits] ||
-		(digits > 1 && slash[1] == '0'))
-		goto bad;
-	memcpy(address, text, length);
-	address[length] = '\0';
-	if (bh_ip_parse(address, &prefix.ip) || (prefix.ip.family == 4) != !strchr(address, ':'))
-		goto bad; /* an IPv4 address dressed as IPv6 has two readings */
-	unsigned long bits = strtoul(slash + 1, NULL, 10);
-
-	if (bits > bh_ip_bits(&prefix.ip))
-		goto bad;
-	prefix.bits = (uint8_t)bits;
-	bh_ip_mask(&prefix.ip, prefix.bits);
-	*ret_prefix = prefix;
-	return true;
-bad:
-	return bh_fault_note(&parser->fault, path,
-		"%s is not an address block like 10.0.0.0/8 or fd00::/8", bh_quote(text, quoted));
-}
 
 static int compare_prefixes(const void *a, const void *b)
 {
@@ -86,7 +37,7 @@ static bool parse_block(struct parser *parser, const struct bh_path *path, const
 
 	if (!cidr)
 		return bh_fault_note(&parser->fault, path, "cidr is missing");
-	if (!parse_prefix(parser, BH_FIELD(path, "cidr"), cidr, &block->cidr))
+	if (!bh_grammar_prefix(&parser->fault, BH_FIELD(path, "cidr"), cidr, &block->cidr))
 		return false;
 	if (excepts && !bh_read_array(&parser->fault, excepts_path, excepts, &n))
 		return false;
@@ -95,7 +46,7 @@ static bool parse_block(struct parser *parser, const struct bh_path *path, const
 		const struct bh_path *at = BH_ELEMENT(excepts_path, i);
 		struct bh_prefix *except = &block->excepts[i];
 
-		if (!parse_prefix(parser, at, json_array_get(excepts, i), except))
+		if (!bh_grammar_prefix(&parser->fault, at, json_array_get(excepts, i), except))
 			return false;
 		if (except->bits <= block->cidr.bits ||
 			!bh_ip_in_prefix(&except->ip, &block->cidr.ip, block->cidr.bits))
@@ -149,7 +100,7 @@ static bool parse_peer(struct parser *parser, const struct bh_path *path, const 
 		return bh_fault_note(&parser->fault, path,
 			"ipBlock goes with neither podSelector nor namespaceSelector");
 	if (block) {
-		peer->is_block = true;
+		peer->kind = BH_PEER_BLOCK;
 		if (!parse_block(parser, BH_FIELD(path, "ipBlock"), block, &peer->block))
 			return false;
 		peer->key = bh_arena_printf(
@@ -158,7 +109,7 @@ static bool parse_peer(struct parser *parser, const struct bh_path *path, const 
 	}
 	if (!namespaces)
 		peer->namespaces = bh_selector_equal(
-			parser->arena, NAMESPACE_LABEL, parser->policy->namespace);
+			parser->arena, BH_NAMESPACE_LABEL, parser->policy->namespace);
 	else if (!bh_selector_parse(parser->arena, &parser->fault,
 			 BH_FIELD(path, "namespaceSelector"), namespaces, &peer->namespaces))
 		return false;
@@ -174,23 +125,6 @@ static bool parse_peer(struct parser *parser, const struct bh_path *path, const 
 
 /* ---- Ports ------------------------------------------------------------------------------------
  */
-
-const char *bh_protocol_name(uint8_t protocol)
-{
-	switch (protocol) {
-	case IPPROTO_ICMP:
-		return "ICMP";
-	case IPPROTO_TCP:
-		return "TCP";
-	case IPPROTO_UDP:
-		return "UDP";
-	case IPPROTO_ICMPV6:
-		return "ICMPv6";
-	case IPPROTO_SCTP:
-		return "SCTP";
-	}
-	return NULL;
-}
 
 static bool parse_protocol(struct parser *parser, const struct bh_path *path, const json_t *value,
 	uint8_t *ret_protocol)
@@ -209,40 +143,6 @@ static bool parse_protocol(struct parser *parser, const struct bh_path *path, co
 	}
 	return bh_fault_note(
 		&parser->fault, path, "%s is not one of TCP, UDP, SCTP", bh_quote(text, quoted));
-}
-
-static bool parse_number(
-	struct parser *parser, const struct bh_path *path, const json_t *value, uint16_t *ret_port)
-{
-	json_int_t number = json_integer_value(value);
-
-	if (!json_is_integer(value))
-		return bh_fault_note(
-			&parser->fault, path, "must be an integer, not %s", bh_json_kind(value));
-	if (number < 1 || number > 65535)
-		return bh_fault_note(&parser->fault, path,
-			"%" JSON_INTEGER_FORMAT " is not between 1 and 65535", number);
-	*ret_port = (uint16_t)number;
-	return true;
-}
-
-/* An IANA service name (RFC 6335): up to 15 of a-z 0-9 -, a letter among them, no doubled or outer
- * dash. */
-static bool is_port_name(const char *name)
-{
-	size_t length = strlen(name);
-	bool letter = false;
-
-	if (!length || length > 15 || name[0] == '-' || name[length - 1] == '-')
-		return false;
-	for (const char *at = name; *at; at++) {
-		if (!islower((unsigned char)*at) && !isdigit((unsigned char)*at) && *at != '-')
-			return false;
-		if (at[0] == '-' && at[1] == '-')
-			return false;
-		letter |= islower((unsigned char)*at) != 0;
-	}
-	return letter;
 }
 
 static bool parse_port(struct parser *parser, const struct bh_path *path, const json_t *value,
@@ -269,7 +169,7 @@ static bool parse_port(struct parser *parser, const struct bh_path *path, const 
 	if (json_is_string(first)) {
 		const char *name = json_string_value(first);
 
-		if (!is_port_name(name))
+		if (!bh_grammar_is_port_name(name))
 			return bh_fault_note(&parser->fault, port_path,
 				"%s is neither a number (write it without quotes) nor a port's "
 				"name",
@@ -281,119 +181,15 @@ static bool parse_port(struct parser *parser, const struct bh_path *path, const 
 		port->name = bh_arena_strdup(parser->arena, name);
 		return true;
 	}
-	if (!parse_number(parser, port_path, first, &port->lo))
+	if (!bh_grammar_port(&parser->fault, port_path, first, &port->lo))
 		return false;
 	port->hi = port->lo;
-	if (last && !parse_number(parser, end_path, last, &port->hi))
+	if (last && !bh_grammar_port(&parser->fault, end_path, last, &port->hi))
 		return false;
 	if (port->hi < port->lo)
 		return bh_fault_note(
 			&parser->fault, end_path, "%u is less than port %u", port->hi, port->lo);
 	return true;
-}
-
-/* ---- The text of a rule -------------------------------------------------------------------------
- */
-
-/* Cut off where it would fill more than a line or two. */
-#define RULE_TEXT_MAX 240
-
-struct line {
-	char text[RULE_TEXT_MAX];
-	size_t used;
-	bool cut;
-};
-
-static void __attribute__((format(printf, 2, 3))) add(struct line *line, const char *format, ...)
-{
-	va_list arguments;
-
-	if (line->cut)
-		return;
-	size_t room = sizeof(line->text) - line->used - sizeof("…");
-
-	va_start(arguments, format);
-	int n = vsnprintf(line->text + line->used, room, format, arguments);
-
-	va_end(arguments);
-	if (n < 0 || (size_t)n >= room) {
-		line->cut = true;
-		strcpy(line->text + line->used, "…");
-		return;
-	}
-	line->used += (size_t)n;
-}
-
-/* The namespace that a selector names by the label every namespace has, or NULL. */
-static const char *namespace_by_name(const struct bh_selector *selector)
-{
-	const struct bh_requirement *first = selector->requirements;
-
-	return selector->n == 1 && !strcmp(first->key, NAMESPACE_LABEL) &&
-			       first->op == BH_OPERATOR_IN && first->n_values == 1
-		       ? first->values[0]
-		       : NULL;
-}
-
-static void add_peer(
-	struct line *line, const struct bh_netpol *policy, const struct bh_netpol_peer *peer)
-{
-	const char *by_name = namespace_by_name(&peer->namespaces);
-
-	if (peer->is_block) {
-		add(line, "%s", peer->key + strlen("block "));
-		return;
-	}
-	if (peer->pods.n)
-		add(line, "pods %s", peer->pods.text);
-	else
-		add(line, "all pods");
-	if (by_name && !strcmp(by_name, policy->namespace))
-		return;
-	if (by_name)
-		add(line, " in namespace %s", by_name);
-	else if (peer->namespaces.n)
-		add(line, " in namespaces %s", peer->namespaces.text);
-	else
-		add(line, " in all namespaces");
-}
-
-static void add_port(struct line *line, const struct bh_netpol_port *port)
-{
-	const char *protocol = bh_protocol_name(port->protocol);
-
-	if (port->kind == BH_PORT_NAMED)
-		add(line, "%s %s", protocol, port->name);
-	else if (port->lo == port->hi)
-		add(line, "%s %u", protocol, port->lo);
-	else if (!port->lo)
-		add(line, "%s", protocol);
-	else
-		add(line, "%s %u-%u", protocol, port->lo, port->hi);
-}
-
-static const char *rule_text(struct parser *parser, enum bh_direction direction, size_t index,
-	const struct bh_netpol_rule *rule)
-{
-	const struct bh_netpol *policy = parser->policy;
-	bool egress = direction == BH_EGRESS;
-	struct line line = {0};
-
-	add(&line, "%s/%s %s[%zu]: %s ", policy->namespace, policy->name,
-		egress ? "egress" : "ingress", index, egress ? "to" : "from");
-	for (size_t i = 0; i < rule->n_peers; i++) {
-		add(&line, "%s", i ? " or " : "");
-		add_peer(&line, policy, &rule->peers[i]);
-	}
-	if (!rule->n_peers)
-		add(&line, "anyone");
-	for (size_t i = 0; i < rule->n_ports; i++) {
-		add(&line, ", ");
-		add_port(&line, &rule->ports[i]);
-	}
-	if (!rule->n_ports)
-		add(&line, ", everything");
-	return bh_arena_strdup(parser->arena, line.text);
 }
 
 /* ---- Rules ------------------------------------------------------------------------------------
@@ -433,7 +229,9 @@ static bool parse_rule(struct parser *parser, const struct bh_path *path, const 
 			    &rule->ports[i]))
 			return false;
 	}
-	rule->text = rule_text(parser, direction, index, rule);
+	rule->text = bh_grammar_rule_text(parser->arena, parser->policy->namespace, rule, direction,
+		"%s/%s %s[%zu]:", parser->policy->namespace, parser->policy->name,
+		direction == BH_EGRESS ? "egress" : "ingress", index);
 	return true;
 }
 
@@ -531,22 +329,32 @@ static void parse_spec(struct parser *parser, const json_t *spec)
 	parse_rules(parser, BH_FIELD(path, "egress"), bh_read_field(spec, "egress"), BH_EGRESS);
 }
 
+static void parse(struct bh_netpol *policy, const json_t *spec)
+{
+	struct parser parser = {.policy = policy, .arena = &policy->arena};
+
+	policy->tier = BH_TIER_NETPOL;
+	parse_spec(&parser, spec);
+	if (!parser.fault.set)
+		return;
+	policy->fault = bh_arena_strdup(parser.arena, parser.fault.text);
+	policy->n_rules[BH_INGRESS] = policy->n_rules[BH_EGRESS] = 0;
+}
+
 struct bh_netpol *bh_netpol_parse(const struct bh_network_policy *object)
 {
 	struct bh_netpol *policy = bh_xcalloc(1, sizeof(*policy));
-	struct parser parser = {.policy = policy, .arena = &policy->arena};
 
-	policy->namespace = bh_arena_strdup(parser.arena, object->namespace);
-	policy->name = bh_arena_strdup(parser.arena, object->name);
+	policy->namespace = bh_arena_strdup(&policy->arena, object->namespace);
+	policy->name = bh_arena_strdup(&policy->arena, object->name);
 	policy->serial = object->serial;
 	policy->mode = bh_mode_parse(object->mode);
 	if (object->mode && policy->mode == BH_MODE_UNSET)
-		policy->bad_mode = bh_arena_strdup(parser.arena, object->mode);
-	parse_spec(&parser, object->spec);
-	if (parser.fault.set) {
-		policy->fault = bh_arena_strdup(parser.arena, parser.fault.text);
-		policy->n_rules[BH_INGRESS] = policy->n_rules[BH_EGRESS] = 0;
-	}
+		policy->bad_mode = bh_arena_strdup(&policy->arena, object->mode);
+	if (*policy->namespace)
+		parse(policy, object->spec);
+	else
+		bh_cnp_parse(policy, object->spec);
 	return policy;
 }
 
@@ -560,10 +368,27 @@ void bh_netpol_free(struct bh_netpol *policy)
 	free(policy);
 }
 
+/* ---- Asking it --------------------------------------------------------------------------------
+ */
+
+bool bh_netpol_selects(const struct bh_netpol *policy, const struct bh_pod *pod,
+	const struct bh_labels *namespace_labels)
+{
+	if (*policy->namespace ? strcmp(policy->namespace, pod->namespace) != 0
+			       : policy->selects_nobody)
+		return false;
+	return bh_selector_matches(&policy->subject_namespaces, namespace_labels) &&
+	       bh_selector_matches(&policy->subjects, pod->labels);
+}
+
 int bh_netpol_compare(const struct bh_netpol *a, const struct bh_netpol *b)
 {
 	int order = strcmp(a->namespace, b->namespace);
 
+	if (!order)
+		order = (a->tier > b->tier) - (a->tier < b->tier);
+	if (!order)
+		order = (a->priority > b->priority) - (a->priority < b->priority);
 	if (!order)
 		order = strcmp(a->name, b->name);
 	return order ? order : (a->serial > b->serial) - (a->serial < b->serial);

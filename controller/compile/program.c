@@ -9,6 +9,12 @@ struct ask {
 	uint32_t index;
 };
 
+/* A rule and when it is asked. */
+struct ranked {
+	const struct bh_netpol_rule *rule;
+	enum bh_tier tier;
+};
+
 /* One program in the making. */
 struct build {
 	struct bh_programs *programs;
@@ -16,10 +22,12 @@ struct build {
 	const struct bh_netpol *const *policies;
 	size_t n_policies;
 	enum bh_direction direction; /* under way, with its rules in order and what they ask for */
+	bool isolated;               /* by a NetworkPolicy */
+	bool tiers;                  /* there are rules of ClusterNetworkPolicies */
 	size_t n_rules;
-	const struct bh_netpol_rule **rules;
+	struct ranked *rules;
 	size_t n_anyone;
-	const struct bh_netpol_rule **anyone; /* those without peers */
+	uint32_t *anyone; /* those without peers, in order */
 	size_t n_asks;
 	struct ask *asks; /* sorted by atom */
 	uint32_t *chosen; /* room for every rule */
@@ -28,31 +36,32 @@ struct build {
 	struct bh_desired_entry *entries;
 };
 
-/* ---- What a rule allows ------------------------------------------------------------------------
+/* ---- What a rule is about ----------------------------------------------------------------------
  */
 
-/* Ingress: the port of this name at the pod itself. A name the pod does not have allows nothing. */
-static void add_own_port(struct build *build, const struct bh_netpol_port *port, uint32_t rule)
+/* Ingress: the port of this name at the pod itself. A name the pod does not have is no port. */
+static void add_own_port(
+	struct build *build, const struct bh_netpol_rule *rule, const struct bh_netpol_port *port)
 {
 	for (size_t i = 0; i < build->pod->n_ports; i++) {
 		const struct bh_pod_port *own = &build->pod->ports[i];
 
 		if (own->protocol == port->protocol && !strcmp(own->name, port->name))
 			bh_ranges_add(&build->programs->ranges, port->protocol, own->port,
-				own->port, rule);
+				own->port, rule->number, rule->action);
 	}
 }
 
 /* Egress: whatever ports of this name the peers of this class have. */
-static void add_peer_port(struct build *build, const struct bh_netpol_port *port, uint32_t rule,
-	const struct bh_class *class)
+static void add_peer_port(struct build *build, const struct bh_netpol_rule *rule,
+	const struct bh_netpol_port *port, const struct bh_class *class)
 {
 	for (size_t i = 0; class && i < class->n_ports; i++) {
 		const struct bh_class_port *theirs = &class->ports[i];
 
 		if (theirs->named == port->named)
 			bh_ranges_add(&build->programs->ranges, port->protocol, theirs->port,
-				theirs->port, rule);
+				theirs->port, rule->number, rule->action);
 	}
 }
 
@@ -62,16 +71,17 @@ static void add_rule(
 	struct bh_ranges *ranges = &build->programs->ranges;
 
 	if (!rule->n_ports)
-		bh_ranges_add(ranges, 0, 0, 65535, rule->number);
+		bh_ranges_add(ranges, 0, 0, 65535, rule->number, rule->action);
 	for (size_t i = 0; i < rule->n_ports; i++) {
 		const struct bh_netpol_port *port = &rule->ports[i];
 
 		if (port->kind == BH_PORT_RANGE)
-			bh_ranges_add(ranges, port->protocol, port->lo, port->hi, rule->number);
+			bh_ranges_add(ranges, port->protocol, port->lo, port->hi, rule->number,
+				rule->action);
 		else if (build->direction == BH_INGRESS)
-			add_own_port(build, port, rule->number);
+			add_own_port(build, rule, port);
 		else
-			add_peer_port(build, port, rule->number, class);
+			add_peer_port(build, rule, port, class);
 	}
 }
 
@@ -94,6 +104,20 @@ static int compare_indexes(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
+static void list_rule(struct build *build, const struct bh_netpol *policy, size_t index)
+{
+	const struct bh_netpol_rule *rule = &policy->rules[build->direction][index];
+	uint32_t at = (uint32_t)build->n_rules++;
+
+	build->rules[at] = (struct ranked){rule, policy->tier};
+	if (rule->never)
+		return;
+	for (size_t i = 0; i < rule->n_peers; i++)
+		build->asks[build->n_asks++] = (struct ask){rule->peers[i].atom, at};
+	if (!rule->n_peers)
+		build->anyone[build->n_anyone++] = at;
+}
+
 /* The rules of the direction, and an index from atoms to them: a class finds its few among many. */
 static void list_rules(struct build *build, enum bh_direction direction)
 {
@@ -102,36 +126,31 @@ static void list_rules(struct build *build, enum bh_direction direction)
 
 	build->direction = direction;
 	build->n_rules = build->n_anyone = build->n_asks = 0;
+	build->isolated = build->tiers = false;
 	for (size_t i = 0; i < build->n_policies; i++) {
 		const struct bh_netpol *policy = build->policies[i];
 
-		if (!policy->isolates[direction])
+		if (!bh_netpol_speaks(policy, direction))
 			continue;
+		build->isolated |= policy->isolates[direction];
+		build->tiers |= policy->tier != BH_TIER_NETPOL;
 		n_rules += policy->n_rules[direction];
 		for (size_t j = 0; j < policy->n_rules[direction]; j++)
 			n_asks += policy->rules[direction][j].n_peers;
 	}
-	build->rules = bh_arena_array(scratch, n_rules, const struct bh_netpol_rule *);
-	build->anyone = bh_arena_array(scratch, n_rules, const struct bh_netpol_rule *);
-	build->chosen = bh_arena_array(scratch, n_asks, uint32_t);
+	build->rules = bh_arena_array(scratch, n_rules, struct ranked);
+	build->anyone = bh_arena_array(scratch, n_rules, uint32_t);
+	build->chosen = bh_arena_array(scratch, n_asks + n_rules, uint32_t);
 	build->asks = bh_arena_array(scratch, n_asks, struct ask);
 	for (size_t i = 0; i < build->n_policies; i++) {
 		const struct bh_netpol *policy = build->policies[i];
 
-		for (size_t j = 0; policy->isolates[direction] && j < policy->n_rules[direction];
-			j++) {
-			const struct bh_netpol_rule *rule = &policy->rules[direction][j];
-
-			for (size_t k = 0; k < rule->n_peers; k++)
-				build->asks[build->n_asks++] =
-					(struct ask){rule->peers[k].atom, (uint32_t)build->n_rules};
-			build->rules[build->n_rules++] = rule;
-			if (!rule->n_peers)
-				build->anyone[build->n_anyone++] = rule;
-		}
+		for (size_t j = 0;
+			bh_netpol_speaks(policy, direction) && j < policy->n_rules[direction]; j++)
+			list_rule(build, policy, j);
 	}
 	if (n_asks)
-		qsort(build->asks, n_asks, sizeof(*build->asks), compare_asks);
+		qsort(build->asks, build->n_asks, sizeof(*build->asks), compare_asks);
 }
 
 /* The first of the asks for this atom. */
@@ -150,7 +169,10 @@ static size_t first_ask(const struct build *build, uint32_t atom)
 	return low;
 }
 
-/* The rules with a peer of this class, in order, into `chosen`. One may be there more than once. */
+/*
+ * The rules with a peer of this class, in order, into `chosen`, and with them those for anyone
+ * whose place counts. One may be there more than once.
+ */
 static size_t choose_rules(struct build *build, const struct bh_class *class)
 {
 	size_t n = 0;
@@ -161,28 +183,65 @@ static size_t choose_rules(struct build *build, const struct bh_class *class)
 		for (; at < build->n_asks && build->asks[at].atom == class->atoms[i]; at++)
 			build->chosen[n++] = build->asks[at].index;
 	}
+	for (size_t i = 0; i < build->n_anyone; i++) {
+		if (build->rules[build->anyone[i]].tier != BH_TIER_NETPOL)
+			build->chosen[n++] = build->anyone[i];
+	}
 	if (n)
 		qsort(build->chosen, n, sizeof(*build->chosen), compare_indexes);
 	return n;
 }
 
+/* Those of a tier among the chosen. */
+static void add_tier(
+	struct build *build, const struct bh_class *class, size_t n_chosen, enum bh_tier tier)
+{
+	for (size_t i = 0; i < n_chosen; i++) {
+		const struct ranked *ranked = &build->rules[build->chosen[i]];
+
+		if (ranked->tier == tier && (!i || build->chosen[i] != build->chosen[i - 1]))
+			add_rule(build, ranked->rule, class);
+	}
+}
+
+/* Rules for anyone come first, so that where they already allow a port they also name it, and a
+ * class that gains nothing else is not listed. */
+static void add_network_policies(struct build *build, const struct bh_class *class, size_t n_chosen)
+{
+	for (size_t i = 0; i < build->n_anyone; i++) {
+		const struct ranked *ranked = &build->rules[build->anyone[i]];
+
+		if (ranked->tier == BH_TIER_NETPOL)
+			add_rule(build, ranked->rule, class);
+	}
+	add_tier(build, class, n_chosen, BH_TIER_NETPOL);
+}
+
 /*
- * Everything that applies to the class (NULL: any). Rules for anyone come first, so that where they
- * already allow a port they also name it, and a class that gains nothing else is not listed.
+ * Everything that applies to the class (NULL: any), tier by tier. NetworkPolicies that isolate the
+ * pod have the last word; without any, Baseline has, and what it does not decide passes by no rule.
  */
-static size_t allowed(
+static size_t decide(
 	struct build *build, const struct bh_class *class, const struct bh_desired_rule **ret_rules)
 {
+	struct bh_ranges *ranges = &build->programs->ranges;
 	size_t n = choose_rules(build, class);
 
-	bh_ranges_reset(&build->programs->ranges);
-	for (size_t i = 0; i < build->n_anyone; i++)
-		add_rule(build, build->anyone[i], class);
-	for (size_t i = 0; i < n; i++) {
-		if (!i || build->chosen[i] != build->chosen[i - 1])
-			add_rule(build, build->rules[build->chosen[i]], class);
+	bh_ranges_reset(ranges);
+	if (build->tiers) {
+		add_tier(build, class, n, BH_TIER_ADMIN);
+		bh_ranges_settle(ranges, BH_TIER_ADMIN);
 	}
-	return bh_ranges_merge(&build->programs->ranges, build->programs->scratch, ret_rules);
+	if (build->isolated) {
+		add_network_policies(build, class, n);
+		bh_ranges_settle(ranges, BH_TIER_NETPOL);
+	} else {
+		add_tier(build, class, n, BH_TIER_BASELINE);
+		bh_ranges_settle(ranges, BH_TIER_BASELINE);
+		bh_ranges_add(ranges, 0, 0, 65535, BH_RULE_NONE, BH_ACTION_ACCEPT);
+		bh_ranges_settle(ranges, BH_TIER_BASELINE);
+	}
+	return bh_ranges_flatten(ranges, build->programs->scratch, ret_rules);
 }
 
 /* ---- Entries ----------------------------------------------------------------------------------
@@ -195,7 +254,8 @@ static bool same_rules(
 		return false;
 	for (size_t i = 0; i < n_a; i++) {
 		if (a[i].protocol != b[i].protocol || a[i].port_lo != b[i].port_lo ||
-			a[i].port_hi != b[i].port_hi || a[i].rule != b[i].rule)
+			a[i].port_hi != b[i].port_hi || a[i].rule != b[i].rule ||
+			a[i].deny != b[i].deny)
 			return false;
 	}
 	return true;
@@ -244,7 +304,7 @@ static void find_candidates(struct build *build, struct candidates *candidates)
 	if (build->direction != BH_EGRESS)
 		return;
 	for (size_t i = 0; i < build->n_anyone; i++) {
-		const struct bh_netpol_rule *rule = build->anyone[i];
+		const struct bh_netpol_rule *rule = build->rules[build->anyone[i]].rule;
 
 		for (size_t j = 0; j < rule->n_ports; j++) {
 			if (rule->ports[j].kind == BH_PORT_NAMED)
@@ -260,13 +320,13 @@ static void build_direction(struct build *build, enum bh_direction direction)
 	const struct bh_desired_rule *any, *rules;
 
 	list_rules(build, direction);
-	size_t n_any = allowed(build, NULL, &any);
+	size_t n_any = decide(build, NULL, &any);
 
 	if (n_any)
 		add_entry(build, BH_CLASS_ANY, any, n_any);
 	find_candidates(build, &candidates);
 	for (size_t i = 0; i < candidates.n; i++) {
-		size_t n = allowed(build, candidates.items[i], &rules);
+		size_t n = decide(build, candidates.items[i], &rules);
 
 		if (!same_rules(any, n_any, rules, n))
 			add_entry(build, candidates.items[i]->number, rules, n);
@@ -348,7 +408,8 @@ static uint32_t finish(struct build *build, uint32_t isolated)
 
 static bool uses_own_names(const struct bh_netpol *policy)
 {
-	for (size_t i = 0; policy->isolates[BH_INGRESS] && i < policy->n_rules[BH_INGRESS]; i++) {
+	for (size_t i = 0; bh_netpol_speaks(policy, BH_INGRESS) && i < policy->n_rules[BH_INGRESS];
+		i++) {
 		const struct bh_netpol_rule *rule = &policy->rules[BH_INGRESS][i];
 
 		for (size_t j = 0; j < rule->n_ports; j++) {
@@ -390,9 +451,9 @@ uint32_t bh_program_compile(struct bh_programs *programs, const struct bh_pod *p
 	size_t size;
 
 	for (size_t i = 0; i < n_policies; i++) {
-		if (policies[i]->isolates[BH_INGRESS])
+		if (bh_netpol_speaks(policies[i], BH_INGRESS))
 			isolated |= BH_PROGRAM_INGRESS_ISOLATED;
-		if (policies[i]->isolates[BH_EGRESS])
+		if (bh_netpol_speaks(policies[i], BH_EGRESS))
 			isolated |= BH_PROGRAM_EGRESS_ISOLATED;
 	}
 	if (!isolated)

@@ -23,8 +23,8 @@ struct bh_programs {
 };
 
 /*
- * The number of the program that isolates `pod` as these policies say and allows what their rules
- * allow. Policies are sorted; all of them select the pod. BH_PROGRAM_NONE if none of them isolates.
+ * The number of the program that does for `pod` what these policies say. Policies are sorted; all
+ * of them select the pod. BH_PROGRAM_NONE if none of them says anything.
  */
 uint32_t bh_program_compile(struct bh_programs *programs, const struct bh_pod *pod,
 	const struct bh_netpol *const *policies, size_t n_policies);

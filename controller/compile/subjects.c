@@ -43,7 +43,7 @@ static void take_ips(struct bh_compilation *compilation, struct bh_subject *subj
 				BH_ENDPOINT_ADDRS));
 }
 
-/* Policies are sorted by namespace: the index of the first one of it. */
+/* Policies are sorted by namespace: the index of the first one of it, or of the next. */
 static size_t first_policy(const struct bh_compilation *compilation, const char *namespace)
 {
 	size_t low = 0, high = compilation->n_policies;
@@ -59,24 +59,52 @@ static size_t first_policy(const struct bh_compilation *compilation, const char 
 	return low;
 }
 
-static void take_policies(struct bh_compilation *compilation, struct bh_subject *subject)
+/* Nothing but their names says which of the two is asked first. */
+static bool are_tied(const struct bh_netpol *a, const struct bh_netpol *b)
 {
-	const struct bh_pod *pod = subject->pod;
-	size_t begin = first_policy(compilation, pod->namespace), end = begin;
+	bool meet = false;
 
-	while (end < compilation->n_policies &&
-		!strcmp(compilation->policies[end]->namespace, pod->namespace))
-		end++;
-	subject->policies =
-		bh_arena_array(&compilation->scratch, end - begin, const struct bh_netpol *);
+	for (int direction = BH_INGRESS; direction <= BH_EGRESS; direction++)
+		meet |= a->n_rules[direction] && b->n_rules[direction];
+	return meet && a->tier != BH_TIER_NETPOL && a->tier == b->tier &&
+	       a->priority == b->priority && a->priority >= 0;
+}
+
+/* Adds those of [begin, end) that select the pod. */
+static void take_selecting(
+	struct bh_compilation *compilation, struct bh_subject *subject, size_t begin, size_t end)
+{
+	const struct bh_labels *labels =
+		bh_model_namespace_labels(compilation->model, subject->pod->namespace);
+	const struct bh_netpol *before = NULL;
+
 	for (size_t i = begin; i < end; i++) {
 		struct bh_netpol *policy = compilation->policies[i];
 
-		if (!bh_selector_matches(&policy->subjects, pod->labels))
+		if (!bh_netpol_selects(policy, subject->pod, labels))
 			continue;
 		policy->selects = true;
 		subject->policies[subject->n_policies++] = policy;
+		if (before && are_tied(before, policy) &&
+			(!policy->tied || bh_netpol_compare(before, policy->tied) < 0))
+			policy->tied = before;
+		before = policy;
 	}
+}
+
+static void take_policies(struct bh_compilation *compilation, struct bh_subject *subject)
+{
+	const char *namespace = subject->pod->namespace;
+	size_t n_cluster = compilation->n_cluster_policies;
+	size_t begin = first_policy(compilation, namespace), end = begin;
+
+	while (end < compilation->n_policies &&
+		!strcmp(compilation->policies[end]->namespace, namespace))
+		end++;
+	subject->policies = bh_arena_array(
+		&compilation->scratch, n_cluster + end - begin, const struct bh_netpol *);
+	take_selecting(compilation, subject, 0, n_cluster);
+	take_selecting(compilation, subject, begin, end);
 }
 
 static int compare_subjects(const void *a, const void *b)
@@ -240,14 +268,16 @@ void bh_compilation_judge(struct bh_compilation *compilation)
 		const struct bh_subject *subject = &compilation->subjects[i];
 		const struct bh_pod *pod = subject->pod;
 		struct bh_desired_endpoint *endpoint = &endpoints[i];
-		const char **policies =
+		const char **names =
 			bh_arena_array(compilation->out, subject->n_policies, const char *);
+		size_t n_cluster = 0;
 
 		check_annotations(compilation, pod);
 		for (size_t j = 0; j < subject->n_policies; j++) {
 			const struct bh_netpol *policy = subject->policies[j];
 
-			policies[j] = bh_arena_strdup(compilation->out, policy->name);
+			names[j] = bh_arena_strdup(compilation->out, policy->name);
+			n_cluster += policy->tier != BH_TIER_NETPOL;
 			endpoint->ingress_isolated |= policy->isolates[BH_INGRESS];
 			endpoint->egress_isolated |= policy->isolates[BH_EGRESS];
 		}
@@ -261,8 +291,10 @@ void bh_compilation_judge(struct bh_compilation *compilation)
 		endpoint->mode = pod_mode(compilation, pod);
 		endpoint->quarantined =
 			bh_model_quarantined(compilation->model, pod->namespace, pod->name);
-		endpoint->n_policies = subject->n_policies;
-		endpoint->policies = policies;
+		endpoint->n_cluster_policies = n_cluster;
+		endpoint->cluster_policies = names;
+		endpoint->n_policies = subject->n_policies - n_cluster;
+		endpoint->policies = names + n_cluster;
 		choose_programs(compilation, subject, endpoint);
 		enforced |= endpoint->active != BH_PROGRAM_OPEN;
 	}

@@ -29,7 +29,7 @@ struct space;
 struct object {
 	enum kind kind;
 	const char *uid;
-	struct space *space;    /* pods, namespaces, policies */
+	struct space *space;    /* pods, namespaces, policies that are in one */
 	struct object *sibling; /* another pod of the same namespace and name */
 	union {
 		struct bh_pod pod;
@@ -304,9 +304,16 @@ static void unlink_name(struct bh_model *model, struct object *object)
 
 static const struct bh_labels **labels_of(struct object *object)
 {
-	if (object->kind == KIND_POD)
+	switch (object->kind) {
+	case KIND_POD:
 		return &object->pod.labels;
-	return object->kind == KIND_NAMESPACE ? &object->namespace.labels : NULL;
+	case KIND_NAMESPACE:
+		return &object->namespace.labels;
+	case KIND_NODE:
+		return &object->node.labels;
+	default:
+		return NULL;
+	}
 }
 
 static const char *object_uid(const struct object *object)
@@ -339,7 +346,8 @@ static void insert(struct bh_model *model, struct object *object)
 		relabel_space(model, object->space);
 		break;
 	case KIND_POLICY:
-		object->space = enter_space(model, object->policy.namespace);
+		if (*object->policy.namespace)
+			object->space = enter_space(model, object->policy.namespace);
 		json_incref(object->policy.spec);
 		break;
 	default:
@@ -488,12 +496,19 @@ bool bh_model_put_namespace(struct bh_model *model, const struct bh_namespace *n
 
 bool bh_model_put_node(struct bh_model *model, const struct bh_node *node)
 {
+	const struct bh_labels *labels = bh_label_store_get(&model->labels, node->labels);
 	struct object *before = find(model, node->uid);
 
-	if (before && before->kind == KIND_NODE && same_text(before->node.name, node->name) &&
-		same_ips(before->node.ips, before->node.n_ips, node->ips, node->n_ips))
+	if (before && before->kind == KIND_NODE && before->node.labels == labels &&
+		same_text(before->node.name, node->name) &&
+		same_ips(before->node.ips, before->node.n_ips, node->ips, node->n_ips)) {
+		bh_label_store_put(&model->labels, labels);
 		return false;
-	return replace(model, before, store(KIND_NODE, node));
+	}
+	struct object *object = store(KIND_NODE, node);
+
+	object->node.labels = labels;
+	return replace(model, before, object);
 }
 
 bool bh_model_put_policy(struct bh_model *model, const struct bh_network_policy *policy)

@@ -80,11 +80,15 @@ struct bh_namespace {
 struct bh_node {
 	const char *uid;
 	const char *name;
+	const struct bh_labels *labels;
 	size_t n_ips;
 	const struct bh_ip *ips;
 };
 
-/* The spec is kept as it was written: what it means is the compiler's business. */
+/*
+ * A NetworkPolicy, or (namespace "") a ClusterNetworkPolicy. The spec is kept as it was written:
+ * what it means is the compiler's business.
+ */
 struct bh_network_policy {
 	const char *uid;
 	const char *namespace;

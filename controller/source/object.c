@@ -25,6 +25,8 @@ static const struct {
 	[BH_OBJECT_NAMESPACE] = {"Namespace", "v1", false},
 	[BH_OBJECT_NODE] = {"Node", "v1", false},
 	[BH_OBJECT_POLICY] = {"NetworkPolicy", "networking.k8s.io/v1", true},
+	[BH_OBJECT_CLUSTER_POLICY] = {"ClusterNetworkPolicy", "policy.networking.k8s.io/v1alpha2",
+		false},
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -455,7 +457,8 @@ static bool decode_node(struct decoder *decoder, const struct bh_path *path, con
 	size_t n;
 
 	*node = (struct bh_node){.uid = object->uid, .name = metadata->name};
-	if (!read_member(decoder, path, json, "status", &status) ||
+	if (!read_labels(decoder, metadata->path, metadata->json, &node->labels) ||
+		!read_member(decoder, path, json, "status", &status) ||
 		!read_list(decoder, status_path, status, "addresses", &list, &n))
 		return false;
 	ips.items = bh_arena_array(decoder->arena, n, struct bh_ip);
@@ -485,8 +488,9 @@ static bool decode_policy(struct decoder *decoder, const json_t *json,
 {
 	struct bh_network_policy *policy = &object->policy;
 
-	*policy = (struct bh_network_policy){
-		.uid = object->uid, .namespace = metadata->namespace, .name = metadata->name};
+	*policy = (struct bh_network_policy){.uid = object->uid,
+		.namespace = object->kind == BH_OBJECT_POLICY ? metadata->namespace : "",
+		.name = metadata->name};
 	if (!read_annotation(
 		    decoder, metadata->path, metadata->json, "bulkhead.io/mode", &policy->mode))
 		return false;
@@ -540,6 +544,7 @@ static bool decode_object(struct decoder *decoder, const struct bh_path *path, c
 		done = decode_node(decoder, path, json, &metadata, &object);
 		break;
 	case BH_OBJECT_POLICY:
+	case BH_OBJECT_CLUSTER_POLICY:
 		done = decode_policy(decoder, json, &metadata, &object);
 		break;
 	}
@@ -640,7 +645,8 @@ bool bh_object_decode_as(enum bh_object_kind kind, const json_t *json, struct bh
 void bh_object_list_clear(struct bh_object_list *list)
 {
 	for (size_t i = 0; i < list->n; i++) {
-		if (list->items[i].kind == BH_OBJECT_POLICY)
+		if (list->items[i].kind == BH_OBJECT_POLICY ||
+			list->items[i].kind == BH_OBJECT_CLUSTER_POLICY)
 			json_decref(list->items[i].policy.spec);
 	}
 	free(list->items);
@@ -658,6 +664,7 @@ bool bh_object_put(const struct bh_object *object, struct bh_model *model)
 	case BH_OBJECT_NODE:
 		return bh_model_put_node(model, &object->node);
 	case BH_OBJECT_POLICY:
+	case BH_OBJECT_CLUSTER_POLICY:
 		return bh_model_put_policy(model, &object->policy);
 	}
 	return false;

@@ -5,7 +5,7 @@
 /*
  * Kubernetes objects as JSON to what the model takes. The same for every source. Fields this
  * program has no use for are not looked at; those it uses must have the type Kubernetes gives them.
- * (A NetworkPolicy's spec is not looked at here: the compiler reads it.)
+ * (A policy's spec is not looked at here: the compiler reads it.)
  */
 
 #include "controller/compile/reader.h"
@@ -17,6 +17,7 @@ enum bh_object_kind {
 	BH_OBJECT_NAMESPACE,
 	BH_OBJECT_NODE,
 	BH_OBJECT_POLICY,
+	BH_OBJECT_CLUSTER_POLICY,
 };
 
 struct bh_object {
@@ -27,7 +28,7 @@ struct bh_object {
 		struct bh_pod pod;
 		struct bh_namespace namespace;
 		struct bh_node node;
-		struct bh_network_policy policy; /* its spec is referenced */
+		struct bh_network_policy policy; /* of either kind; its spec is referenced */
 	};
 };
 

@@ -168,7 +168,8 @@ struct bh_rule {
 	__u16 port_lo; /* host order, inclusive */
 	__u16 port_hi;
 	__u16 reserved;
-	__u32 rule; /* the controller's number for the policy rule, for people */
+	__u32 rule; /* the controller's number for the policy rule, for people; BH_RULE_NONE: it
+		       says what becomes of what no rule decides */
 };
 _Static_assert(sizeof(struct bh_rule) == 12, "rule layout");
 

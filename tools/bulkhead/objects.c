@@ -77,6 +77,8 @@ static void pod_row(struct libscols_table *table, const json_t *pod)
 	const char *interface = bh_json_get_text(pod, "interface");
 	const char *mode = bh_json_get_text(pod, "mode");
 	char text[512];
+	char more[512];
+	size_t n;
 
 	snprintf(text, sizeof(text), "%s/%s", bh_json_get_text(pod, "namespace"),
 		bh_json_get_text(pod, "name"));
@@ -90,6 +92,10 @@ static void pod_row(struct libscols_table *table, const json_t *pod)
 	bh_table_cell(
 		line, 5, bh_json_get_flag(pod, "quarantined") ? BH_BAD : BH_PLAIN, isolation(pod));
 	join(json_object_get(pod, "policies"), text, sizeof(text));
+	n = strlen(text);
+	if (json_array_size(json_object_get(pod, "clusterPolicies")) > 0)
+		snprintf(text + n, sizeof(text) - n, "%scluster-wide: %s", n ? "; " : "",
+			join(json_object_get(pod, "clusterPolicies"), more, sizeof(more)));
 	bh_table_cell(line, 6, BH_PLAIN, *text ? text : "-");
 }
 
@@ -125,6 +131,31 @@ int bh_cli_pods(int argc, char **argv)
 
 /* ---- policies -------------------------------------------------------------------------------- */
 
+static const char *policy_name(const json_t *policy, char *text, size_t size)
+{
+	const char *namespace = bh_json_get_text(policy, "namespace");
+
+	snprintf(text, size, "%s%s%s", namespace, *namespace ? "/" : "",
+		bh_json_get_text(policy, "name"));
+	return text;
+}
+
+/* "Admin 10" of a ClusterNetworkPolicy. */
+static const char *policy_tier(const json_t *policy, char *text, size_t size)
+{
+	const char *tier = bh_json_get_text(policy, "tier");
+	const json_t *priority = json_object_get(policy, "priority");
+
+	if (*bh_json_get_text(policy, "namespace"))
+		return "NetworkPolicy";
+	if (json_is_integer(priority))
+		snprintf(text, size, "%s %" JSON_INTEGER_FORMAT, *tier ? tier : "?",
+			json_integer_value(priority));
+	else
+		snprintf(text, size, "%s ?", *tier ? tier : "?");
+	return text;
+}
+
 static void policy_row(struct libscols_table *table, const json_t *policy)
 {
 	struct libscols_line *line = bh_table_row(table);
@@ -134,30 +165,30 @@ static void policy_row(struct libscols_table *table, const json_t *policy)
 	bool valid = bh_json_get_flag(policy, "valid");
 	char text[512];
 
-	snprintf(text, sizeof(text), "%s/%s", bh_json_get_text(policy, "namespace"),
-		bh_json_get_text(policy, "name"));
-	bh_table_cell(line, 0, BH_PLAIN, text);
-	bh_table_cell(line, 1, BH_PLAIN,
+	bh_table_cell(line, 0, BH_PLAIN, policy_name(policy, text, sizeof(text)));
+	bh_table_cell(line, 1, BH_PLAIN, policy_tier(policy, text, sizeof(text)));
+	bh_table_cell(line, 2, BH_PLAIN,
 		ingress && egress ? "both"
 		: ingress         ? "ingress"
 		: egress          ? "egress"
 				  : "-");
-	bh_table_cell(line, 2, BH_PLAIN, strcmp(mode, "pod") == 0 ? "as the pod" : mode);
-	bh_table_cell(line, 3, valid ? BH_GOOD : BH_BAD, valid ? "in use" : "see below");
+	bh_table_cell(line, 3, BH_PLAIN, strcmp(mode, "pod") == 0 ? "as the pod" : mode);
+	bh_table_cell(line, 4, valid ? BH_GOOD : BH_BAD, valid ? "in use" : "see below");
 	snprintf(text, sizeof(text), "%zu", json_array_size(json_object_get(policy, "rules")));
-	bh_table_cell(line, 4, BH_PLAIN, text);
+	bh_table_cell(line, 5, BH_PLAIN, text);
 	join(json_object_get(policy, "pods"), text, sizeof(text));
-	bh_table_cell(line, 5, BH_PLAIN, *text ? text : "-");
+	bh_table_cell(line, 6, BH_PLAIN, *text ? text : "-");
 }
 
 int bh_cli_policies(int argc, char **argv)
 {
 	static const char *const columns[] = {
-		"POLICY", "ISOLATES", "MODE", "STATE", "+RULES", "~PODS HERE", NULL};
+		"POLICY", "TIER", "DIRECTION", "MODE", "STATE", "+RULES", "~PODS HERE", NULL};
 	struct libscols_table *table;
 	json_t *policies = NULL;
 	const json_t *policy;
 	const json_t *problem;
+	char name[512];
 	size_t i;
 	size_t j;
 	int r;
@@ -175,8 +206,8 @@ int bh_cli_policies(int argc, char **argv)
 	{
 		json_array_foreach(json_object_get(policy, "problems"), j, problem)
 		{
-			printf("%s/%s: %s\n", bh_json_get_text(policy, "namespace"),
-				bh_json_get_text(policy, "name"), json_string_value(problem));
+			printf("%s: %s\n", policy_name(policy, name, sizeof(name)),
+				json_string_value(problem));
 		}
 	}
 	json_decref(policies);
@@ -211,9 +242,13 @@ static error_t parse_explain(int key, char *argument, struct argp_state *state)
 static void print_verdict(const char *label, const json_t *verdict)
 {
 	bool allowed = bh_json_get_flag(verdict, "allowed");
+	const json_t *rule;
+	size_t i;
 
 	printf("    %-8s %s%s%s: %s\n", label, bh_colour(allowed ? BH_GOOD : BH_BAD),
 		allowed ? "allowed" : "denied", bh_colour_end(), bh_json_get_text(verdict, "text"));
+	json_array_foreach(json_object_get(verdict, "passedBy"), i, rule)
+		printf("             handed on by %s\n", json_string_value(rule));
 }
 
 static bool same_verdict(const json_t *a, const json_t *b)
@@ -243,6 +278,9 @@ static void print_side(const json_t *side)
 			join(json_object_get(side, "policies"), policies, sizeof(policies)));
 	else
 		printf("    not isolated by any policy\n");
+	if (json_array_size(json_object_get(side, "clusterPolicies")) > 0)
+		printf("    ClusterNetworkPolicies: %s\n",
+			join(json_object_get(side, "clusterPolicies"), policies, sizeof(policies)));
 	print_verdict("now", active);
 	if (!same_verdict(active, pending))
 		print_verdict("enforced", pending);

@@ -405,7 +405,10 @@ static json_t *kube_resources(const struct bh_kube_status *status)
 
 		bh_json_set_text(object, "name", resource->name);
 		bh_json_set_text(object, "state", resource->state);
-		bh_json_set_text(object, "detail", resource->error ? resource->error : "");
+		bh_json_set_text(object, "detail",
+			resource->error  ? resource->error
+			: resource->note ? resource->note
+					 : "");
 		json_object_set_new(
 			object, "objects", json_integer((json_int_t)resource->n_objects));
 		json_object_set_new(object, "lists", json_integer((json_int_t)resource->lists));

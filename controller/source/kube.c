@@ -19,10 +19,12 @@
 
 /* One line for each resource of the model; the agent's RBAC allows get, list and watch on these. */
 static const struct bh_resource resources[] = {
-	{BH_OBJECT_NAMESPACE, "Namespace", "/api/v1/namespaces"},
-	{BH_OBJECT_NODE, "Node", "/api/v1/nodes"},
-	{BH_OBJECT_POLICY, "NetworkPolicy", "/apis/networking.k8s.io/v1/networkpolicies"},
-	{BH_OBJECT_POD, "Pod", "/api/v1/pods"},
+	{BH_OBJECT_NAMESPACE, "Namespace", "/api/v1/namespaces", false},
+	{BH_OBJECT_NODE, "Node", "/api/v1/nodes", false},
+	{BH_OBJECT_POLICY, "NetworkPolicy", "/apis/networking.k8s.io/v1/networkpolicies", false},
+	{BH_OBJECT_CLUSTER_POLICY, "ClusterNetworkPolicy",
+		"/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies", true},
+	{BH_OBJECT_POD, "Pod", "/api/v1/pods", false},
 };
 #define N_RESOURCES (sizeof(resources) / sizeof(resources[0]))
 

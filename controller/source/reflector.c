@@ -20,6 +20,10 @@
 #define WATCH_GRACE_MS 30000
 /* So many failed watches in a row, and the next thing is a list. */
 #define RELIST_AFTER 3
+/* A resource the server does not have is asked for again after that, or after a watch's time. */
+#define ABSENT_S 60u
+/* So many times it must say so where there were objects of it. */
+#define ABSENT_AFTER 4
 #define VERSION_MAX 256
 #define ERROR_MAX 300
 
@@ -27,6 +31,7 @@ enum phase {
 	PHASE_LISTING,
 	PHASE_WATCHING,
 	PHASE_PAUSED,
+	PHASE_ABSENT,
 };
 
 /* An object that the server has, by its uid. */
@@ -75,6 +80,7 @@ struct bh_reflector {
 	char ended[ERROR_MAX]; /* the server's own words why it ended */
 	long ended_code;       /* 410, … 0: it did not say */
 
+	unsigned int absences; /* lists in a row to which the server said that there is no such thing */
 	unsigned int failures; /* in a row */
 	bool told_to_wait;     /* the pause is the server's wish */
 	bool fresh;            /* the next request needs a connection of its own */
@@ -204,9 +210,11 @@ static int put_faulty(struct bh_reflector *r, const json_t *json, const struct b
 		return -EBADMSG;
 	struct held *held = find_or_add(r, uid);
 
+	const char *namespace = text_at(metadata, "namespace");
+
 	held->seen = r->list;
 	set_fault(r, held,
-		bh_xasprintf("%s %s/%s: %s", r->resource->name, text_at(metadata, "namespace"),
+		bh_xasprintf("%s %s%s%s: %s", r->resource->name, namespace, *namespace ? "/" : "",
 			text_at(metadata, "name"), fault->text));
 	return 0;
 }
@@ -233,7 +241,7 @@ static int put(struct bh_reflector *r, const json_t *json)
 	return error;
 }
 
-/* The list is complete: what it did not have is no more. */
+/* The list is complete: what it (number `r->list`) did not have is no more. */
 static void drop_unseen(struct bh_reflector *r)
 {
 	struct held **gone = NULL, *held;
@@ -406,6 +414,7 @@ static bool is_page(const struct bh_reflector *r)
 static void finish_list(struct bh_reflector *r)
 {
 	drop_unseen(r);
+	r->absences = 0;
 	r->listed = true;
 	r->listed_ticket = r->list_ticket;
 	r->whole = false;
@@ -444,6 +453,32 @@ static void restart_list(struct bh_reflector *r)
 		begin(r);
 }
 
+/* The server does not have the resource: there are no objects of it. */
+static void be_absent(struct bh_reflector *r)
+{
+	unsigned int s = r->context->watch_s < ABSENT_S ? r->context->watch_s : ABSENT_S;
+
+	r->list++; /* an empty one */
+	drop_unseen(r);
+	r->listed = true;
+	r->listed_ticket = r->list_ticket;
+	r->whole = false;
+	r->failures = 0;
+	r->error[0] = '\0';
+	r->told_to_wait = false;
+	r->phase = PHASE_ABSENT;
+	uv_timer_start(r->timer, on_timer, jitter(s * 900, s * 1100), 0);
+}
+
+static void list_is_unknown(struct bh_reflector *r, const struct bh_http_result *result)
+{
+	r->absences++;
+	if (r->held.n && r->absences < ABSENT_AFTER)
+		fail_by_answer(r, result);
+	else
+		be_absent(r);
+}
+
 static void list_done(void *data, const struct bh_http_result *result)
 {
 	struct bh_reflector *r = data;
@@ -454,6 +489,8 @@ static void list_done(void *data, const struct bh_http_result *result)
 		continue_list(r);
 	else if (result->status == 410)
 		restart_list(r);
+	else if (result->status == 404 && r->resource->optional)
+		list_is_unknown(r, result);
 	else if (result->status && result->status != 200)
 		fail_by_answer(r, result);
 	else
@@ -595,7 +632,9 @@ static void watch_done(void *data, const struct bh_http_result *result)
 	else if (r->failures >= RELIST_AFTER)
 		replace(&r->version, NULL);
 
-	if (result->status == 410 || r->ended_code == 410)
+	if (result->status == 404 && r->resource->optional)
+		watch_is_lost(r, "HTTP status 404");
+	else if (result->status == 410 || r->ended_code == 410)
 		watch_is_lost(r, *r->ended ? r->ended : "HTTP status 410");
 	else if (r->ended_code || *r->ended)
 		fail(r, 0, "%s: %s (code %ld)", r->resource->path, r->ended, r->ended_code);
@@ -715,6 +754,7 @@ void bh_reflector_status(const struct bh_reflector *r, struct bh_kube_resource_s
 		[PHASE_LISTING] = "listing",
 		[PHASE_WATCHING] = "watching",
 		[PHASE_PAUSED] = "paused",
+		[PHASE_ABSENT] = "absent",
 	};
 	uint64_t heard = r->request ? bh_http_heard(r->request) : 0;
 
@@ -722,6 +762,9 @@ void bh_reflector_status(const struct bh_reflector *r, struct bh_kube_resource_s
 		.name = r->resource->name,
 		.state = states[r->phase],
 		.error = *r->error ? r->error : NULL,
+		.note = r->phase == PHASE_ABSENT
+				? "the API server does not have it; it is asked again now and then"
+				: NULL,
 		.synced = r->listed,
 		.heard_ms = heard > r->heard_at ? heard : r->heard_at,
 		.n_objects = r->held.n,

@@ -14,6 +14,11 @@
  * last page is complete, and never before. After a failure comes a pause that doubles, with jitter.
  * resourceVersions are compared with nothing: they are handed back as they came.
  *
+ * A resource that a cluster may lack (its CustomResourceDefinition is not installed) is as good as
+ * an empty list where the server does not have it (404), and asked for again every minute. Where
+ * there were objects of it a moment ago, the server has to say so several times: that it just
+ * started must not look like it.
+ *
  * (Kubernetes documentation, "Kubernetes API Concepts": efficient detection of changes, 410 Gone
  * responses, bookmarks, retrieving large results sets in chunks.)
  */
@@ -31,6 +36,7 @@ struct bh_resource {
 	enum bh_object_kind kind;
 	const char *name; /* as its list names it: "PodList" less "List" */
 	const char *path;
+	bool optional; /* the server may not have it */
 };
 
 /* What all reflectors of a source share; borrowed, and read anew when something is begun. */

@@ -33,6 +33,11 @@ PATHS = {
         "NetworkPolicy",
         "networking.k8s.io/v1",
     ),
+    "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies": (
+        "clusternetworkpolicies",
+        "ClusterNetworkPolicy",
+        "policy.networking.k8s.io/v1alpha2",
+    ),
 }
 KINDS = {kind: resource for resource, kind, _ in PATHS.values()}
 
@@ -156,6 +161,7 @@ class ApiServer:
         self.frozen = False
         self.gone_as_event = False
         self.requests = []
+        self.missing = {"clusternetworkpolicies"}  # resources whose definition is not installed
         self._instead = []
         self._port = 0
         self._httpd = None
@@ -208,6 +214,20 @@ class ApiServer:
             made = dict(self.objects[KINDS[kind]].pop(f"{namespace}/{name}"))
             made["metadata"] = dict(made["metadata"], resourceVersion=self._next_version())
             self._log(KINDS[kind], "DELETED", made)
+            self.changed.notify_all()
+
+    def install(self, resource):
+        """Its definition appears; it has no objects yet."""
+        with self.changed:
+            self.missing.discard(resource)
+            self._next_version()
+
+    def uninstall(self, resource):
+        """Its definition goes, and its objects with it. Watches just end."""
+        with self.changed:
+            self.missing.add(resource)
+            self.objects[resource].clear()
+            self._next_version()
             self.changed.notify_all()
 
     def compact(self):
@@ -307,6 +327,8 @@ class ApiServer:
         handler.begin_stream()
         bookmark_at = time.monotonic() + self.bookmark_every if self.bookmark_every else deadline
         while time.monotonic() < deadline:
+            if resource in self.missing:
+                return handler.end_stream()
             if self.frozen:
                 return self.frozen_until_closed(handler)
             with self.changed:
@@ -390,6 +412,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         action = self.api._take_action(request)
         if action:
             return action(self, request)
+        if resource in self.api.missing:
+            return self.answer_text(404, "404 page not found\n", {"Content-Type": "text/plain"})
         if request.watch:
             return self.api.watch(self, request, PATHS[self.route])
         made = self.api.list(request, PATHS[self.route])

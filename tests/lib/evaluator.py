@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What NetworkPolicy v1 allows, read off the Kubernetes API documentation sentence by sentence.
+"""What NetworkPolicy v1 and ClusterNetworkPolicy v1alpha2 allow, read off the API documentation
+sentence by sentence.
 
 Slow and plain on purpose: this is what the compiler is compared with, so it shares nothing with
 it. It works on the objects as written, and asks each question from the beginning every time.
-The quoted sentences are of the API reference for NetworkPolicy, networking.k8s.io/v1.
+The quoted sentences are of the API reference for NetworkPolicy, networking.k8s.io/v1, and of the
+comments of the types of ClusterNetworkPolicy, policy.networking.k8s.io/v1alpha2.
 """
 
 import ipaddress
@@ -19,6 +21,8 @@ class World:
         self.namespaces = {}
         self.pods = []
         self.policies = []
+        self.cluster_policies = []
+        self.nodes = []
         for thing in objects:
             kind, metadata = thing["kind"], thing["metadata"]
             if kind == "Namespace":
@@ -27,6 +31,10 @@ class World:
                 self.pods.append(thing)
             elif kind == "NetworkPolicy":
                 self.policies.append(thing)
+            elif kind == "ClusterNetworkPolicy":
+                self.cluster_policies.append(thing)
+            elif kind == "Node":
+                self.nodes.append(thing)
 
     def pod_at(self, address):
         """The pod that has the address, or None for everything else in the world."""
@@ -63,10 +71,33 @@ class World:
         subject_pod = self.pod_at(subject)
         if subject_pod is None or self.node not in (None, subject_pod["spec"]["nodeName"]):
             return True
+        connection = (direction, subject_pod, peer, destination, protocol, port)
+        # "Policy tiers are evaluated in the following order: Admin tier, NetworkPolicy tier,
+        # Baseline tier."
+        for tier in (
+            lambda: self._tier_decides("Admin", *connection),
+            lambda: self._network_policies_decide(*connection),
+            lambda: self._tier_decides("Baseline", *connection),
+        ):
+            decided = tier()
+            if decided is not None:
+                return decided
+        # "If a given connection wasn't allowed or denied by any of the tiers, the default
+        # kubernetes policy is applied, which says that all pods can communicate with each other."
+        return True
+
+    # ---- NetworkPolicy --------------------------------------------------------------
+
+    def _network_policies_decide(self, direction, subject_pod, peer, destination, protocol, port):
+        """
+        True, False, or None where no policy isolates the pod. "v1.NetworkPolicy always makes a
+        final decision for selected pods. Further evaluation only happens for Pods not selected by
+        a v1.NetworkPolicy."
+        """
         policies = self._policies_of(subject_pod, direction)
         # "By default, a pod is non-isolated […]; all connections are allowed."
         if not policies:
-            return True
+            return None
         # "Network policies […] are additive": any rule of any policy is enough.
         section, peers = ("ingress", "from") if direction == "Ingress" else ("egress", "to")
         return any(
@@ -91,10 +122,7 @@ class World:
             return False
         namespace = pod["metadata"]["namespace"]
         if "namespaceSelector" in peer:
-            # "selects namespaces using cluster-scoped labels": those of the Namespace object. The
-            # API server sets this label on every namespace.
-            labels = {**self.namespaces.get(namespace, {}), METADATA_NAME: namespace}
-            if not selects(peer["namespaceSelector"], labels):
+            if not selects(peer["namespaceSelector"], self._namespace_labels(namespace)):
                 return False
         elif namespace != policy["metadata"]["namespace"]:
             # "Otherwise it selects the pods matching podSelector in the policy's own namespace."
@@ -121,6 +149,81 @@ class World:
         # "endPort indicates that the range of ports from port to endPort if set, inclusive,
         # should be allowed by the policy."
         return wanted <= port <= entry.get("endPort", wanted)
+
+
+    def _namespace_labels(self, namespace):
+        # "selects namespaces using cluster-scoped labels": those of the Namespace object. The API
+        # server sets this label on every namespace.
+        return {**self.namespaces.get(namespace, {}), METADATA_NAME: namespace}
+
+    # ---- ClusterNetworkPolicy -------------------------------------------------------
+
+    def _tier_decides(self, tier, direction, subject_pod, peer, destination, protocol, port):
+        """True (Accept), False (Deny), or None (Pass, or no rule matches)."""
+        section, peers = ("ingress", "from") if direction == "Ingress" else ("egress", "to")
+        # "Policies with lower priority values have higher precedence, and are checked before
+        # policies with higher priority values in the same tier." Ties: by name, that is ours.
+        for policy in sorted(
+            (p for p in self.cluster_policies if p["spec"]["tier"] == tier),
+            key=lambda p: (p["spec"]["priority"], p["metadata"]["name"]),
+        ):
+            if not self._pods_match(policy["spec"]["subject"], subject_pod):
+                continue
+            # "a rule that appears at the top of the ingress rules would take the highest
+            # precedence"
+            for rule in policy["spec"].get(section) or []:
+                # "If any element matches […] then the specified action is applied."
+                if any(self._cluster_peer_matches(p, peer) for p in rule[peers]) and (
+                    "protocols" not in rule
+                    or any(
+                        self._protocol_matches(p, destination, protocol, port)
+                        for p in rule["protocols"]
+                    )
+                ):
+                    # "Pass: Skips all further ClusterNetworkPolicy rules in the current tier for
+                    # the selected traffic, and passes evaluation to the next tier."
+                    return {"Accept": True, "Deny": False, "Pass": None}[rule["action"]]
+        return None
+
+    def _pods_match(self, selector, pod):
+        """`namespaces` "to select all pods within a set of Namespaces", `pods` "via namespace AND
+        pod selectors"."""
+        labels = self._namespace_labels(pod["metadata"]["namespace"])
+        if "namespaces" in selector:
+            return selects(selector["namespaces"], labels)
+        both = selector["pods"]
+        return selects(both["namespaceSelector"], labels) and selects(
+            both["podSelector"], labels_of(pod)
+        )
+
+    def _cluster_peer_matches(self, peer, address):
+        if "networks" in peer:
+            # "cluster-internal traffic will be checked against the rule as well"
+            return any(block_contains({"cidr": cidr}, address) for cidr in peer["networks"])
+        if "nodes" in peer:
+            # "matching on the IPs present in the node.Status.Addresses field of the node"
+            wanted = ipaddress.ip_address(address)
+            return any(
+                selects(peer["nodes"], node["metadata"].get("labels") or {})
+                for node in self.nodes
+                for entry in node["status"]["addresses"]
+                if ipaddress.ip_address(entry["address"]) == wanted
+            )
+        pod = self.pod_at(address)
+        return pod is not None and self._pods_match(peer, pod)
+
+    def _protocol_matches(self, entry, destination, protocol, port):
+        # "DestinationNamedPort selects a destination port on a pod based on the ContainerPort name."
+        if "destinationNamedPort" in entry:
+            name = entry["destinationNamedPort"]
+            return port in named_ports(self.pod_at(destination), name, protocol)
+        ((name, match),) = entry.items()
+        if name.upper() != protocol:
+            return False
+        wanted = match["destinationPort"]
+        if "range" in wanted:  # "inclusive"
+            return wanted["range"]["start"] <= port <= wanted["range"]["end"]
+        return wanted["number"] == port
 
 
 def _is_outside_the_pod_network(pod):

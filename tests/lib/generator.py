@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random namespaces, pods and policies over the whole NetworkPolicy v1 grammar.
+"""Random namespaces, pods and policies over the whole grammars of NetworkPolicy v1 and, in every
+other cluster, ClusterNetworkPolicy v1alpha2.
 
 One seed makes one cluster, always the same. The vocabulary is small, so that selectors match often
 and policies overlap; what has tripped other implementations is in it: label values that YAML
@@ -24,6 +25,7 @@ _KEYS = {
     "team/owner": ["a", "b.c", "true"],
 }
 _NAMESPACE_KEYS = {"env": ["prod", "test", "y"], "zone": ["0", "1"], "app": ["web", "db"]}
+_NODE_KEYS = {"role": ["worker", "master"], "zone": ["0", "1"]}
 _NAMESPACES = ["alpha", "beta", "gamma"]
 
 
@@ -34,6 +36,7 @@ class Generator:
         `outside`: addresses of no pod at all.
         """
         self.random = random.Random(seed)
+        self.with_tiers = seed % 2 == 0
         self.local, self.remote, self.outside = local, remote, outside
         self.node_addresses = node_addresses
 
@@ -49,7 +52,12 @@ class Generator:
         for number in range(rnd.randint(3, 9)):
             spec = self._policy()
             made.append(manifests.policy(rnd.choice(_NAMESPACES), f"policy-{number}", spec))
-        made.append(manifests.node(manifests.NODE, self.node_addresses))
+        made.append(
+            manifests.node(manifests.NODE, self.node_addresses, self._labels(_NODE_KEYS))
+        )
+        if self.with_tiers:
+            made.append(manifests.node("node3", self.outside[0], self._labels(_NODE_KEYS)))
+            made += [self._cluster_policy(number) for number in range(rnd.randint(1, 6))]
         rnd.shuffle(made)
         return made
 
@@ -129,6 +137,64 @@ class Generator:
                 [["Ingress"], ["Egress"], ["Ingress", "Egress"], ["Egress", "Ingress"], []]
             )
         return spec
+
+    def _cluster_policy(self, number):
+        rnd = self.random
+        return manifests.cluster_policy(
+            f"cnp-{number}",
+            rnd.choice(["Admin", "Admin", "Baseline"]),
+            rnd.choice([0, 10, 10, 500, 1000]),
+            self._cluster_pods(),
+            **{
+                section: [self._cluster_rule(peers) for _ in range(rnd.randint(0, 4))]
+                for section, peers in (("ingress", "from"), ("egress", "to"))
+                if rnd.random() < 0.8
+            },
+        )
+
+    def _cluster_pods(self):
+        namespaces = self._selector(_NAMESPACE_KEYS | {manifests.METADATA_NAME: _NAMESPACES})
+        if self.random.random() < 0.5:
+            return {"namespaces": namespaces}
+        return {"pods": {"namespaceSelector": namespaces, "podSelector": self._selector(_KEYS)}}
+
+    def _cluster_rule(self, peers):
+        rnd = self.random
+        named = rnd.random() < 0.3
+        rule = {
+            "action": rnd.choice(["Accept", "Deny", "Pass"]),
+            peers: [
+                self._cluster_peer(peers == "to" and not named)
+                for _ in range(rnd.choice([1, 1, 2, 3]))
+            ],
+        }
+        if rnd.random() < 0.7:
+            rule["protocols"] = [self._protocol(named) for _ in range(rnd.choice([1, 2, 4]))]
+        if rnd.random() < 0.3:
+            rule["name"] = "why: " + rnd.choice(["a", "b"])
+        return rule
+
+    def _cluster_peer(self, anything):
+        kind = self.random.choice(["pods", "pods", "nodes", "networks"]) if anything else "pods"
+        if kind == "pods":
+            return self._cluster_pods()
+        if kind == "nodes":
+            return {"nodes": self._selector(_NODE_KEYS)}
+        return {
+            "networks": sorted({self._block()["cidr"] for _ in range(self.random.randint(1, 3))})
+        }
+
+    def _protocol(self, named):
+        rnd = self.random
+        if named:
+            return {"destinationNamedPort": rnd.choice(["http", "metrics", "dns", "sig", "nowhere"])}
+        protocol = rnd.choice(["tcp", "tcp", "udp", "sctp"])
+        numbers = {"udp": UDP, "sctp": SCTP}.get(protocol, TCP)
+        if rnd.random() < 0.6:
+            return {protocol: {"destinationPort": {"number": rnd.choice(numbers)}}}
+        low = rnd.choice([1, 53, 80, 81, 443, 8000])
+        high = rnd.choice([p for p in (442, 443, 3868, 8080, 9000, 65535) if p > low])
+        return {protocol: {"destinationPort": {"range": {"start": low, "end": high}}}}
 
     def _rule(self, peers):
         rnd = self.random

@@ -24,9 +24,9 @@ def namespace(name, labels=None, annotations=None):
     return _object("v1", "Namespace", name, labels=labels, annotations=annotations)
 
 
-def node(name, addresses):
+def node(name, addresses, labels=None):
     listed = [{"type": "InternalIP", "address": a} for a in addresses]
-    return _object("v1", "Node", name, status={"addresses": listed})
+    return _object("v1", "Node", name, labels=labels, status={"addresses": listed})
 
 
 def pod(
@@ -85,6 +85,18 @@ def pod(
 def policy(ns, name, spec, annotations=None):
     return _object(
         "networking.k8s.io/v1", "NetworkPolicy", name, ns, annotations=annotations, spec=spec
+    )
+
+
+def cluster_policy(name, tier, priority, subject=None, annotations=None, **directions):
+    """`directions`: lists of rules, `ingress` and `egress`. The subject is everyone if none is given."""
+    spec = {"tier": tier, "priority": priority, "subject": subject or {"namespaces": {}}, **directions}
+    return _object(
+        "policy.networking.k8s.io/v1alpha2",
+        "ClusterNetworkPolicy",
+        name,
+        annotations=annotations,
+        spec=spec,
     )
 
 

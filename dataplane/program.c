@@ -240,7 +240,7 @@ static int spill(struct bh_entry *entry, const struct bh_rule *rules, size_t n)
 
 	if (!items)
 		return -ENOMEM;
-	entry->policy.flags = BH_POLICY_SPILLED;
+	entry->policy.flags |= BH_POLICY_SPILLED;
 	for (size_t i = 0; i < n; i++) {
 		if (rules[i].protocol)
 			entry->n_spills += cut_range(&rules[i], items + entry->n_spills);
@@ -275,6 +275,10 @@ int bh_entry_from_wire(
 	err = check_overlaps(rules, wire->n_rules, why);
 	if (err < 0)
 		return err;
+	for (size_t i = 0; i < wire->n_rules; i++) {
+		if (rules[i].flags & BH_RULE_DENY)
+			entry.policy.flags |= bh_policy_denies(rules[i].protocol);
+	}
 	if (wire->n_rules > BH_RULES_INLINE) {
 		err = spill(&entry, rules, wire->n_rules);
 		if (err < 0)

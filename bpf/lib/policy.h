@@ -114,8 +114,10 @@ __noinline __u64 bh_policy_ask(__u32 program, __u32 class_dir, __u32 what)
 		else if (bh_rule_matches(rule, &q))
 			return bh_answer_by(rule->rule, rule->flags);
 	}
-	return any ? bh_answer_by(any->rule, any->flags)
-		   : bh_answer(BH_REASON_ISOLATED, BH_RULE_NONE);
+	if (!any || (!q.ports && !(any->flags & BH_RULE_DENY) &&
+			    policy->flags & bh_policy_denies(q.protocol)))
+		return bh_answer(BH_REASON_ISOLATED, BH_RULE_NONE);
+	return bh_answer_by(any->rule, any->flags);
 }
 
 #endif

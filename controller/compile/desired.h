@@ -35,7 +35,7 @@ struct bh_desired_block {
 struct bh_desired_rule {
 	uint8_t protocol; /* 0: any */
 	bool deny;
-	bool defer; /* egress to a service whose backends differ: judged after the rewrite */
+	bool defer;       /* egress to a service whose backends differ: judged after the rewrite */
 	uint16_t port_lo; /* host order, inclusive */
 	uint16_t port_hi;
 	uint32_t rule;

@@ -67,6 +67,7 @@ enum bh_reason bh_lookup_verdict(const struct bh_desired *desired, uint32_t prog
 {
 	bool egress = direction == BH_EGRESS;
 	const struct bh_desired_rule *everything = NULL;
+	bool denies = false; /* some port of the protocol */
 
 	*ret_rule = BH_RULE_NONE;
 	if (program == BH_PROGRAM_OPEN)
@@ -84,13 +85,14 @@ enum bh_reason bh_lookup_verdict(const struct bh_desired *desired, uint32_t prog
 
 		if (!rule->protocol)
 			everything = rule;
+		denies |= rule->protocol == protocol && rule->deny;
 		if (rule->protocol != protocol || (!whole && !port_known) || port < rule->port_lo ||
 			port > rule->port_hi)
 			continue;
 		*ret_rule = rule->rule;
 		return reason_of(rule);
 	}
-	if (!everything)
+	if (!everything || (!port_known && denies && !everything->deny))
 		return BH_REASON_ISOLATED;
 	*ret_rule = everything->rule;
 	return reason_of(everything);

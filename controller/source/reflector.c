@@ -80,7 +80,8 @@ struct bh_reflector {
 	char ended[ERROR_MAX]; /* the server's own words why it ended */
 	long ended_code;       /* 410, … 0: it did not say */
 
-	unsigned int absences; /* lists in a row to which the server said that there is no such thing */
+	unsigned int
+		absences; /* lists in a row to which the server said that there is no such thing */
 	unsigned int failures; /* in a row */
 	bool told_to_wait;     /* the pause is the server's wish */
 	bool fresh;            /* the next request needs a connection of its own */

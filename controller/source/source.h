@@ -127,8 +127,8 @@ bool bh_kube_refreshed(const struct bh_kube *kube, uint64_t ticket);
 
 struct bh_kube_resource_status {
 	const char *name;  /* "Pod" */
-	const char *state; /* "listing", "watching", "paused" (after a failure), "absent" (the server
-			      does not have the resource) */
+	const char *state; /* "listing", "watching", "paused" (after a failure), "absent" (the
+			      server does not have the resource) */
 	const char *error; /* the last failure since it last watched; NULL: none */
 	const char *note;  /* what is good to know and no failure; NULL */
 	bool synced;       /* has been listed to the end */

@@ -181,10 +181,31 @@ _Static_assert(sizeof(struct bh_rule) == 12, "rule layout");
  * trie instead, and only those of protocol 0 are inline.
  */
 #define BH_POLICY_SPILLED (1u << 0)
+/*
+ * Some port of that protocol is denied: a packet of it whose ports are unknown might be for one of
+ * these, so protocol 0 does not let it pass.
+ */
+#define BH_POLICY_DENIES_TCP (1u << 1)
+#define BH_POLICY_DENIES_UDP (1u << 2)
+#define BH_POLICY_DENIES_SCTP (1u << 3)
+
+static inline __u16 bh_policy_denies(__u8 protocol)
+{
+	switch (protocol) {
+	case 6:
+		return BH_POLICY_DENIES_TCP;
+	case 17:
+		return BH_POLICY_DENIES_UDP;
+	case 132:
+		return BH_POLICY_DENIES_SCTP;
+	default:
+		return 0;
+	}
+}
 
 struct bh_policy {
 	__u16 n_rules;
-	__u16 flags;
+	__u16 flags; /* BH_POLICY_* */
 	__u32 reserved;
 	struct bh_rule rules[BH_RULES_INLINE];
 };

@@ -123,6 +123,18 @@ static void later_piece_before_its_first_passes_where_nothing_isolates(void **st
 	expect(from_pod(&web, &e6), NOT_ISOLATED);
 }
 
+/* It might be for the port that is denied. */
+static void later_piece_before_its_first_passes_not_where_a_port_is_denied(void **state)
+{
+	struct frame l = later(4, &web, &db), other = piece(4, &web, &db, 6, ID + 1, 24);
+
+	allow(PROGRAM, BH_EGRESS, db.class, 0, 0, 65535, 1);
+	deny(PROGRAM, BH_EGRESS, db.class, 17, 53, 53, 2);
+	enforce(&web, PROGRAM);
+	expect(from_pod(&web, &l), FRAGMENT_NO_FIRST);
+	assert_true(from_pod(&web, &other).passed);
+}
+
 static void large_echo_passes_in_pieces(void **state)
 {
 	struct frame f = ip(4, &web, &db), l = piece(4, &web, &db, 1, ID, 32);
@@ -310,6 +322,7 @@ int main(void)
 		bed_test(later_piece_before_its_first_passes_a_rule_for_every_port),
 		bed_test(later_piece_before_its_first_passes_a_rule_for_everything),
 		bed_test(later_piece_before_its_first_passes_where_nothing_isolates),
+		bed_test(later_piece_before_its_first_passes_not_where_a_port_is_denied),
 		bed_test(large_echo_passes_in_pieces),
 		bed_test(denied_first_vouches_for_nothing),
 		bed_test(first_denied_at_the_receiver_vouches_for_nothing_there),

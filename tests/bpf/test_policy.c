@@ -167,6 +167,15 @@ static void denying_rule_is_named(void **state)
 	expect(ask_tcp(23), POLICY);
 }
 
+static void range_without_a_rule_is_what_no_rule_decides(void **state)
+{
+	allow(PROGRAM, BH_EGRESS, remote.class, 0, 0, 65535, BH_RULE_NONE);
+	deny(PROGRAM, BH_EGRESS, remote.class, 6, 80, 80, BH_RULE_NONE);
+	enforce(&web, PROGRAM);
+	expect(ask_tcp(80), ISOLATED);
+	expect(ask_tcp(81), NOT_ISOLATED);
+}
+
 static void every_protocol_is_asked_last(void **state)
 {
 	allow(PROGRAM, BH_EGRESS, remote.class, 0, 0, 65535, 1);
@@ -301,6 +310,7 @@ int main(void)
 		bed_test(any_of_one_direction_is_not_the_others),
 		bed_test(any_answers_for_the_world),
 		bed_test(denying_rule_is_named),
+		bed_test(range_without_a_rule_is_what_no_rule_decides),
 		bed_test(every_protocol_is_asked_last),
 		bed_test(protocol_without_ports_meets_whole_ranges_only),
 		bed_test(tcp_rule_lets_no_other_protocol_through),

@@ -387,6 +387,8 @@ static void add_rule(
 	if (rule) {
 		assert_true(policy.n_rules < BH_RULES_INLINE);
 		policy.rules[policy.n_rules++] = *rule;
+		if (rule->flags & BH_RULE_DENY)
+			policy.flags |= bh_policy_denies(rule->protocol);
 	} else {
 		policy.flags |= BH_POLICY_SPILLED;
 	}

@@ -191,6 +191,27 @@ static void everything_is_denied_to_fragments_too(void **state)
 	free_cluster(&cluster);
 }
 
+static void a_fragment_that_might_be_for_a_denied_port_does_not_pass(void **state)
+{
+	struct cluster cluster = new_cluster(
+		CLUSTER CNP("a", ADMIN ", ingress: [{action: Deny, " EVERYONE
+				       ", protocols: [{tcp: {destinationPort: {number: 22}}}]}]"));
+	static const struct {
+		uint8_t protocol;
+		enum bh_reason reason;
+	} cases[] = {{IPPROTO_TCP, BH_REASON_ISOLATED}, {IPPROTO_UDP, BH_REASON_NOT_ISOLATED}};
+	struct bh_ip ip = ip_of(WEB);
+	uint32_t rule;
+
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(
+			bh_lookup_verdict(cluster.desired, endpoint_of(&cluster, DB)->active,
+				BH_INGRESS, bh_lookup_address(cluster.desired, &ip).class,
+				cases[i].protocol, 0, false, &rule),
+			cases[i].reason);
+	free_cluster(&cluster);
+}
+
 static void a_policy_in_dry_run_only_would_deny(void **state)
 {
 	struct cluster cluster = new_cluster(CLUSTER
@@ -408,6 +429,7 @@ int main(void)
 		cmocka_unit_test(a_node_whose_labels_change_is_another_peer),
 		cmocka_unit_test(a_named_port_is_of_every_protocol_that_has_it),
 		cmocka_unit_test(everything_is_denied_to_fragments_too),
+		cmocka_unit_test(a_fragment_that_might_be_for_a_denied_port_does_not_pass),
 		cmocka_unit_test(a_policy_in_dry_run_only_would_deny),
 		cmocka_unit_test(what_is_not_understood_is_never_read_wider),
 		cmocka_unit_test(more_than_25_rules_leave_only_those_that_deny),

@@ -275,6 +275,22 @@ static void keeps_six_ranges_inline_protocol_zero_last(void **state)
 	update_free(update);
 }
 
+static void notes_the_protocols_of_which_a_port_is_denied(void **state)
+{
+	struct update *update = update_new(1, true);
+	Bulkhead__Wire__ProgramEntry *wire = add_entry(add_program(update, IN | 7), false, 5);
+
+	add_rule(wire, 0, 0, 65535, 9);
+	add_rule(wire, 6, 80, 80, 1);
+	add_rule(wire, 17, 53, 53, 2);
+	wire->rules[0]->deny = wire->rules[2]->deny = true;
+	struct bh_entry entry = entry_of(wire);
+
+	assert_int_equal(entry.policy.flags, BH_POLICY_DENIES_UDP);
+	bh_entry_fini(&entry);
+	update_free(update);
+}
+
 /* The rule that a spilled entry gives a port, as the trie finds it; 0 = none. */
 static uint32_t spilled_rule(const struct bh_entry *entry, uint8_t protocol, uint16_t port)
 {
@@ -398,6 +414,7 @@ int main(void)
 		cmocka_unit_test(puts_a_program_together_from_two_parts),
 		cmocka_unit_test(passes_over_the_rest_of_a_refused_update),
 		cmocka_unit_test(keeps_six_ranges_inline_protocol_zero_last),
+		cmocka_unit_test(notes_the_protocols_of_which_a_port_is_denied),
 		cmocka_unit_test(spills_ranges_as_prefixes_that_cover_exactly_them),
 		cmocka_unit_test(cuts_the_worst_range_into_thirty_prefixes),
 		cmocka_unit_test(reads_a_spill_back_as_it_was_packed),

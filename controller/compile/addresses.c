@@ -58,21 +58,20 @@ static void add_nodes(struct bh_compilation *compilation, struct holders *holder
 	bool here = !strcmp(compilation->node, bh_model_node_name(compilation->model));
 	size_t n = bh_model_host_addresses(compilation->model, &ips);
 
+	const char *host = here ? NULL : bh_model_node_name(compilation->model);
+
 	for (size_t i = 0; i < n; i++) {
 		if (is_usable(&ips[i]))
-			add_holder(holders,
-				(struct bh_holder){.ip = ips[i],
-					.node = here ? NULL
-						     : bh_model_node_name(compilation->model)});
+			add_holder(holders, (struct bh_holder){ips[i], NULL, host, NULL});
 	}
 	for (size_t at = 0; (node = bh_model_next_node(compilation->model, &at));) {
-		bool own = !strcmp(node->name, compilation->node);
+		const char *other = strcmp(node->name, compilation->node) ? node->name : NULL;
 
 		for (size_t i = 0; i < node->n_ips; i++) {
 			if (is_usable(&node->ips[i]))
-				add_holder(holders, (struct bh_holder){.ip = node->ips[i],
-							    .node = own ? NULL : node->name,
-							    .labels = node->labels});
+				add_holder(holders,
+					(struct bh_holder){
+						node->ips[i], NULL, other, node->labels});
 		}
 	}
 }

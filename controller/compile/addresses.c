@@ -69,9 +69,8 @@ static void add_nodes(struct bh_compilation *compilation, struct holders *holder
 
 		for (size_t i = 0; i < node->n_ips; i++) {
 			if (is_usable(&node->ips[i]))
-				add_holder(holders,
-					(struct bh_holder){
-						node->ips[i], NULL, other, node->labels});
+				add_holder(holders, (struct bh_holder){node->ips[i], NULL, other,
+							    node->labels});
 		}
 	}
 }

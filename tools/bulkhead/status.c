@@ -54,6 +54,20 @@ static void print_kube(const char *label, const json_t *source)
 		bh_json_get_number(source, "objects"));
 }
 
+/* A resource the cluster does not have is no failure, and good to know. */
+static void print_absent(const json_t *source)
+{
+	const json_t *resource;
+	size_t i;
+
+	json_array_foreach(json_object_get(source, "resources"), i, resource)
+	{
+		if (strcmp(bh_json_get_text(resource, "state"), "absent") == 0)
+			printf(LABEL "no %s: %s\n", "", bh_json_get_text(resource, "name"),
+				bh_json_get_text(resource, "detail"));
+	}
+}
+
 static void print_sources(const json_t *status)
 {
 	const json_t *source;
@@ -63,13 +77,14 @@ static void print_sources(const json_t *status)
 	{
 		const char *label = i == 0 ? "sources" : "";
 
-		if (strcmp(bh_json_get_text(source, "kind"), "kube") == 0)
+		if (strcmp(bh_json_get_text(source, "kind"), "kube") == 0) {
 			print_kube(label, source);
-		else
-			printf(LABEL "%s: %" PRId64 " files, %" PRId64 " objects\n", label,
-				bh_json_get_text(source, "path"),
-				bh_json_get_number(source, "files"),
-				bh_json_get_number(source, "objects"));
+			print_absent(source);
+			continue;
+		}
+		printf(LABEL "%s: %" PRId64 " files, %" PRId64 " objects\n", label,
+			bh_json_get_text(source, "path"), bh_json_get_number(source, "files"),
+			bh_json_get_number(source, "objects"));
 	}
 }
 

@@ -73,14 +73,16 @@ static uint64_t refresh(void *data)
 	return 0;
 }
 
-static int settings_changed(void *data)
+static int settings_changed(void *data, bool anyway)
 {
 	struct scene *s = data;
 
-	if (s->fail_saving)
+	if (s->fail_saving && !anyway)
 		return -ENOSPC;
+	s->api.settings_error =
+		s->fail_saving ? -ENOSPC : bh_settings_save(s->settings, s->api.model);
 	compile(s);
-	return bh_settings_save(s->settings, s->api.model);
+	return s->api.settings_error;
 }
 
 static void model_changed(void *data)
@@ -641,8 +643,23 @@ static void order_that_cannot_be_kept_is_not_carried_out(void **state)
 	s->fail_saving = 1;
 	expect_error(s, "{\"command\":\"mode\",\"value\":\"enforce\"}", "No space left");
 	assert_int_equal(bh_model_node_mode(s->api.model), BH_MODE_DRY_RUN);
-	expect_error(s, "{\"command\":\"quarantine\",\"pod\":\"shop/web\"}", "No space left");
-	assert_false(bh_model_quarantined(s->api.model, "shop", "web"));
+	bh_model_set_quarantine(s->api.model, "shop", "web", true);
+	expect_error(s, "{\"command\":\"quarantine\",\"pod\":\"shop/web\",\"release\":true}",
+		"No space left");
+	assert_true(bh_model_quarantined(s->api.model, "shop", "web"));
+}
+
+static void quarantine_that_cannot_be_kept_is_carried_out(void **state)
+{
+	struct scene *s = *state;
+
+	s->fail_saving = 1;
+	order(s, "{\"command\":\"quarantine\",\"pod\":\"shop/web\"}");
+	assert_true(bh_model_quarantined(s->api.model, "shop", "web"));
+	assert_int_equal(s->api.settings_error, -ENOSPC);
+	s->fail_saving = 0;
+	order(s, "{\"command\":\"quarantine\",\"pod\":\"shop/db\"}");
+	assert_int_equal(s->api.settings_error, 0);
 }
 
 static void settings_that_do_not_fit_leave_the_old_ones_and_no_rest(void **state)
@@ -729,6 +746,7 @@ int main(void)
 		TEST(orders_survive_a_restart),
 		TEST(cleared_mode_falls_back_to_the_command_line),
 		TEST(order_that_cannot_be_kept_is_not_carried_out),
+		TEST(quarantine_that_cannot_be_kept_is_carried_out),
 		TEST(settings_that_do_not_fit_leave_the_old_ones_and_no_rest),
 		TEST(corrupt_settings_are_kept_aside_and_change_nothing),
 	};

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Just enough of bpf(2) to be somebody else: a program that passes everything, put before ours."""
+"""Just enough of bpf(2) to be somebody else, a program that passes everything put before ours, and to
+read what is pinned."""
 
 import ctypes
 import os
@@ -8,7 +9,7 @@ import socket
 import struct
 
 _SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
-_PROG_LOAD, _OBJ_PIN, _LINK_CREATE = 5, 6, 28
+_MAP_LOOKUP, _PROG_LOAD, _OBJ_PIN, _OBJ_GET, _LINK_CREATE = 1, 5, 6, 7, 28
 _SCHED_CLS = 3
 _F_BEFORE = 1 << 3
 TCX_INGRESS, TCX_EGRESS = 46, 47
@@ -58,3 +59,21 @@ def pin(fd, path):
     """Gives it a name in a BPF file system; unlink() takes it back."""
     name = ctypes.create_string_buffer(str(path).encode())
     _bpf(_OBJ_PIN, struct.pack("<QII", ctypes.addressof(name), fd, 0))
+
+
+def obj_get(path):
+    """A descriptor of what is pinned there."""
+    name = ctypes.create_string_buffer(str(path).encode())
+    return _bpf(_OBJ_GET, struct.pack("<QII", ctypes.addressof(name), 0, 0))
+
+
+def lookup(fd, key, size):
+    """The value of a map's key, `size` bytes, or None."""
+    key = ctypes.create_string_buffer(key, len(key))
+    value = ctypes.create_string_buffer(size)
+    attributes = struct.pack("<IIQQQ", fd, 0, ctypes.addressof(key), ctypes.addressof(value), 0)
+    try:
+        _bpf(_MAP_LOOKUP, attributes)
+    except FileNotFoundError:
+        return None
+    return value.raw

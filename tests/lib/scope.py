@@ -12,6 +12,7 @@ Instances of Bulkhead have their run directories in the folder (`instance()`), s
 finds them, takes them down, and removes what they pinned.
 """
 
+import contextlib
 import ctypes
 import ctypes.util
 import fcntl
@@ -39,6 +40,20 @@ def enter_netns(path):
             raise OSError(ctypes.get_errno(), f"setns {path}")
     finally:
         os.close(fd)
+
+
+@contextlib.contextmanager
+def inside_netns(path):
+    """The sockets that this thread makes meanwhile are the namespace's."""
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        enter_netns(path)
+        try:
+            yield
+        finally:
+            enter_netns(f"/proc/self/fd/{before}")
+    finally:
+        os.close(before)
 
 
 def die_with_parent(number=signal.SIGKILL):

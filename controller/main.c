@@ -74,7 +74,6 @@ struct controller {
 	struct bh_control *control;
 	struct bh_api api;
 	struct bh_desired *desired;
-	bool withheld; /* `desired` was not handed on: the source is not read to the end */
 	struct bh_api_notice notices[NOTICES_MAX];
 	json_t *told;       /* problems that are in the log already: text → true */
 	uint64_t settle_at; /* take the source's changes in then; 0: nothing has changed */
@@ -148,10 +147,10 @@ static void log_problems(struct controller *c)
 	c->told = told;
 }
 
-/* False while the model does not hold all there is: the data plane must not hear of it. */
+/* False while the model does not hold all there is, as far as the source can tell. */
 static bool source_is_read(const struct controller *c)
 {
-	return !c->api.kube || bh_kube_synced(c->api.kube);
+	return c->api.kube ? bh_kube_synced(c->api.kube) : bh_manifests_complete(c->api.manifests);
 }
 
 /* Compiles if the model has changed, and hands the result on. */
@@ -159,10 +158,10 @@ static void compile(struct controller *c)
 {
 	struct bh_desired *desired;
 
-	/* Before that there is only what everybody may ask for: an empty world. */
-	if (c->desired && !source_is_read(c))
+	/* Some pages of a list are nothing yet; until then everybody may ask for an empty world. */
+	if (c->desired && c->api.kube && !source_is_read(c))
 		return;
-	if (c->desired && !c->withheld && c->desired->revision == bh_model_revision(c->api.model))
+	if (c->desired && c->desired->revision == bh_model_revision(c->api.model))
 		return;
 	desired = bh_compile(c->api.compiler, c->api.model);
 	if (c->desired)
@@ -175,15 +174,13 @@ static void compile(struct controller *c)
 	bh_debug("compiled revision %llu: %zu pods of this node, %zu addresses, %zu programs",
 		(unsigned long long)desired->revision, desired->n_endpoints, desired->n_addresses,
 		desired->n_programs);
-	c->withheld = !source_is_read(c);
-	if (!c->withheld)
-		bh_link_want(c->api.link, desired, now_ms());
+	bh_link_want(c->api.link, desired, now_ms());
 }
 
 /* Once all there is was read, what an earlier start has put in force may change. */
 static void release_link(struct controller *c)
 {
-	if (c->api.manifests ? bh_manifests_complete(c->api.manifests) : source_is_read(c))
+	if (source_is_read(c))
 		bh_link_release(c->api.link, now_ms());
 }
 
@@ -495,7 +492,9 @@ static int open_sockets(struct controller *c)
 		bh_error("%s: %s", wire, strerror(-r));
 		return r;
 	}
-	bh_link_hold(c->api.link);
+	/* Of an API server's lists nothing is told before the end; a folder may have a broken file
+	 * in it for good, and a data plane that enforces nothing yet takes the others. */
+	bh_link_hold(c->api.link, c->options.kube ? BH_LINK_HOLD_ALL : BH_LINK_HOLD_ENFORCING);
 	r = bh_control_new(control, bh_api_handle, &c->api, &c->control);
 	if (r < 0)
 		bh_error("%s: %s", control, strerror(-r));

@@ -94,7 +94,8 @@ static void link_problems(const struct bh_api *api, json_t *problems)
 		add_problem(problems, "controller", "dataplane-disconnected", "bulkhead-dataplane",
 			"the controller is not connected to it: the kernel goes on enforcing what "
 			"it was last told; see why the daemon is not running");
-	if (state.holding)
+	/* Of the API server its source says how far it is. */
+	if (state.holding && !api->kube)
 		add_problem(problems, "controller", "held-back", "bulkhead-controller",
 			"not every manifest could be read since its start: the kernel goes on "
 			"enforcing what it was told before, and nothing new is put in force until "

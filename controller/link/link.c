@@ -33,8 +33,8 @@ struct bh_link {
 	uint64_t retry_at; /* 0: as soon as there is something to send */
 	uint64_t retry_ms;
 
-	bool held;    /* by the caller */
-	bool holding; /* and this peer has something in force that an update could take away */
+	enum bh_link_hold hold;
+	bool enforcing; /* the peer had something in force that an update could take away */
 	bool greeted;
 	bool unread; /* dispatch stopped early: the descriptor alone would not bring us back */
 	char *peer_program;
@@ -116,13 +116,20 @@ static void update_refused(struct bh_link *link, uint64_t now, const char *reaso
 	link->events.changed(link->data);
 }
 
+static bool is_holding(const struct bh_link *link)
+{
+	return link->hold == BH_LINK_HOLD_ALL ||
+	       (link->hold == BH_LINK_HOLD_ENFORCING && link->enforcing);
+}
+
 /* Sends what is wanted, if the peer is ready for it and does not have it yet. */
 static void push(struct bh_link *link, uint64_t now)
 {
 	const struct bh_desired *base;
 	int r;
 
-	if (!link->greeted || link->incompatible || link->flying || !link->wanted || link->holding)
+	if (!link->greeted || link->incompatible || link->flying || !link->wanted ||
+		is_holding(link))
 		return;
 	if (link->wanted == link->applied && !link->need_full)
 		return;
@@ -151,7 +158,7 @@ static void push(struct bh_link *link, uint64_t now)
 static void forget_peer(struct bh_link *link)
 {
 	link->greeted = false;
-	link->holding = false;
+	link->enforcing = false;
 	link->need_full = true;
 	link->retry_at = 0;
 	link->retry_ms = 0;
@@ -176,7 +183,7 @@ static void on_hello(struct bh_link *link, const Bulkhead__Wire__Hello *hello)
 		return;
 	}
 	link->greeted = true;
-	link->holding = link->held && hello->endpoints > 0;
+	link->enforcing = hello->endpoints > 0;
 	link->events.connected(link->data, hello->program);
 }
 
@@ -188,7 +195,8 @@ static void on_ack(struct bh_link *link, const Bulkhead__Wire__Ack *ack, uint64_
 		replace_desired(&link->applied, link->flying);
 		replace_desired(&link->flying, NULL);
 		replace_text(&link->refused, NULL);
-		link->held = false; /* what the peer has in force is ours from here on */
+		link->hold =
+			BH_LINK_HOLD_NONE; /* what the peer has in force is ours from here on */
 		link->need_full = false;
 		link->retry_ms = 0;
 		link->events.changed(link->data);
@@ -353,15 +361,14 @@ void bh_link_want(struct bh_link *link, struct bh_desired *desired, uint64_t now
 	push(link, now);
 }
 
-void bh_link_hold(struct bh_link *link)
+void bh_link_hold(struct bh_link *link, enum bh_link_hold hold)
 {
-	link->held = true;
+	link->hold = hold;
 }
 
 void bh_link_release(struct bh_link *link, uint64_t now)
 {
-	link->held = false;
-	link->holding = false;
+	link->hold = BH_LINK_HOLD_NONE;
 	push(link, now);
 }
 
@@ -392,7 +399,7 @@ void bh_link_state(const struct bh_link *link, struct bh_link_state *ret_state)
 {
 	*ret_state = (struct bh_link_state){
 		.connected = link->greeted,
-		.holding = link->holding,
+		.holding = link->greeted && is_holding(link),
 		.program = link->peer_program ? link->peer_program : "",
 		.refused = link->refused,
 		.refused_revision = link->refused_revision,

@@ -53,12 +53,17 @@ uint64_t bh_link_deadline(const struct bh_link *link);
 /* From now on this is what shall be in force. Takes a reference. */
 void bh_link_want(struct bh_link *link, struct bh_desired *desired, uint64_t now);
 
-/*
- * Before the first dispatch: not everything that shall be in force is known yet. A data plane that
- * has pods in force from an earlier start is told nothing until bh_link_release(); one that has
- * none takes what there is.
- */
-void bh_link_hold(struct bh_link *link);
+/* Who is told nothing while not everything that shall be in force is known. */
+enum bh_link_hold {
+	BH_LINK_HOLD_NONE,
+	/* A data plane that has pods in force from an earlier start; one that has none takes what
+	 * there is. */
+	BH_LINK_HOLD_ENFORCING,
+	BH_LINK_HOLD_ALL,
+};
+
+/* Before the first dispatch; until bh_link_release(), or the first update that was acknowledged. */
+void bh_link_hold(struct bh_link *link, enum bh_link_hold hold);
 void bh_link_release(struct bh_link *link, uint64_t now);
 
 /*
@@ -73,8 +78,8 @@ uint64_t bh_link_applied(const struct bh_link *link);
 
 /* Strings and messages belong to the link and live until the next dispatch. */
 struct bh_link_state {
-	bool connected; /* and greeted */
-	bool holding;   /* what it has from an earlier start is left as it is: bh_link_hold() */
+	bool connected;      /* and greeted */
+	bool holding;        /* what it has is left as it is: bh_link_hold() */
 	const char *program; /* the peer's, "" if none */
 	const char *refused; /* why the last update was refused, NULL if it was not */
 	uint64_t refused_revision;

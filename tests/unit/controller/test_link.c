@@ -586,7 +586,7 @@ static void while_held_an_enforcing_peer_is_told_nothing(void **state)
 	struct bh_link_state seen;
 	uint64_t revision;
 
-	bh_link_hold(s->link);
+	bh_link_hold(s->link, BH_LINK_HOLD_ENFORCING);
 	want(s);
 	meet_enforcing(s, 2);
 	run(s, &s->connected, NULL);
@@ -606,7 +606,7 @@ static void a_held_link_tells_a_peer_that_enforces_nothing(void **state)
 	struct bh_link_state seen;
 	uint64_t revision;
 
-	bh_link_hold(s->link);
+	bh_link_hold(s->link, BH_LINK_HOLD_ENFORCING);
 	want(s);
 	meet(s);
 	assert_true(peer_update(s, &revision));
@@ -617,6 +617,26 @@ static void a_held_link_tells_a_peer_that_enforces_nothing(void **state)
 	run(s, &s->disconnected, NULL);
 	assert_int_equal(bh_wire_listen(s->path, geteuid(), &s->peer), 0);
 	meet_enforcing(s, 2);
+	assert_true(peer_update(s, &revision));
+	bh_link_state(s->link, &seen);
+	assert_false(seen.holding);
+}
+
+static void a_link_that_holds_all_tells_nobody(void **state)
+{
+	struct scene *s = *state;
+	struct bh_link_state seen;
+	uint64_t revision;
+
+	bh_link_hold(s->link, BH_LINK_HOLD_ALL);
+	want(s);
+	meet(s);
+	run(s, &s->connected, NULL);
+	want(s);
+	bh_link_state(s->link, &seen);
+	assert_true(seen.holding);
+	assert_int_equal(seen.waiting_since, 0);
+	bh_link_release(s->link, now_ms());
 	assert_true(peer_update(s, &revision));
 	bh_link_state(s->link, &seen);
 	assert_false(seen.holding);
@@ -831,6 +851,7 @@ int main(void)
 		TEST(first_update_is_full_and_the_next_a_delta),
 		TEST(while_held_an_enforcing_peer_is_told_nothing),
 		TEST(a_held_link_tells_a_peer_that_enforces_nothing),
+		TEST(a_link_that_holds_all_tells_nobody),
 		TEST(changes_while_an_update_is_under_way_are_folded_into_one),
 		TEST(refused_update_is_kept_as_a_problem_and_tried_again_in_full),
 		TEST(refused_update_is_tried_again_after_a_while),

@@ -235,6 +235,7 @@ test-kube: setup
 	@tools/setup kube
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@tests/kube/run
+	@tests/kube/deploy
 
 # ---- For people ----------------------------------------------------------------------------------
 

@@ -291,6 +291,11 @@ deb: all
 	@tools/setup build deb
 	@deploy/debian/build $(VERSION) build/bulkhead_$(VERSION)_$$(dpkg --print-architecture).deb
 
+## make image      a container image of Debian packages only, build/bulkhead-image_VERSION.tar (OCI; root)
+image:
+	@tools/setup image
+	@deploy/image $(VERSION) build/bulkhead-image_$(VERSION).tar
+
 ## make clean      removes build/
 clean:
 	rm -rf build
@@ -299,4 +304,4 @@ clean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all setup test test-unit test-kernels tests asan coverage fuzz test-kube demo bench lint format man install install-host deb clean help
+.PHONY: all setup test test-unit test-kernels tests asan coverage fuzz test-kube demo bench lint format man install install-host deb image clean help

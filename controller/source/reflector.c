@@ -7,6 +7,7 @@
 
 #include "controller/model/memory.h"
 #include "controller/model/table.h"
+#include "controller/source/prune.h"
 #include "controller/source/stream.h"
 #include "proto/cleanup.h"
 
@@ -368,10 +369,10 @@ static int take_body(void *data, const char *bytes, size_t size)
 
 static void begin_page(struct bh_reflector *r);
 
-static int list_item(void *data, const char *text, size_t size)
+static int list_item(void *data, char *text, size_t size)
 {
 	struct bh_reflector *r = data;
-	json_t *json = json_loadb(text, size, JSON_ALLOW_NUL, NULL);
+	json_t *json = json_loadb(text, bh_prune(text, size, NULL), JSON_ALLOW_NUL, NULL);
 	int error = json ? put(r, json) : -EBADMSG;
 
 	json_decref(json);
@@ -568,10 +569,10 @@ static int watch_object(struct bh_reflector *r, const char *type, const json_t *
 	return 0;
 }
 
-static int watch_item(void *data, const char *text, size_t size)
+static int watch_item(void *data, char *text, size_t size)
 {
 	struct bh_reflector *r = data;
-	json_t *json = json_loadb(text, size, JSON_ALLOW_NUL, NULL);
+	json_t *json = json_loadb(text, bh_prune(text, size, "object"), JSON_ALLOW_NUL, NULL);
 	const json_t *object = json_object_get(json, "object");
 	const char *type = text_at(json, "type");
 	int error = !strcmp(type, "ERROR") ? watch_error(r, object) : watch_object(r, type, object);

@@ -25,10 +25,11 @@ enum bh_stream_form {
 	BH_STREAM_EVENTS,
 };
 
-/* Texts are not terminated, and valid for the call. Each returns 0, or -errno, which ends it all.
+/* Texts are not terminated, and valid for the call; an item's may be changed. Each returns 0, or
+ * -errno, which ends it all.
  */
 struct bh_stream_parts {
-	int (*item)(void *data, const char *text, size_t size);
+	int (*item)(void *data, char *text, size_t size);
 	/* Of a list: a member other than items, and "items" itself with its first byte when it
 	 * begins ('[', or 'n' for null). */
 	int (*member)(void *data, const char *key, const char *text, size_t size);

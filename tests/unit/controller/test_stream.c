@@ -21,7 +21,7 @@ struct seen {
 	int item_error;
 };
 
-static int see_item(void *data, const char *text, size_t size)
+static int see_item(void *data, char *text, size_t size)
 {
 	struct seen *seen = data;
 	size_t n = strlen(seen->text);

@@ -245,10 +245,16 @@ demo:
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@$(PYTHON) tools/demo/demo $(if $(ONESHOT),--oneshot)
 
-## make bench      per-packet cost of the BPF programs, as ratios (root)
-bench: setup
+## make bench      both of the next two; BENCH_ARGS=--quick for a first look (root)
+bench: bench-packet bench-agent
+## make bench-packet  per-packet cost of the BPF programs, as ratios
+bench-packet: setup
 	@$(MAKE) --no-print-directory -j$$(nproc) build/bench
 	@build/bench $(BENCH_ARGS)
+## make bench-agent   from the API server's event to the kernel, start, memory, processor, on a node of a large cluster
+bench-agent: setup
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@$(PYTHON) tools/bench/agent/run $(BENCH_ARGS)
 build/bench: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))) $(TEST_LIB)
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg_libs,libbpf) -lcmocka
@@ -304,4 +310,4 @@ clean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all setup test test-unit test-kernels tests asan coverage fuzz test-kube demo bench lint format man install install-host deb image clean help
+.PHONY: all setup test test-unit test-kernels tests asan coverage fuzz test-kube demo bench bench-packet bench-agent lint format man install install-host deb image clean help

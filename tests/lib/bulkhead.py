@@ -30,7 +30,7 @@ class Bulkhead:
         self.name = name
         self.node = node
         self.build = pathlib.Path(build) if build else build_folder()
-        self.run_dir = scope.instance(name)
+        self.run_dir = scope.instance(name, cluster.node_netns)
         self.folder = scope.folder / f"{name}.manifests"
         self.folder.mkdir()
         self.source = ["--manifests", str(self.folder)]
@@ -198,6 +198,27 @@ class Bulkhead:
     def drops(self):
         """How many packets were dropped, by the reason's word."""
         return self.status()["drops"]
+
+    def doctor(self, *arguments, prefix=(), conf=None):
+        """What `doctor` found: its status, and {check: (result, found, advice)}."""
+        done = subprocess.run(
+            [
+                *self._enter(),
+                *prefix,
+                str(self.build / "bulkhead"),
+                *("--run-dir", str(self.run_dir), "doctor"),
+                *("--conf-dir", str(conf or self.scope.folder / "no-net.d"), "-o", "json"),
+                *arguments,
+            ],
+            text=True,
+            capture_output=True,
+        )
+        answer = json.loads(done.stdout)
+        if answer["healthy"] != (done.returncode == 0):
+            fail(f"doctor: healthy is {answer['healthy']}, the status {done.returncode}")
+        return done.returncode, {
+            c["check"]: (c["result"], c["found"], c["advice"]) for c in answer["checks"]
+        }
 
     def log(self, lines=40):
         try:

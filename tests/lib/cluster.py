@@ -26,15 +26,15 @@ NETS = {
 }
 
 # No waiting for duplicate address detection, and no router solicitations in captures.
-_SYSCTLS = """
+POD_SYSCTLS = """
 net/ipv6/conf/all/accept_dad=0
 net/ipv6/conf/default/accept_dad=0
 net/ipv6/conf/default/dad_transmits=0
 net/ipv6/conf/default/router_solicitations=0
 net/ipv6/conf/default/accept_ra=0
 """
-_NODE_SYSCTLS = (
-    _SYSCTLS
+NODE_SYSCTLS = (
+    POD_SYSCTLS
     + """
 net/ipv4/ip_forward=1
 net/ipv6/conf/all/forwarding=1
@@ -59,7 +59,7 @@ class Host:
 
     @property
     def ips(self):
-        return [self.ip4, self.ip6]
+        return [ip for ip in (self.ip4, self.ip6) if ip]
 
     def ip(self, family):
         return self.ip6 if family in (6, "6", "v6") else self.ip4
@@ -70,13 +70,59 @@ def addresses(wiring, number):
     return f"{net4}.{number}", f"{net6}:{number}"
 
 
-class Cluster:
-    def __init__(self, scope):
-        self.scope = scope
+class Hosts:
+    """Ends that can speak, by name, and the traffic between them."""
+
+    def __init__(self):
         self.hosts = {}
+
+    def in_host(self, host, *command, check=True, **options):
+        return run("nsenter", f"--net={host.netns}", *command, check=check, **options)
+
+    def listen(self, hosts, tcp=(), udp=(), sctp=False):
+        for host in hosts:
+            host.agent.call("listen", host.ips, tcp, udp)
+            if sctp:
+                host.agent.call("listen_sctp", host.ips)
+
+    def probe(self, jobs, timeout=1.0):
+        """
+        `jobs`: (source Host, protocol, destination address, port). Returns what happened, in order:
+        the name of who answered, "timeout", or an errno's name. All agents work at the same time.
+        """
+        shares = {}
+        for index, (host, protocol, address, port) in enumerate(jobs):
+            # These have several addresses, and servers bound to one of them.
+            own = host.wiring in ("far", "node")
+            source = host.ip(6 if ":" in address else 4) if own else None
+            _, _, share = shares.setdefault(id(host.agent), (host.agent, [], []))
+            shares[id(host.agent)][1].append(index)
+            share.append((protocol, source, address, port))
+        for agent, _, share in shares.values():
+            agent.post("probe", share, timeout)
+        results = [None] * len(jobs)
+        for agent, indices, share in shares.values():
+            for index, result in zip(indices, agent.result(timeout * (2 + len(share) / 200) + 60)):
+                results[index] = result
+        return results
+
+    def reaches(self, source, destination, protocol, port, family=4, timeout=1.0):
+        """True if `destination` itself answers, False if nothing does; else an error."""
+        result = self.probe([(source, protocol, destination.ip(family), port)], timeout)[0]
+        if result == "timeout":
+            return False
+        if result != destination.agent.name:
+            raise AssertionError(f"{source.name} to {destination.name} {protocol}/{port}: {result}")
+        return True
+
+
+class Cluster(Hosts):
+    def __init__(self, scope):
+        super().__init__()
+        self.scope = scope
         self._cni_results = {}
         self.node_netns = scope.netns("node")
-        _sysctl(self.node_netns, _NODE_SYSCTLS)
+        sysctl(self.node_netns, NODE_SYSCTLS)
         self.in_node("ip", "link", "set", "lo", "up")
         self.node = Host("node", "node", *addresses("bridge", 1), self.node_netns)
         self.far_netns = None
@@ -85,9 +131,6 @@ class Cluster:
     def in_node(self, *command, check=True, **options):
         return run("nsenter", f"--net={self.node_netns}", *command, check=check, **options)
 
-    def in_host(self, host, *command, check=True, **options):
-        return run("nsenter", f"--net={host.netns}", *command, check=check, **options)
-
     # ---- Pods -----------------------------------------------------------------------
 
     def add_pods(self, wanted):
@@ -95,7 +138,7 @@ class Cluster:
         started = []
         for name, (wiring, number) in wanted.items():
             netns = self.scope.netns(name)
-            _sysctl(netns, _SYSCTLS)
+            sysctl(netns, POD_SYSCTLS)
             run("nsenter", f"--net={netns}", "ip", "link", "set", "lo", "up")
             host = Host(name, wiring, *addresses(wiring, number), netns)
             self.hosts[name] = host
@@ -192,7 +235,7 @@ class Cluster:
 
     def _make_far(self):
         self.far_netns = self.scope.netns("far")
-        _sysctl(self.far_netns, _SYSCTLS)
+        sysctl(self.far_netns, POD_SYSCTLS)
         gateway4, gateway6 = addresses("far", 1)
         self.in_node(
             "ip",
@@ -219,49 +262,20 @@ class Cluster:
         run(*enter, "route", "add", "default", "via", gateway6)
         self._far_agent = Agent(self.scope, self.far_netns, "far")
 
-    # ---- Traffic --------------------------------------------------------------------
 
-    def listen(self, hosts, tcp=(), udp=(), sctp=False):
-        for host in hosts:
-            host.agent.call("listen", host.ips, tcp, udp)
-            if sctp:
-                host.agent.call("listen_sctp", host.ips)
-
-    def probe(self, jobs, timeout=1.0):
-        """
-        `jobs`: (source Host, protocol, destination address, port). Returns what happened, in order:
-        the name of who answered, "timeout", or an errno's name. All agents work at the same time.
-        """
-        shares = {}
-        for index, (host, protocol, address, port) in enumerate(jobs):
-            # These have several addresses, and servers bound to one of them.
-            own = host.wiring in ("far", "node")
-            source = host.ip(6 if ":" in address else 4) if own else None
-            _, _, share = shares.setdefault(id(host.agent), (host.agent, [], []))
-            shares[id(host.agent)][1].append(index)
-            share.append((protocol, source, address, port))
-        for agent, _, share in shares.values():
-            agent.post("probe", share, timeout)
-        results = [None] * len(jobs)
-        for agent, indices, share in shares.values():
-            for index, result in zip(indices, agent.result(timeout * (2 + len(share) / 200) + 60)):
-                results[index] = result
-        return results
-
-    def reaches(self, source, destination, protocol, port, family=4, timeout=1.0):
-        """True if `destination` itself answers, False if nothing does; else an error."""
-        result = self.probe([(source, protocol, destination.ip(family), port)], timeout)[0]
-        if result == "timeout":
-            return False
-        if result != destination.agent.name:
-            raise AssertionError(f"{source.name} to {destination.name} {protocol}/{port}: {result}")
-        return True
-
-
-def _sysctl(netns, settings):
+def sysctl(netns, settings):
     lines = [line.split("=") for line in settings.split()]
     script = "; ".join(f"echo {value} > /proc/sys/{key}" for key, value in lines)
     run("nsenter", f"--net={netns}", "sh", "-c", script)
 
 
-__all__ = ["Cluster", "Host", "addresses", "family_of"]
+__all__ = [
+    "Cluster",
+    "Host",
+    "Hosts",
+    "NODE_SYSCTLS",
+    "POD_SYSCTLS",
+    "addresses",
+    "family_of",
+    "sysctl",
+]

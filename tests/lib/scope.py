@@ -148,8 +148,13 @@ class Scope:
         _kill_inside(path)
         run("ip", "netns", "del", path.name)
 
-    def instance(self, short="bh"):
-        """The run directory of an instance of Bulkhead. Not made yet."""
+    def instance(self, short="bh", netns=None):
+        """
+        The run directory of an instance of Bulkhead that lives in a namespace, which is the one
+        called "node" if none is said. Not made yet.
+        """
+        if netns:
+            (self.folder / f"{short}.netns").write_text(str(netns))
         return self.folder / f"{short}.run"
 
 
@@ -169,9 +174,10 @@ def clean(folder):
     """Takes everything of the scope away. Goes on whatever fails; safe to repeat."""
     build = folder / "build"
     program = pathlib.Path(build.read_text()) / "bulkhead" if build.exists() else None
-    node = NETNS / f"{folder.name}-node"
     for run_dir in folder.glob("*.run"):
-        _take_down(program, run_dir, node)
+        said = run_dir.with_suffix(".netns")
+        node = said.read_text() if said.exists() else NETNS / f"{folder.name}-node"
+        _take_down(program, run_dir, pathlib.Path(node))
     for path in NETNS.glob(f"{folder.name}-*"):
         _remove_netns(path)
     shutil.rmtree(folder, ignore_errors=True)

@@ -13,6 +13,7 @@ import asyncio
 import collections
 import errno
 import fcntl
+import gc
 import itertools
 import os
 import pickle
@@ -55,6 +56,9 @@ class Agent:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 # Other agents' sockets were inherited: their end must be seen when the test ends.
+                # What Python still has of them must not be collected later: that would close
+                # descriptors by the same number, which are this agent's by then.
+                gc.freeze()
                 for fd in range(3, 1024):
                     if fd != theirs.fileno():
                         try:

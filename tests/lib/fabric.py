@@ -20,10 +20,10 @@ GATEWAY4 = "169.254.1.1"
 GATEWAY6 = "fe80::1"
 
 
-def batch(netns, script):
+def batch(netns, script, *options):
     """Many commands of ip(8), one process."""
     lines = "\n".join(line.strip() for line in script.strip().splitlines() if line.strip())
-    run("nsenter", f"--net={netns}", "ip", "-batch", "-", input=lines)
+    run("nsenter", f"--net={netns}", "ip", *options, "-batch", "-", input=lines)
 
 
 class Node:
@@ -65,8 +65,8 @@ class Node:
     def in_node(self, *command, check=True, **options):
         return run("nsenter", f"--net={self.node_netns}", *command, check=check, **options)
 
-    def batch(self, script):
-        batch(self.node_netns, script)
+    def batch(self, script, *options):
+        batch(self.node_netns, script, *options)
 
     def mac(self, interface):
         shown = self.in_node("ip", "-o", "link", "show", interface).stdout
@@ -257,7 +257,7 @@ class AwsVpc(Routed):
         node.batch(
             f"""
             route add default via {gateway4} dev eth1 table 2
-            -6 route add default via {gateway6} dev eth1 table 2
+            route add default via {gateway6} dev eth1 table 2
             """
         )
 
@@ -277,9 +277,9 @@ class AwsVpc(Routed):
         ):
             if not ip:
                 continue
-            node.batch(f"{option} rule add to {ip} lookup main priority 512")
+            node.batch(f"rule add to {ip} lookup main priority 512", option)
             if second:
-                node.batch(f"{option} rule add from {ip} lookup 2 priority 1536")
+                node.batch(f"rule add from {ip} lookup 2 priority 1536", option)
                 # The network knows which card has the address.
                 batch(self.fabric.router, f"route replace {ip}/{bits} via {via}")
 

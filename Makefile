@@ -69,7 +69,8 @@ SRC_bench_bpf := $(wildcard tools/bench/*.bpf.c)
 OBJ_proto := $(SRC_proto:%.c=$(B)/obj/%.o) $(B)/obj/gen/bulkhead.pb-c.o
 OBJ_dataplane := $(SRC_dataplane:%.c=$(B)/obj/%.o)
 OBJ_controller := $(SRC_controller:%.c=$(B)/obj/%.o)
-OBJ_cli := $(SRC_cli:%.c=$(B)/obj/%.o) $(B)/obj/proto/pidfile.o $(B)/obj/proto/socket.o
+OBJ_cli := $(SRC_cli:%.c=$(B)/obj/%.o) $(B)/obj/proto/pidfile.o $(B)/obj/proto/socket.o \
+	$(B)/obj/proto/foreign.o
 OBJ_cni := $(SRC_cni:%.c=$(B)/obj/%.o)
 SKELETONS := $(SRC_bpf:bpf/%.bpf.c=$(B)/gen/%.skel.h) $(SRC_bench_bpf:tools/bench/%.bpf.c=$(B)/gen/%.skel.h)
 

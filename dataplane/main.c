@@ -11,6 +11,7 @@
  *   every second           the edge counters                                     edges.c
  *   every 2 s or 15 s      pods looked for (2 s while one is missing)
  *   every 10 s             hooks checked, flow tables swept                      attach.c, flows.c
+ *                          programs that redirect past pods named                redirects.c
  *
  * SIGTERM and SIGINT end the daemon. What is pinned in the kernel goes on enforcing.
  */
@@ -30,6 +31,7 @@
 #include "dataplane/options.h"
 #include "dataplane/ownership.h"
 #include "dataplane/privileges.h"
+#include "dataplane/redirects.h"
 #include "dataplane/serve.h"
 #include "proto/cleanup.h"
 #include "proto/log.h"
@@ -55,6 +57,7 @@ struct daemon {
 	struct bh_object *object;
 	struct bh_tables tables;
 	struct bh_attach *attach;
+	struct bh_redirects redirects;
 	struct bh_discovery *discovery;
 	struct bh_endpoints endpoints;
 	struct bh_hold hold;
@@ -117,6 +120,9 @@ static void on_debounced(uv_timer_t *timer)
 		look_for_pods(d);
 	if (seen & BH_EVENT_FILTERS)
 		bh_attach_check(d->attach);
+	/* Somebody's filter, and no pod that comes or goes: those are too many to look each time. */
+	if (seen == BH_EVENT_FILTERS)
+		bh_redirects_look(&d->redirects);
 	bh_serve_status(&d->serve);
 	/* However many events there are, looking takes a fifth of the time at most. */
 	d->debounce_ms = 4 * (bh_now_ms() - began);
@@ -193,6 +199,7 @@ static void on_check(uv_timer_t *timer)
 	struct daemon *d = timer->data;
 
 	bh_attach_check(d->attach);
+	bh_redirects_look(&d->redirects);
 	bh_flows_begin(d->flows);
 	uv_idle_start(&d->sweeping, on_sweep);
 	bh_serve_status(&d->serve);
@@ -232,12 +239,15 @@ static int open_kernel(struct daemon *d, struct bh_why *why)
 	err = bh_attach_new(d->object, d->options.attach, d->options.xdp_generic, &d->problems,
 		&d->attach, why);
 	if (!err)
+		err = bh_redirects_open(&d->redirects, &d->problems, why);
+	if (!err)
 		err = bh_discovery_new(&d->discovery, why);
 	if (!err)
 		err = bh_discovery_listen(&d->netlink, why);
 	if (err < 0)
 		return err;
 	bh_attach_refresh(d->attach);
+	bh_redirects_look(&d->redirects);
 	if (d->options.uplink)
 		bh_attach_uplink(d->attach, d->options.uplink);
 	return 0;
@@ -393,6 +403,7 @@ static void daemon_close(struct daemon *d)
 	if (d->tables_open)
 		bh_tables_close(&d->tables);
 	bh_discovery_free(d->discovery);
+	bh_redirects_close(&d->redirects);
 	bh_attach_free(d->attach);
 	bh_object_free(d->object);
 	if (d->netlink >= 0)

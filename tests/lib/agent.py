@@ -568,9 +568,15 @@ class _Worker:
                 )
                 sock.send(frame)
 
-    def do_put_before(self, interface):
-        """Attaches a strange TCX program in front of what is there, for take_away() to remove."""
-        program = bpf.load_passing_program()
+    def do_ifindex(self, interface):
+        return socket.if_nametoindex(interface)
+
+    def do_put_before(self, interface, ending=False):
+        """
+        Attaches a strange TCX program in front of what is there, for take_away() to remove.
+        `ending`: nobody behind it sees a packet.
+        """
+        program = bpf.load_ending_program() if ending else bpf.load_passing_program()
         self.strangers[interface] = [program] + [
             bpf.attach_tcx_before(program, interface, way)
             for way in (bpf.TCX_INGRESS, bpf.TCX_EGRESS)

@@ -2,8 +2,8 @@
 
 /*
  * The interfaces that are pods' by the look of them, and whose programs hang there beside ours. A
- * program before ours that ends the chain, or one that redirects past the pod's interface, makes a
- * hole that only its owner can close.
+ * program before ours that ends the chain, or one on any interface that redirects past the pods',
+ * makes a hole that only its owner can close.
  */
 
 #include <errno.h>
@@ -22,6 +22,7 @@
 #include <libmnl/libmnl.h>
 
 #include "proto/cleanup.h"
+#include "proto/foreign.h"
 #include "tools/bulkhead/doctor.h"
 
 #define TCX_INGRESS 46
@@ -32,6 +33,7 @@
 
 struct interface {
 	uint32_t ifindex;
+	bool pod;     /* a veth that leads into another network namespace */
 	uint32_t xdp; /* program id, 0: none */
 	char name[IFNAMSIZ];
 };
@@ -40,11 +42,16 @@ struct links {
 	struct mnl_socket *socket;
 	struct interface *list;
 	size_t n;
+	size_t n_pods;
 	unsigned int parents; /* macvlan and ipvlan interfaces of this namespace */
 	/* Programs of others. */
 	char named[NAMED_MAX][96];
 	unsigned int n_foreign;
-	bool redirects; /* … that are known to redirect past the pod's interface */
+	/* Programs of others that redirect past pods' interfaces; and that may, for all one can
+	 * see. */
+	char redirecting[NAMED_MAX][192];
+	unsigned int n_redirecting;
+	unsigned int n_hidden;
 	const struct interface *at;
 };
 
@@ -130,15 +137,18 @@ static int on_link(const struct nlmsghdr *message, void *data)
 	if (!strcmp(kind_of(attrs[IFLA_LINKINFO]), "macvlan") ||
 		!strcmp(kind_of(attrs[IFLA_LINKINFO]), "ipvlan"))
 		links->parents++;
-	if (strcmp(kind_of(attrs[IFLA_LINKINFO]), "veth") != 0 || !attrs[IFLA_LINK_NETNSID] ||
-		(int32_t)mnl_attr_get_u32(attrs[IFLA_LINK_NETNSID]) < 0 ||
-		links->n == INTERFACES_MAX)
+	if (links->n == INTERFACES_MAX)
 		return MNL_CB_OK;
 	list = realloc(links->list, (links->n + 1) * sizeof(*list));
 	if (!list)
 		return MNL_CB_ERROR;
 	links->list = list;
-	list[links->n] = (struct interface){.ifindex = (uint32_t)header->ifi_index};
+	list[links->n] = (struct interface){
+		.ifindex = (uint32_t)header->ifi_index,
+		.pod = !strcmp(kind_of(attrs[IFLA_LINKINFO]), "veth") && attrs[IFLA_LINK_NETNSID] &&
+		       (int32_t)mnl_attr_get_u32(attrs[IFLA_LINK_NETNSID]) >= 0,
+	};
+	links->n_pods += list[links->n].pod;
 	if (attrs[IFLA_IFNAME])
 		snprintf(list[links->n].name, IFNAMSIZ, "%s", mnl_attr_get_str(attrs[IFLA_IFNAME]));
 	xdp = attrs[IFLA_XDP] ? nested(attrs[IFLA_XDP], IFLA_XDP_PROG_ID) : NULL;
@@ -158,12 +168,34 @@ static int list_interfaces(struct links *links)
 
 /* ---- Programs -------------------------------------------------------------------------------- */
 
-static void note(struct links *links, const char *where, const char *name)
+/* Does the program put packets into pods behind the pods' hooks? */
+static void look_for_redirects(
+	struct links *links, const char *where, const char *name, uint32_t id)
 {
-	if (strncmp(name, "bh_", 3) == 0)
+	struct bh_foreign foreign;
+	bool ours = strncmp(name, "bh_", 3) == 0;
+
+	if (bh_foreign_look(id, &foreign) < 0 || foreign.evidence == BH_EVIDENCE_NONE)
 		return;
-	/* Cilium's and Calico's host routing redirect to the pod's end itself. */
-	links->redirects |= strncmp(name, "cil_", 4) == 0 || strncmp(name, "cali_", 5) == 0;
+	if (foreign.evidence == BH_EVIDENCE_HIDDEN) {
+		links->n_hidden += !ours;
+		return;
+	}
+	if (links->n_redirecting < NAMED_MAX)
+		snprintf(links->redirecting[links->n_redirecting], sizeof(links->redirecting[0]),
+			"%s%s%s (%s of %s%s)", foreign.text, foreign.callee[0] ? " through " : "",
+			foreign.callee, where, links->at->name,
+			foreign.evidence == BH_EVIDENCE_NAME ? ", by its name" : "");
+	links->n_redirecting++;
+}
+
+/* A program on a TC or XDP hook, by the name it goes by there. `id` 0: not a BPF program. */
+static void note(struct links *links, const char *where, const char *name, uint32_t id)
+{
+	if (id)
+		look_for_redirects(links, where, name, id);
+	if (!links->at->pod || strncmp(name, "bh_", 3) == 0)
+		return;
 	if (links->n_foreign < NAMED_MAX)
 		snprintf(links->named[links->n_foreign], sizeof(links->named[0]), "%s (%s of %s)",
 			name, where, links->at->name);
@@ -173,7 +205,7 @@ static void note(struct links *links, const char *where, const char *name)
 static int on_filter(const struct nlmsghdr *message, void *data)
 {
 	const struct tcmsg *header = mnl_nlmsg_get_payload(message);
-	const struct nlattr *attr, *kind = NULL, *options = NULL, *name = NULL;
+	const struct nlattr *attr, *kind = NULL, *options = NULL, *name = NULL, *id = NULL;
 	struct links *links = data;
 
 	mnl_attr_for_each(attr, message, sizeof(*header))
@@ -186,9 +218,11 @@ static int on_filter(const struct nlmsghdr *message, void *data)
 	/* Without options it is the chain's head, which is there for each priority. */
 	if (!kind || !options)
 		return MNL_CB_OK;
-	if (strcmp(mnl_attr_get_str(kind), "bpf") == 0)
+	if (strcmp(mnl_attr_get_str(kind), "bpf") == 0) {
 		name = nested(options, TCA_BPF_NAME);
-	note(links, "filter", name ? mnl_attr_get_str(name) : mnl_attr_get_str(kind));
+		id = nested(options, TCA_BPF_ID);
+	}
+	note(links, "filter", mnl_attr_get_str(name ? name : kind), id ? mnl_attr_get_u32(id) : 0);
 	return MNL_CB_OK;
 }
 
@@ -230,7 +264,7 @@ static void look_at_tcx(struct links *links)
 			char name[32];
 
 			program_name(ids[j], name, sizeof(name));
-			note(links, "TCX", name);
+			note(links, "TCX", name, ids[j]);
 		}
 	}
 }
@@ -242,9 +276,10 @@ static void look_at(struct links *links, const struct interface *interface)
 	links->at = interface;
 	look_at_tcx(links);
 	look_at_filters(links);
+	/* XDP programs have no such helper. */
 	if (interface->xdp) {
 		program_name(interface->xdp, name, sizeof(name));
-		note(links, "XDP", name);
+		note(links, "XDP", name, 0);
 	}
 }
 
@@ -262,23 +297,45 @@ static void report_foreign(struct bh_doctor *doctor, const struct links *links)
 		used += (size_t)snprintf(
 			text + used, sizeof(text) - used, "%s%s", i ? ", " : "", links->named[i]);
 	bh_doctor_report(doctor, BH_HEALTH_WARNING, "programs",
-		links->redirects
-			? "eBPF host routing (bpf_redirect_peer) skips a pod's ingress policy: "
-			  "switch "
-			  "it off (Cilium: bpf.hostLegacyRouting=true; Calico: do not use its eBPF "
-			  "data plane)"
-			: "a program that ends the chain before Bulkhead's skips policy: see whose "
-			  "they "
-			  "are; Bulkhead goes first where the kernel has TCX",
+		"a program that ends the chain before Bulkhead's skips policy: see whose they are; "
+		"Bulkhead goes first where the kernel has TCX",
 		"%u of others: %s%s", links->n_foreign, text,
 		links->n_foreign > NAMED_MAX ? ", …" : "");
 }
 
+static void report_redirects(struct bh_doctor *doctor, const struct links *links)
+{
+	char text[NAMED_MAX * 196] = "";
+	size_t used = 0;
+
+	if (!links->n_redirecting && links->n_hidden) {
+		bh_doctor_report(doctor, BH_HEALTH_WARNING, "redirects",
+			"run doctor with CAP_SYSLOG and sysctl kernel.kptr_restrict below 2: then "
+			"the kernel shows what they call",
+			"whether programs of others redirect past pods' interfaces cannot be told "
+			"of %u",
+			links->n_hidden);
+		return;
+	}
+	if (!links->n_redirecting) {
+		bh_doctor_report(doctor, BH_HEALTH_OK, "redirects", NULL,
+			"no program redirects past pods' interfaces");
+		return;
+	}
+	for (unsigned int i = 0; i < links->n_redirecting && i < NAMED_MAX; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? ", " : "",
+			links->redirecting[i]);
+	bh_doctor_report(doctor, BH_HEALTH_WARNING, "redirects",
+		"eBPF host routing (bpf_redirect_peer) skips pods' ingress policy: switch it off "
+		"(Cilium: bpf.hostLegacyRouting=true; Calico: do not use its eBPF data plane)",
+		"past pods' interfaces: %s%s", text, links->n_redirecting > NAMED_MAX ? ", …" : "");
+}
+
 static void report_interfaces(struct bh_doctor *doctor, const struct links *links)
 {
-	if (links->n)
+	if (links->n_pods)
 		bh_doctor_report(doctor, BH_HEALTH_OK, "interfaces", NULL,
-			"%zu veths lead into other network namespaces", links->n);
+			"%zu veths lead into other network namespaces", links->n_pods);
 	else
 		bh_doctor_report(doctor, BH_HEALTH_OK, "interfaces", NULL,
 			"no veth leads into another network namespace (yet)");
@@ -306,6 +363,7 @@ void bh_doctor_links(struct bh_doctor *doctor)
 		for (size_t i = 0; i < links.n; i++)
 			look_at(&links, &links.list[i]);
 		report_foreign(doctor, &links);
+		report_redirects(doctor, &links);
 	}
 	if (links.socket)
 		mnl_socket_close(links.socket);

@@ -44,29 +44,62 @@ static json_t *pod_object(const struct bh_api *api, const struct bh_desired_endp
 	return pod;
 }
 
-static int compare_endpoints(const void *a, const void *b)
+static json_t *addressless_object(const struct bh_desired_addressless *pod)
 {
-	const struct bh_desired_endpoint *x = *(const struct bh_desired_endpoint *const *)a;
-	const struct bh_desired_endpoint *y = *(const struct bh_desired_endpoint *const *)b;
-	int order = strcmp(x->namespace, y->namespace);
+	json_t *object = json_object();
 
-	return order ? order : strcmp(x->name, y->name);
+	bh_json_set_text(object, "namespace", pod->namespace);
+	bh_json_set_text(object, "name", pod->name);
+	bh_json_set_text(object, "uid", pod->uid);
+	json_object_set_new(object, "ips", json_array());
+	bh_json_set_text(object, "interface", "");
+	json_object_set_new(object, "ifindex", json_integer(0));
+	bh_json_set_text(object, "hook", "");
+	bh_json_set_text(object, "mode", bh_mode_name(pod->mode));
+	bh_json_set_text(object, "state", "no-address");
+	bh_json_set_text(object, "detail", pod->detail);
+	json_object_set_new(object, "quarantined", json_boolean(pod->quarantined));
+	json_object_set_new(object, "ingressIsolated", json_false());
+	json_object_set_new(object, "egressIsolated", json_false());
+	json_object_set_new(object, "policies", json_array());
+	json_object_set_new(object, "workload", json_null());
+	return object;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+/* By namespace, then name: two lists of pods become one. */
+static int compare_pods(const void *a, const void *b)
+{
+	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+	int order = strcmp(text_of(x, "namespace"), text_of(y, "namespace"));
+
+	return order ? order : strcmp(text_of(x, "name"), text_of(y, "name"));
 }
 
 json_t *bh_api_pods(struct bh_api *api, struct bh_control_call *call)
 {
-	size_t n = api->desired->n_endpoints;
-	_cleanup_free_ const struct bh_desired_endpoint **sorted = bh_xcalloc(n, sizeof(*sorted));
+	const struct bh_desired *desired = api->desired;
+	size_t n = 0;
+	_cleanup_free_ json_t **sorted =
+		bh_xcalloc(desired->n_endpoints + desired->n_addressless, sizeof(*sorted));
 	json_t *pods;
 
 	if (!bh_api_fresh(api, call))
 		return NULL;
+	for (size_t i = 0; i < desired->n_endpoints; i++)
+		sorted[n++] = pod_object(api, &desired->endpoints[i]);
+	for (size_t i = 0; i < desired->n_addressless; i++)
+		sorted[n++] = addressless_object(&desired->addressless[i]);
+	qsort(sorted, n, sizeof(*sorted), compare_pods);
 	pods = json_array();
 	for (size_t i = 0; i < n; i++)
-		sorted[i] = &api->desired->endpoints[i];
-	qsort(sorted, n, sizeof(*sorted), compare_endpoints);
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(pods, pod_object(api, sorted[i]));
+		json_array_append_new(pods, sorted[i]);
 	return json_pack("{s:b, s:o}", "ok", 1, "pods", pods);
 }
 

@@ -40,8 +40,9 @@ const char *bh_api_endpoint_state(const struct bh_api *api, const char *uid,
 
 static json_t *count_states(const struct bh_api *api)
 {
-	json_t *counts = json_pack(
-		"{s:i, s:i, s:i, s:i}", "attached", 0, "waiting", 0, "unsupported", 0, "failed", 0);
+	json_t *counts =
+		json_pack("{s:i, s:i, s:i, s:i, s:I}", "attached", 0, "waiting", 0, "unsupported",
+			0, "failed", 0, "no-address", (json_int_t)api->desired->n_addressless);
 	const Bulkhead__Wire__EndpointStatus *status;
 
 	for (size_t i = 0; i < api->desired->n_endpoints; i++) {

@@ -55,6 +55,8 @@ struct bh_compilation {
 	struct bh_holder *holders; /* sorted by address, each address once */
 	size_t n_subjects;
 	struct bh_subject *subjects; /* sorted by uid */
+	size_t n_addressless;
+	const struct bh_pod **addressless; /* would be subjects, had they an address */
 	struct bh_classes classes;
 	struct bh_programs programs;
 	struct bh_table workloads; /* by number, values are struct bh_desired_workload */

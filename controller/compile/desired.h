@@ -102,6 +102,16 @@ struct bh_desired_problem {
 	const char *text;   /* the cause, what is in force meanwhile, what to do */
 };
 
+/* A pod of this node that has no address of its own (yet). */
+struct bh_desired_addressless {
+	const char *uid;
+	const char *namespace;
+	const char *name;
+	const char *detail; /* why, in words */
+	enum bh_mode mode;
+	bool quarantined;
+};
+
 struct bh_desired {
 	uint64_t revision; /* of the inputs it was compiled from */
 	bool unknown_open; /* no pod of this node is enforced */
@@ -114,6 +124,10 @@ struct bh_desired {
 	const struct bh_desired_program *programs;
 	size_t n_endpoints;
 	const struct bh_desired_endpoint *endpoints;
+	/* Pods of this node without an address of their own: nothing to enforce on, only to be
+	 * shown. */
+	size_t n_addressless;
+	const struct bh_desired_addressless *addressless;
 	size_t n_rule_names;
 	const struct bh_desired_rule_name *rule_names;
 	size_t n_workloads;

@@ -153,9 +153,9 @@ static void note_misspelt_node(struct bh_compilation *compilation)
 
 void bh_compilation_select(struct bh_compilation *compilation)
 {
-	size_t n = 0, capacity = 0;
+	size_t n = 0, capacity = 0, n_addressless = 0, room = 0;
 	struct bh_subject *subjects = NULL;
-	const struct bh_pod *pod;
+	const struct bh_pod *pod, **addressless = NULL;
 
 	for (size_t at = 0; (pod = bh_model_next_pod(compilation->model, &at));) {
 		struct bh_subject subject = {.pod = pod};
@@ -163,8 +163,11 @@ void bh_compilation_select(struct bh_compilation *compilation)
 		if (!bh_compilation_is_subject(compilation, pod))
 			continue;
 		take_ips(compilation, &subject);
-		if (!subject.n_ips)
+		if (!subject.n_ips) {
+			bh_xgrow(addressless, n_addressless, room);
+			addressless[n_addressless++] = pod;
 			continue;
+		}
 		take_policies(compilation, &subject);
 		bh_xgrow(subjects, n, capacity);
 		subjects[n++] = subject;
@@ -174,7 +177,11 @@ void bh_compilation_select(struct bh_compilation *compilation)
 	compilation->subjects =
 		bh_arena_copy(&compilation->scratch, subjects, n, sizeof(*subjects));
 	compilation->n_subjects = n;
+	compilation->addressless = bh_arena_copy(
+		&compilation->scratch, addressless, n_addressless, sizeof(*addressless));
+	compilation->n_addressless = n_addressless;
 	free(subjects);
+	free(addressless);
 	if (!n)
 		note_misspelt_node(compilation);
 }
@@ -257,6 +264,28 @@ static void choose_programs(struct bh_compilation *compilation, const struct bh_
 		endpoint->pending = compile_set(compilation, subject, mode, BH_MODE_DRY_RUN);
 }
 
+static void list_addressless(struct bh_compilation *compilation)
+{
+	struct bh_desired *desired = &compilation->result->public;
+	struct bh_desired_addressless *list = bh_arena_array(
+		compilation->out, compilation->n_addressless, struct bh_desired_addressless);
+
+	for (size_t i = 0; i < compilation->n_addressless; i++) {
+		const struct bh_pod *pod = compilation->addressless[i];
+
+		list[i].uid = bh_arena_strdup(compilation->out, pod->uid);
+		list[i].namespace = bh_arena_strdup(compilation->out, pod->namespace);
+		list[i].name = bh_arena_strdup(compilation->out, pod->name);
+		list[i].detail = pod->n_ips ? "no address is its own: see the problems"
+					    : "the orchestrator has not told of an address yet";
+		list[i].mode = pod_mode(compilation, pod);
+		list[i].quarantined =
+			bh_model_quarantined(compilation->model, pod->namespace, pod->name);
+	}
+	desired->n_addressless = compilation->n_addressless;
+	desired->addressless = list;
+}
+
 void bh_compilation_judge(struct bh_compilation *compilation)
 {
 	struct bh_desired *desired = &compilation->result->public;
@@ -300,6 +329,7 @@ void bh_compilation_judge(struct bh_compilation *compilation)
 	}
 	desired->n_endpoints = compilation->n_subjects;
 	desired->endpoints = endpoints;
+	list_addressless(compilation);
 	desired->unknown_open = !enforced;
 	desired->hold = bh_model_node_mode(compilation->model) == BH_MODE_ENFORCE;
 }

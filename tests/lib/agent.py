@@ -304,8 +304,20 @@ class _Worker:
 
         return await asyncio.gather(*map(guarded, jobs))
 
-    async def _probe_tcp(self, source, address, port, timeout):
+    async def do_probe_from(self, jobs, own_port, timeout):
+        """As do_probe(), one after the other, each from the same port."""
+        results = []
+        for _, source, address, port in jobs:
+            try:
+                results.append(await self._probe_tcp(source, address, port, timeout, own_port))
+            except TimeoutError:
+                results.append("timeout")
+        return results
+
+    async def _probe_tcp(self, source, address, port, timeout, own_port=0):
         with _socket(address, socket.SOCK_STREAM, source) as sock:
+            if own_port:
+                sock.bind(("::" if ":" in address else "0.0.0.0", own_port))
             async with asyncio.timeout(timeout):
                 await self.loop.sock_connect(sock, (address, port))
                 return (await self.loop.sock_recv(sock, 256)).decode().strip() or "closed"

@@ -55,7 +55,7 @@ static enum bh_colour state_colour(const char *state)
 {
 	if (strcmp(state, "attached") == 0)
 		return BH_GOOD;
-	return strcmp(state, "waiting") == 0 ? BH_WARN : BH_BAD;
+	return strcmp(state, "waiting") == 0 || strcmp(state, "no-address") == 0 ? BH_WARN : BH_BAD;
 }
 
 static const char *isolation(const json_t *pod)

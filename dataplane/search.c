@@ -62,10 +62,9 @@ static void on_address(const struct nlmsghdr *message, void *arg)
 		struct bh_search *search = &searching->searches[i];
 		int length = search->family == 4 ? 4 : 16;
 
-		if (search->found || searching->n_hits == 16 || nla_len(attr) != length ||
+		if (search->unsupported || searching->n_hits == 16 || nla_len(attr) != length ||
 			memcmp(nla_data(attr), search->ip, (size_t)length))
 			continue;
-		search->found = true;
 		searching->hits[searching->n_hits].search = search;
 		searching->hits[searching->n_hits++].ifindex = info->ifa_index;
 	}
@@ -91,15 +90,23 @@ static void on_link(const struct nlmsghdr *message, void *arg)
 static void explain(const struct searching *searching, struct bh_search *search)
 {
 	const char *kind = searching->kind[0] ? searching->kind : "device of its own";
+	bool unsupported = !searching->own && strcmp(kind, "veth") != 0;
 
+	/*
+	 * Addresses are not unique on a host: containers that are nobody's pods may have the same.
+	 * Where nothing can be enforced is what somebody has to know; of the rest, the first one.
+	 */
+	if (search->found && !unsupported)
+		return;
+	search->found = true;
+	search->unsupported = unsupported;
 	if (searching->own) {
 		snprintf(search->detail, sizeof(search->detail),
 			"the address is the node's own, on %s", searching->name);
 		return;
 	}
-	search->unsupported = strcmp(kind, "veth") != 0;
 	snprintf(search->detail, sizeof(search->detail),
-		search->unsupported
+		unsupported
 			? "%s in %s is a %s: it has no end on the host where policy could be "
 			  "enforced"
 			: "%s in %s is a %s whose other end is not in this network namespace (yet)",
@@ -131,10 +138,11 @@ static void look_around(struct searching *searching)
 	bh_rtnl_close(sock);
 }
 
-static bool all_found(const struct searching *searching)
+/* Then no further namespace can tell more. */
+static bool all_settled(const struct searching *searching)
 {
 	for (size_t i = 0; i < searching->n; i++) {
-		if (!searching->searches[i].found)
+		if (!searching->searches[i].unsupported)
 			return false;
 	}
 	return true;
@@ -165,7 +173,7 @@ static void look_into_folder(struct searching *searching, const char *folder, co
 	_cleanup_(closedir_cleanup) DIR *dir = opendir(folder);
 	struct dirent *entry;
 
-	while (dir && !all_found(searching) && (entry = readdir(dir))) {
+	while (dir && !all_settled(searching) && (entry = readdir(dir))) {
 		char path[384];
 
 		if (entry->d_name[0] == '.' ||

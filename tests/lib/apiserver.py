@@ -24,6 +24,8 @@ import threading
 import time
 import urllib.parse
 
+import scope
+
 PATHS = {
     "/api/v1/pods": ("pods", "Pod", "v1"),
     "/api/v1/namespaces": ("namespaces", "Namespace", "v1"),
@@ -347,6 +349,18 @@ class ApiServer:
             if handler.close_connection:
                 return None
         return handler.end_stream()
+
+
+class NodeServer(ApiServer):
+    """Listens in a node's namespace."""
+
+    def __init__(self, netns, **options):
+        self.netns = netns
+        super().__init__(**options)
+
+    def start(self):
+        with scope.inside_netns(self.netns):
+            super().start()
 
 
 class _Httpd(http.server.ThreadingHTTPServer):

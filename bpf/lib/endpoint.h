@@ -80,6 +80,19 @@ static __always_inline bool bh_endpoint_on_link(
 	return bh_endpoint_owns6(endpoint, address) || bh_endpoint_link_local(endpoint, address);
 }
 
+/*
+ * Held, and not even its addresses are known yet: what it says of them is neither true nor false.
+ * It is dropped all the same, but nobody is accused of forging it. Its MAC is known.
+ */
+static __always_inline bool bh_endpoint_nameless(
+	const struct bh_endpoint *endpoint, const struct bh_packet *p)
+{
+	if (endpoint->workload != BH_WORKLOAD_HELD ||
+		(p->family == 6 ? endpoint->n_addr6 : endpoint->n_addr4))
+		return false;
+	return !(p->flags & BH_PACKET_CLAIM_MAC) || bh_endpoint_mac(endpoint, p->claim_mac);
+}
+
 /* ARP or neighbour discovery from a pod: does it speak for itself only? */
 static __always_inline bool bh_endpoint_claim(
 	const struct bh_endpoint *endpoint, const struct bh_packet *p)

@@ -125,6 +125,10 @@ __noinline int bh_event_judged(__u32 type)
 	j = &work->judgement;
 	source_first = (j->direction == BH_EGRESS) == bh_packet_from_pod(p);
 
+	/* A pod's announcement of itself, before anybody knows it: counted, and no conversation. */
+	if (type == BH_EVENT_DENIED && j->reason == BH_REASON_NO_ENDPOINT &&
+		j->local == BH_WORKLOAD_HELD && p->kind != BH_KIND_FLOW)
+		return 0;
 	if (type != BH_EVENT_NEW &&
 		!bh_event_allowed(
 			p, type, type == BH_EVENT_DENIED ? j->reason : j->pending, &suppressed))

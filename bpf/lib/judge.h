@@ -29,9 +29,15 @@ static __always_inline int bh_built_in_from_pod(
 		return BH_REASON_SPOOFED_MAC;
 	switch (p->kind) {
 	case BH_KIND_ARP:
-		return bh_endpoint_claim(endpoint, p) ? BH_REASON_NEIGHBOUR : BH_REASON_SPOOFED_ARP;
+		if (bh_endpoint_claim(endpoint, p))
+			return BH_REASON_NEIGHBOUR;
+		return bh_endpoint_nameless(endpoint, p) ? BH_REASON_NO_ENDPOINT
+							 : BH_REASON_SPOOFED_ARP;
 	case BH_KIND_NEIGHBOUR:
-		return bh_endpoint_claim(endpoint, p) ? BH_REASON_NEIGHBOUR : BH_REASON_SPOOFED_ND;
+		if (bh_endpoint_claim(endpoint, p))
+			return BH_REASON_NEIGHBOUR;
+		return bh_endpoint_nameless(endpoint, p) ? BH_REASON_NO_ENDPOINT
+							 : BH_REASON_SPOOFED_ND;
 	case BH_KIND_ROUTER:
 		return BH_REASON_ROUTER_ADVERT;
 	case BH_KIND_LISTENER:
@@ -49,8 +55,9 @@ static __always_inline int bh_built_in_from_pod(
 	case BH_KIND_DHCP_SERVER:
 		return BH_REASON_ROGUE_DHCP;
 	}
-	return bh_endpoint_owns(endpoint, p->family, p->src) ? BH_REASON_NONE
-							     : BH_REASON_SPOOFED_IP;
+	if (bh_endpoint_owns(endpoint, p->family, p->src))
+		return BH_REASON_NONE;
+	return bh_endpoint_nameless(endpoint, p) ? BH_REASON_NO_ENDPOINT : BH_REASON_SPOOFED_IP;
 }
 
 static __always_inline int bh_built_in_to_pod(const struct bh_packet *p, __u32 ask)

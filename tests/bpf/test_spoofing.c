@@ -470,6 +470,35 @@ static void row_from_web(void **state)
 
 /* ---- By themselves ---- */
 
+static void nobody_is_accused_before_its_addresses_are_known(void **state)
+{
+	const struct party link_local = web_link_local();
+	struct frame announces = arp(&web, 1, web.mac, web.ip4, web.ip4);
+	struct frame detects = detects_its_duplicate();
+	struct frame solicits_own = neighbour(&link_local, &db, 135, db.ip6, 1, web.mac);
+	struct frame sends4 = udp(4, &web, 1, &remote, 2), sends6 = udp(6, &web, 1, &remote, 2);
+	struct frame forged = arp(&web, 1, db.mac, web.ip4, web.ip4);
+	struct outcome outcome;
+
+	hold_nameless(&web);
+	/* Dropped, as before; and its announcements are no conversation that anybody began. */
+	outcome = from_pod(&web, &announces);
+	expect(outcome, NO_ENDPOINT);
+	assert_int_equal(outcome.n_events, 0);
+	outcome = from_pod(&web, &detects);
+	expect(outcome, NO_ENDPOINT);
+	assert_int_equal(outcome.n_events, 0);
+	outcome = from_pod(&web, &sends4);
+	expect(outcome, NO_ENDPOINT);
+	assert_int_equal(outcome.n_events, 1);
+	expect(from_pod(&web, &sends6), NO_ENDPOINT);
+	/* What can be checked is: its MAC is known, and with it its link-local address. */
+	expect(from_pod(&web, &solicits_own), NEIGHBOUR);
+	expect(from_pod(&web, &forged), SPOOFED_ARP);
+	frame_set(&forged, L2, 6, db.mac, 6);
+	expect(from_pod(&web, &forged), SPOOFED_MAC);
+}
+
 static void unicast_to_a_dhcp_server_is_no_exception(void **state)
 {
 	struct frame f4 = udp(4, &web, 68, &remote, 67), f6 = udp(6, &web, 546, &remote, 547);
@@ -579,6 +608,7 @@ int main(void)
 {
 	static struct CMUnitTest tests[N_ROWS] = {{0}};
 	const struct CMUnitTest others[] = {
+		bed_test(nobody_is_accused_before_its_addresses_are_known),
 		bed_test(unicast_to_a_dhcp_server_is_no_exception),
 		bed_test(broadcast_from_another_port_is_no_dhcp),
 		bed_test(answers_reach_the_pod),

@@ -483,6 +483,19 @@ void take_addresses6(const struct party *pod)
 	bed_endpoint_store(pod, &endpoint);
 }
 
+void hold_nameless(const struct party *pod)
+{
+	struct bh_endpoint endpoint;
+
+	take_addresses6(pod);
+	endpoint_read(pod, &endpoint);
+	endpoint.workload = BH_WORKLOAD_HELD;
+	endpoint.n_addr4 = 0;
+	memset(endpoint.addr4, 0, sizeof(endpoint.addr4));
+	bed_endpoint_store(pod, &endpoint);
+	enforce(pod, BH_PROGRAM_HELD);
+}
+
 void forget_interface(const struct party *pod)
 {
 	assert_int_equal(bpf_map_delete_elem(bed_map("bh_ifaces"), &pod->ifindex), 0);

@@ -80,6 +80,8 @@ void bed_endpoint_store(const struct party *pod, const struct bh_endpoint *endpo
 /* A second address per family; and none of IPv6 at all. */
 void add_address(const struct party *pod, const struct party *other);
 void take_addresses6(const struct party *pod);
+/* The pod's interface is only held, and nobody knows an address of it. */
+void hold_nameless(const struct party *pod);
 void forget_interface(const struct party *pod);
 
 void identify(const struct party *who, uint32_t class, uint32_t workload);

@@ -336,7 +336,7 @@ class _Worker:
 
     # ---- Connections that stay ------------------------------------------------------
 
-    async def do_open(self, name, address, port, timeout=5):
+    async def do_open(self, name, address, port, timeout=30):
         """Opens a TCP connection, kept under a name. Returns (source port, who answered)."""
         sock = _socket(address, socket.SOCK_STREAM)
         async with asyncio.timeout(timeout):
@@ -373,7 +373,7 @@ class _Worker:
         for name in list(self.connections):
             self.do_close(name)
 
-    async def do_open_udp(self, name, address, port, timeout=5):
+    async def do_open_udp(self, name, address, port, timeout=30):
         """A UDP socket that has had one answer, kept under a name."""
         sock = self.connections[name] = _socket(address, socket.SOCK_DGRAM)
         sock.connect((address, port))
@@ -436,7 +436,7 @@ class _Worker:
         """The same in one TCP connection; what is lost there is only late, see longest_gap."""
         stream = self.streams[name] = _Stream()
         sock = stream.socket = _socket(address, socket.SOCK_STREAM)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.loop.sock_connect(sock, (address, port))
             await self.loop.sock_recv(sock, 256)
 
@@ -528,7 +528,7 @@ class _Worker:
         for name in list(self.streams):
             await self.do_stop(name, 0)
 
-    async def do_send_counted(self, address, port, sizes, source_port, timeout=5):
+    async def do_send_counted(self, address, port, sizes, source_port, timeout=30):
         """Sends a datagram of each payload size from one socket, each after the answer."""
         with _socket(address, socket.SOCK_DGRAM) as sock:
             sock.bind(("::" if ":" in address else "0.0.0.0", source_port))

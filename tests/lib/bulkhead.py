@@ -12,7 +12,7 @@ import time
 
 import manifests
 import scope as scopes
-from tap import eventually, fail
+from tap import PATIENCE, eventually, fail
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _SANITIZER = re.compile(r"ERROR: \w+Sanitizer|LeakSanitizer|runtime error:")
@@ -70,7 +70,7 @@ class Bulkhead:
             self.ready()
         return self
 
-    def ready(self, timeout=20):
+    def ready(self, timeout=PATIENCE):
         """Waits for daemons that only start: `wait` itself would say that nobody is there."""
 
         def try_wait():
@@ -88,14 +88,14 @@ class Bulkhead:
         if self.process is None:
             return None
         self.process.send_signal(number)
-        status = self.process.wait(30)
+        status = self.process.wait(PATIENCE)
         self.process = None
         return status
 
     def down(self, check=True):
         done = self.cli("down", check=check)
         if self.process:
-            self.process.wait(30)
+            self.process.wait(PATIENCE)
             self.process = None
         return done
 
@@ -108,7 +108,7 @@ class Bulkhead:
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def restarted(self, program, old_pid, timeout=15):
+    def restarted(self, program, old_pid, timeout=PATIENCE):
         def another():
             pid = self.pid(program)
             return pid != old_pid and os.path.exists(f"/proc/{pid}")
@@ -142,12 +142,12 @@ class Bulkhead:
         self.put(name, *objects)
         self.wait()
 
-    def wait(self, timeout="20s"):
+    def wait(self, timeout="60s"):
         self.cli("wait", "--timeout", timeout)
 
     # ---- Questions ------------------------------------------------------------------
 
-    def cli(self, *arguments, check=True, timeout=40):
+    def cli(self, *arguments, check=True, timeout=1.5 * PATIENCE):
         done = subprocess.run(
             [
                 *self._enter(),

@@ -67,7 +67,7 @@ def begin(text, env):
     return process
 
 
-def finish(process, timeout=40):
+def finish(process, timeout=90):
     out, _ = process.communicate(timeout=timeout)
     return process.returncode, json.loads(out) if out.strip() else None
 

@@ -189,7 +189,7 @@ def _take_down(program, run_dir, node):
         try:
             subprocess.run(
                 [*enter, str(program), "--run-dir", str(run_dir), "down"],
-                timeout=20,
+                timeout=60,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 check=False,

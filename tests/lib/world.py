@@ -37,7 +37,7 @@ class World:
     def diagnose(self):
         text = "log:\n" + self.bulkhead.log()
         if self.bulkhead.process:
-            text += "\nstatus:\n" + self.bulkhead.cli("status", check=False, timeout=10).stdout
+            text += "\nstatus:\n" + self.bulkhead.cli("status", check=False).stdout
         return text
 
     def finish(self):

@@ -120,7 +120,7 @@ static void on_debounced(uv_timer_t *timer)
 		look_for_pods(d);
 	if (seen & BH_EVENT_FILTERS)
 		bh_attach_check(d->attach);
-	/* Somebody's filter, and no pod that comes or goes: those are too many to look each time. */
+	/* Somebody's filter, and no pod that comes or goes: there are too many of those. */
 	if (seen == BH_EVENT_FILTERS)
 		bh_redirects_look(&d->redirects);
 	bh_serve_status(&d->serve);

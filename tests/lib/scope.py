@@ -86,9 +86,12 @@ class Scope:
         sweep(prefix)
         self.name = f"{prefix}-{secrets.token_hex(2)}"
         self.folder = pathlib.Path("/run") / self.name
-        self.folder.mkdir(mode=0o755)
-        self.folder.chmod(0o755)
-        self._lock = _try_lock(self.folder)
+        # Locked before it has its name: another run's sweep must never find it unlocked.
+        made = self.folder.with_name(f".{self.name}.new")
+        made.mkdir(mode=0o755)
+        made.chmod(0o755)
+        self._lock = _try_lock(made)
+        made.rename(self.folder)
         if build:
             (self.folder / "build").write_text(str(build))
         self._janitor()

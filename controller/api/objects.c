@@ -62,6 +62,7 @@ static json_t *addressless_object(const struct bh_desired_addressless *pod)
 	json_object_set_new(object, "ingressIsolated", json_false());
 	json_object_set_new(object, "egressIsolated", json_false());
 	json_object_set_new(object, "policies", json_array());
+	json_object_set_new(object, "clusterPolicies", json_array());
 	json_object_set_new(object, "workload", json_null());
 	return object;
 }

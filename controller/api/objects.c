@@ -292,6 +292,29 @@ static json_t *side_object(const struct bh_api *api, const struct bh_explain_sid
 	return object;
 }
 
+static json_t *backend_object(const struct bh_api *api, const struct bh_explain_backend *backend)
+{
+	return json_pack("{s:o, s:s, s:i, s:b, s:b, s:[o, o]}", "name", bh_json_text(backend->name),
+		"address", backend->address, "port", (int)backend->port, "allowed",
+		backend->allowed, "pendingAllowed", backend->pending_allowed, "sides",
+		side_object(api, &backend->sides[0]), side_object(api, &backend->sides[1]));
+}
+
+/* What only a service's port has. */
+static void add_backends(
+	const struct bh_api *api, const struct bh_explanation *explanation, json_t *answer)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < explanation->n_backends; i++)
+		json_array_append_new(list, backend_object(api, &explanation->backends[i]));
+	json_object_set_new(answer, "depends", json_boolean(explanation->depends));
+	json_object_set_new(answer, "pendingDepends", json_boolean(explanation->pending_depends));
+	json_object_set_new(
+		answer, "backendsTotal", json_integer((json_int_t)explanation->n_backends_all));
+	json_object_set_new(answer, "backends", list);
+}
+
 json_t *bh_api_explain(struct bh_api *api, struct bh_control_call *call)
 {
 	struct bh_explain_query query = {0};
@@ -318,6 +341,8 @@ json_t *bh_api_explain(struct bh_api *api, struct bh_control_call *call)
 		bh_json_protocol(explanation->protocol), "port", (int)explanation->port, "allowed",
 		explanation->allowed, "pendingAllowed", explanation->pending_allowed, "sides",
 		side_object(api, &explanation->sides[0]), side_object(api, &explanation->sides[1]));
+	if (explanation->service)
+		add_backends(api, explanation, answer);
 	bh_explanation_free(explanation);
 	return answer;
 }

@@ -5,8 +5,7 @@
 #include "controller/compile/workload.h"
 #include "controller/model/memory.h"
 
-/* What no pod or node can have: the kernel would be told nonsense. */
-static bool is_usable(const struct bh_ip *ip)
+bool bh_address_is_usable(const struct bh_ip *ip)
 {
 	static const uint8_t zero[16], loopback6[16] = {[15] = 1};
 
@@ -21,10 +20,10 @@ struct holders {
 	struct bh_holder *items;
 };
 
-static void add_holder(struct holders *holders, struct bh_holder holder)
+static void add_holder(struct holders *holders, const struct bh_holder *holder)
 {
 	bh_xgrow(holders->items, holders->n, holders->capacity);
-	holders->items[holders->n++] = holder;
+	holders->items[holders->n++] = *holder;
 }
 
 static void add_pods(struct bh_compilation *compilation, struct holders *holders)
@@ -37,9 +36,9 @@ static void add_pods(struct bh_compilation *compilation, struct holders *holders
 		for (size_t i = 0; i < pod->n_ips; i++) {
 			char text[BH_IP_TEXT_MAX];
 
-			if (is_usable(&pod->ips[i])) {
-				add_holder(
-					holders, (struct bh_holder){.ip = pod->ips[i], .pod = pod});
+			if (bh_address_is_usable(&pod->ips[i])) {
+				add_holder(holders,
+					&(struct bh_holder){.ip = pod->ips[i], .pod = pod});
 				continue;
 			}
 			bh_compilation_problem(compilation, "bad-address",
@@ -51,28 +50,30 @@ static void add_pods(struct bh_compilation *compilation, struct holders *holders
 	}
 }
 
+/* `labels` is NULL where only interfaces say that the addresses are the node's. */
+static void add_node(struct holders *holders, const char *name, const struct bh_labels *labels,
+	size_t n_ips, const struct bh_ip *ips)
+{
+	for (size_t i = 0; i < n_ips; i++) {
+		const struct bh_holder holder = {.ip = ips[i], .node = name, .labels = labels};
+
+		if (bh_address_is_usable(&ips[i]))
+			add_holder(holders, &holder);
+	}
+}
+
+/* The node that is compiled for has no name here: it is told apart by that. */
 static void add_nodes(struct bh_compilation *compilation, struct holders *holders)
 {
+	const char *here = bh_model_node_name(compilation->model);
 	const struct bh_node *node;
 	const struct bh_ip *ips;
-	bool here = !strcmp(compilation->node, bh_model_node_name(compilation->model));
 	size_t n = bh_model_host_addresses(compilation->model, &ips);
 
-	const char *host = here ? NULL : bh_model_node_name(compilation->model);
-
-	for (size_t i = 0; i < n; i++) {
-		if (is_usable(&ips[i]))
-			add_holder(holders, (struct bh_holder){ips[i], NULL, host, NULL});
-	}
-	for (size_t at = 0; (node = bh_model_next_node(compilation->model, &at));) {
-		const char *other = strcmp(node->name, compilation->node) ? node->name : NULL;
-
-		for (size_t i = 0; i < node->n_ips; i++) {
-			if (is_usable(&node->ips[i]))
-				add_holder(holders, (struct bh_holder){node->ips[i], NULL, other,
-							    node->labels});
-		}
-	}
+	add_node(holders, strcmp(compilation->node, here) ? here : NULL, NULL, n, ips);
+	for (size_t at = 0; (node = bh_model_next_node(compilation->model, &at));)
+		add_node(holders, strcmp(node->name, compilation->node) ? node->name : NULL,
+			node->labels, node->n_ips, node->ips);
 }
 
 /*
@@ -101,6 +102,15 @@ static int compare_holders(const void *a, const void *b)
 	return -strcmp(left->pod->uid, right->pod->uid);
 }
 
+const char *bh_compilation_holder_object(
+	struct bh_compilation *compilation, const struct bh_holder *holder)
+{
+	if (holder->pod)
+		return bh_compilation_pod_object(compilation, holder->pod);
+	return bh_arena_printf(
+		compilation->out, "Node %s", holder->node ? holder->node : compilation->node);
+}
+
 static void note_conflict(struct bh_compilation *compilation, const struct bh_holder *winner,
 	const struct bh_holder *loser)
 {
@@ -108,9 +118,7 @@ static void note_conflict(struct bh_compilation *compilation, const struct bh_ho
 
 	if (!loser->pod || loser->pod == winner->pod)
 		return;
-	const char *keeper = winner->pod ? bh_compilation_pod_object(compilation, winner->pod)
-					 : bh_arena_printf(compilation->out, "Node %s",
-						   winner->node ? winner->node : compilation->node);
+	const char *keeper = bh_compilation_holder_object(compilation, winner);
 
 	bh_compilation_problem(compilation, "address-conflict",
 		bh_compilation_pod_object(compilation, loser->pod),
@@ -144,11 +152,17 @@ static int by_ip(const void *key, const void *element)
 	return bh_ip_compare(key, &((const struct bh_holder *)element)->ip);
 }
 
+const struct bh_holder *bh_compilation_find_holder(
+	const struct bh_compilation *compilation, const struct bh_ip *ip)
+{
+	return bsearch(ip, compilation->holders, compilation->n_holders,
+		sizeof(*compilation->holders), by_ip);
+}
+
 const struct bh_pod *bh_compilation_holder(
 	const struct bh_compilation *compilation, const struct bh_ip *ip)
 {
-	const struct bh_holder *holder = bsearch(ip, compilation->holders, compilation->n_holders,
-		sizeof(*compilation->holders), by_ip);
+	const struct bh_holder *holder = bh_compilation_find_holder(compilation, ip);
 
 	return holder ? holder->pod : NULL;
 }
@@ -173,6 +187,10 @@ void bh_compilation_place(struct bh_compilation *compilation)
 
 	for (size_t i = 0; i < compilation->n_holders; i++) {
 		const struct bh_holder *holder = &compilation->holders[i];
+
+		addresses[i].ip = holder->ip;
+		if (holder->n_claims)
+			continue;
 		const struct bh_class *class =
 			holder->pod
 				? bh_class_of_pod(&compilation->classes, &holder->ip, holder->pod,
@@ -181,7 +199,6 @@ void bh_compilation_place(struct bh_compilation *compilation)
 				: bh_class_of_node(
 					  &compilation->classes, &holder->ip, holder->labels);
 
-		addresses[i].ip = holder->ip;
 		addresses[i].class = class ? class->number : BH_CLASS_NONE;
 		addresses[i].workload = holder_workload(compilation, holder);
 	}
@@ -194,6 +211,7 @@ void bh_compilation_place(struct bh_compilation *compilation)
 		out[i].class = class ? class->number : BH_CLASS_NONE;
 		out[i].workload = BH_WORKLOAD_WORLD;
 	}
+	bh_compilation_place_services(compilation, addresses);
 	desired->n_addresses = compilation->n_holders;
 	desired->addresses = addresses;
 	desired->n_blocks = blocks->n;

@@ -8,6 +8,7 @@
 #include "controller/compile/compile.h"
 #include "controller/compile/program.h"
 #include "controller/compile/result.h"
+#include "controller/compile/services.h"
 
 struct bh_compiler {
 	struct bh_table policies; /* by uid, as parsed last */
@@ -18,12 +19,14 @@ struct bh_compiler {
 	struct bh_registry rules;
 };
 
-/* Who has an address: a pod, or (pod NULL) a node. */
+/* Who has an address: a pod, services (n_claims), or a node. */
 struct bh_holder {
 	struct bh_ip ip;
 	const struct bh_pod *pod;
 	const char *node;               /* NULL: this one */
 	const struct bh_labels *labels; /* of the Node object that says so; NULL: none does */
+	size_t n_claims;
+	const struct bh_claim *claims;
 };
 
 /* A pod of this node that policy is about. */
@@ -58,6 +61,7 @@ struct bh_compilation {
 	size_t n_addressless;
 	const struct bh_pod **addressless; /* would be subjects, had they an address */
 	struct bh_classes classes;
+	struct bh_services services;
 	struct bh_programs programs;
 	struct bh_table workloads; /* by number, values are struct bh_desired_workload */
 	struct bh_problem_list problems;
@@ -77,13 +81,26 @@ void bh_compilation_problem(
 /* "Pod shop/web-1" */
 const char *bh_compilation_pod_object(struct bh_compilation *compilation, const struct bh_pod *pod);
 
-/* addresses.c: fills `holders`. */
+/* addresses.c: false for what nobody can have: the kernel would be told nonsense. */
+bool bh_address_is_usable(const struct bh_ip *ip);
+/* Fills `holders` with pods and nodes. */
 void bh_compilation_hold(struct bh_compilation *compilation);
-/* The pod that holds the address; NULL for nodes and for what nobody holds. */
+/* NULL: nobody has the address. */
+const struct bh_holder *bh_compilation_find_holder(
+	const struct bh_compilation *compilation, const struct bh_ip *ip);
+/* "Pod shop/web-1", "Node n1" */
+const char *bh_compilation_holder_object(
+	struct bh_compilation *compilation, const struct bh_holder *holder);
+/* The pod that holds the address; NULL for nodes, services and what nobody holds. */
 const struct bh_pod *bh_compilation_holder(
 	const struct bh_compilation *compilation, const struct bh_ip *ip);
 /* Turns `holders` and the blocks into the result's addresses and blocks. */
 void bh_compilation_place(struct bh_compilation *compilation);
+
+/* services.c: adds the services to `holders`, then fills in their addresses, and `services`. */
+void bh_compilation_hold_services(struct bh_compilation *compilation);
+void bh_compilation_place_services(
+	struct bh_compilation *compilation, struct bh_desired_address *addresses);
 
 /* subjects.c: fills `subjects`, then turns them into the result's endpoints. */
 void bh_compilation_select(struct bh_compilation *compilation);

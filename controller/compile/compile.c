@@ -3,7 +3,8 @@
 /*
  * A compilation from top to bottom: policies are parsed, addresses find their holders, pods of this
  * node the policies that select them; those policies' peers are the atoms, the atoms cut the world
- * into classes, and every pod gets its programs over the classes.
+ * into classes, services answer for their backends, and every pod gets its programs over the
+ * classes.
  */
 #include "controller/compile/compile.h"
 
@@ -386,6 +387,7 @@ static void list_problems(struct bh_compilation *compilation)
 static void finish(struct bh_compilation *compilation)
 {
 	bh_programs_clear(&compilation->programs);
+	bh_services_clear(&compilation->services);
 	bh_classes_clear(&compilation->classes);
 	bh_table_clear(&compilation->workloads);
 	bh_arena_clear(&compilation->scratch);
@@ -408,6 +410,7 @@ struct bh_desired *bh_compile_as(
 	compilation.programs = (struct bh_programs){.out = compilation.out,
 		.scratch = &compilation.scratch,
 		.classes = &compilation.classes,
+		.services = &compilation.services,
 		.registry = &compiler->programs};
 	bh_registry_turn(&compiler->classes);
 	bh_registry_turn(&compiler->programs);
@@ -421,6 +424,7 @@ struct bh_desired *bh_compile_as(
 	name_rules(&compilation);
 	check_namespaces(&compilation);
 	bh_compilation_hold(&compilation);
+	bh_compilation_hold_services(&compilation);
 	bh_compilation_select(&compilation);
 	check_ties(&compilation);
 	begin_classes(&compilation);

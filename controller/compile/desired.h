@@ -91,7 +91,8 @@ struct bh_desired_rule_name {
 struct bh_desired_workload {
 	uint32_t number;
 	const char *namespace; /* "" for cluster-wide things */
-	const char *kind; /* Deployment, StatefulSet, DaemonSet, Job, CronJob, Pod, Node, World */
+	const char *kind; /* Deployment, StatefulSet, DaemonSet, Job, CronJob, Pod, Service, Node,
+			     World */
 	const char *name;
 };
 
@@ -135,6 +136,10 @@ struct bh_desired {
 	size_t n_problems;
 	const struct bh_desired_problem *problems;
 };
+
+/* True if both lists say the same by the same rules. */
+bool bh_desired_same_rules(
+	const struct bh_desired_rule *a, size_t n_a, const struct bh_desired_rule *b, size_t n_b);
 
 struct bh_desired *bh_desired_ref(struct bh_desired *desired);
 void bh_desired_unref(struct bh_desired *desired);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 
+#include "controller/compile/backends.h"
 #include "controller/compile/compilation.h"
 #include "controller/compile/lookup.h"
 #include "controller/compile/tiers.h"
@@ -23,6 +24,13 @@ struct end {
 	struct bh_ip single; /* where ips points for an address given as such */
 	const char *name;    /* "shop/web-1", "10.0.0.1", "node" */
 	struct bh_ip ip;     /* the one in question */
+	bool service;        /* an address of services, which the ends of connections are not */
+};
+
+/* What a node holds, compiled once for each question. */
+struct view {
+	const char *node;
+	struct bh_desired *desired;
 };
 
 struct asking {
@@ -33,6 +41,11 @@ struct asking {
 	struct end ends[2]; /* source, destination */
 	size_t n_policies;  /* of the side in question */
 	struct bh_netpol **policies;
+	uint16_t port; /* at the destination */
+	bool behind;   /* … which is a service, and that port is its */
+	size_t n_views;
+	size_t views_capacity;
+	struct view *views;
 	char *error;
 };
 
@@ -82,6 +95,56 @@ static int resolve_pod(struct asking *asking, const struct bh_pod *pod, struct e
 	return 0;
 }
 
+static const struct bh_service *service_by_name(
+	struct asking *asking, const char *namespace, size_t length, const char *name)
+{
+	const struct bh_service *service;
+
+	for (size_t at = 0; (service = bh_model_next_service(asking->model, &at));) {
+		if (strlen(service->namespace) == length &&
+			!strncmp(service->namespace, namespace, length) &&
+			!strcmp(service->name, name))
+			return service;
+	}
+	return NULL;
+}
+
+/* "svc/shop/web": those of its addresses that are its own. */
+static int resolve_service(
+	struct asking *asking, const struct bh_desired *desired, const char *text, struct end *end)
+{
+	const char *namespace = text + strlen("svc/"), *slash = strchr(namespace, '/');
+	char quoted[BH_QUOTE_MAX];
+	const struct bh_service *service =
+		service_by_name(asking, namespace, (size_t)(slash - namespace), slash + 1);
+
+	if (!service)
+		return refuse(
+			asking, -ENOENT, "there is no service %s", bh_quote(namespace, quoted));
+	struct bh_ip *ips = bh_arena_array(asking->arena, service->n_ips, struct bh_ip);
+
+	end->name = bh_arena_strdup(asking->arena, text);
+	end->ips = ips;
+	for (size_t i = 0; i < service->n_ips; i++) {
+		if (bh_lookup_address(desired, &service->ips[i]).service)
+			ips[end->n_ips++] = service->ips[i];
+	}
+	end->service = true;
+	return end->n_ips ? 0
+			  : refuse(asking, -EINVAL,
+				    "service %s has no address of its own: ask for one of its pods",
+				    bh_quote(namespace, quoted));
+}
+
+/* "svc/shop/web" */
+static const char *service_name(
+	struct asking *asking, const struct bh_desired *desired, uint32_t number)
+{
+	const struct bh_desired_workload *workload = bh_lookup_workload(desired, number);
+
+	return bh_arena_printf(asking->arena, "svc/%s/%s", workload->namespace, workload->name);
+}
+
 static int resolve_name(struct asking *asking, const char *text, struct end *end)
 {
 	char quoted[BH_QUOTE_MAX];
@@ -124,15 +187,23 @@ static int resolve(
 
 	if (!strcmp(text, "node"))
 		return resolve_node(asking, end);
+	if (!strncmp(text, "svc/", 4) && strchr(text + 4, '/'))
+		return resolve_service(asking, desired, text, end);
 	if (strchr(text, '/'))
 		return resolve_name(asking, text, end);
 	if (bh_ip_parse(text, &end->single))
 		return refuse(asking, -EINVAL,
-			"%s is neither namespace/pod, nor an address, nor \"node\"",
+			"%s is neither namespace/pod, nor svc/namespace/service, nor an address, "
+			"nor \"node\"",
 			bh_quote(text, quoted));
-	const struct bh_pod *pod = pod_of_address(asking, desired, &end->single);
+	struct bh_lookup_identity identity = bh_lookup_address(desired, &end->single);
+	const struct bh_pod *pod =
+		identity.service ? NULL : pod_of_address(asking, desired, &end->single);
 
+	end->service = identity.service;
 	end->name = bh_arena_strdup(asking->arena, text);
+	if (end->service)
+		end->name = service_name(asking, desired, identity.workload);
 	if (pod)
 		end->name = bh_arena_printf(asking->arena, "%s/%s", pod->namespace, pod->name);
 	end->pod = pod;
@@ -197,7 +268,7 @@ static const char *service_text(struct asking *asking)
 		return bh_arena_printf(asking->arena, "protocol %u", asking->query->protocol);
 	if (!has_ports(asking->query->protocol))
 		return name;
-	return bh_arena_printf(asking->arena, "%s %u", name, asking->query->port);
+	return bh_arena_printf(asking->arena, "%s %u", name, asking->port);
 }
 
 static const char *join(struct asking *asking, const char *const *texts, size_t n)
@@ -231,6 +302,9 @@ static const char *verdict_text(struct asking *asking, const struct bh_desired *
 						   "rule of a ClusterNetworkPolicy decides"
 						 : "no policy in force isolates it for %s",
 			direction);
+	case BH_REASON_SERVICE:
+		return "the backends differ, or none is known: each is judged where the address is "
+		       "rewritten";
 	case BH_REASON_POLICY:
 	case BH_REASON_POLICY_DENY:
 		return name ? bh_arena_strdup(asking->arena, name->text) : "a rule";
@@ -239,9 +313,11 @@ static const char *verdict_text(struct asking *asking, const struct bh_desired *
 	}
 	if (side->quarantined)
 		return "the pod is in quarantine";
-	return bh_arena_printf(asking->arena, "isolated for %s by %s, and no rule allows %s %s %s",
-		direction, join(asking, side->policies, side->n_policies), service_text(asking),
-		side->egress ? "to" : "from", side->peer_address);
+	return bh_arena_printf(asking->arena,
+		"isolated for %s by %s, and no rule allows %s %s %s%s", direction,
+		join(asking, side->policies, side->n_policies), service_text(asking),
+		side->egress ? "to" : "from", asking->behind ? "any backend of " : "",
+		side->peer_address);
 }
 
 static struct bh_explain_verdict ask(struct asking *asking, const struct bh_desired *desired,
@@ -253,7 +329,7 @@ static struct bh_explain_verdict ask(struct asking *asking, const struct bh_desi
 	/* What the host itself sends to its pods is not asked about. */
 	if (side->egress || peer->workload != BH_WORKLOAD_NODE)
 		reason = bh_lookup_verdict(desired, program, side->egress ? BH_EGRESS : BH_INGRESS,
-			peer->class, asking->query->protocol, asking->query->port,
+			peer->class, asking->query->protocol, asking->port,
 			has_ports(asking->query->protocol), &verdict.rule);
 	verdict.allowed = BH_REASON_PASSES(reason);
 	verdict.reason = reason_word(reason);
@@ -377,15 +453,41 @@ static void trace(struct asking *asking, enum bh_mode pod, enum bh_mode least,
  * A pod elsewhere is judged by its own node's classes and programs: they are compiled as that
  * node would. By a compiler of its own, lest this node's caches be thrown away.
  */
-static struct bh_desired *compile_for(struct asking *asking, const char *node, bool here)
+static struct bh_desired *compile_for(struct asking *asking, const char *node)
 {
-	if (here)
+	if (!strcmp(node, bh_model_node_name(asking->model)))
 		return bh_compile(asking->compiler, asking->model);
 	struct bh_compiler *compiler = bh_compiler_new();
 	struct bh_desired *desired = bh_compile_as(compiler, asking->model, node);
 
 	bh_compiler_free(compiler);
 	return desired;
+}
+
+static const struct bh_desired *view_of(struct asking *asking, const char *node)
+{
+	for (size_t i = 0; i < asking->n_views; i++) {
+		if (!strcmp(asking->views[i].node, node))
+			return asking->views[i].desired;
+	}
+	bh_xgrow(asking->views, asking->n_views, asking->views_capacity);
+	struct view *view = &asking->views[asking->n_views++];
+
+	view->node = node;
+	view->desired = compile_for(asking, node);
+	return view->desired;
+}
+
+static const struct bh_desired *view_of_this_node(struct asking *asking)
+{
+	return view_of(asking, bh_model_node_name(asking->model));
+}
+
+static void clear_views(struct asking *asking)
+{
+	for (size_t i = 0; i < asking->n_views; i++)
+		bh_desired_unref(asking->views[i].desired);
+	free(asking->views);
 }
 
 /* Asks both programs of the pod at `own`. */
@@ -404,7 +506,7 @@ static int ask_programs(struct asking *asking, const struct bh_desired *desired,
 				  : NULL,
 		.node_labels = peer->pod ? NULL : labels_of_node(asking, &peer->ip),
 		.protocol = asking->query->protocol,
-		.port = asking->query->port,
+		.port = asking->port,
 		.has_ports = has_ports(asking->query->protocol),
 	};
 
@@ -421,7 +523,8 @@ static int ask_programs(struct asking *asking, const struct bh_desired *desired,
 	list_policies(asking, side);
 	side->active = ask(asking, desired, side, endpoint->active, &identity);
 	side->pending = ask(asking, desired, side, endpoint->pending, &identity);
-	if (!endpoint->quarantined) {
+	/* Of a service the backends are asked, each for itself. */
+	if (!endpoint->quarantined && !asking->behind) {
 		trace(asking, endpoint->mode, BH_MODE_ENFORCE, &meeting, &side->active);
 		trace(asking, endpoint->mode, BH_MODE_DRY_RUN, &meeting, &side->pending);
 	}
@@ -451,30 +554,97 @@ static int explain_side(struct asking *asking, bool egress, struct bh_explain_si
 		return 0;
 	side->node = bh_arena_strdup(asking->arena, pod->node_name ? pod->node_name : here);
 	side->here = !strcmp(side->node, here);
-	struct bh_desired *desired = compile_for(asking, side->node, side->here);
-	int r = ask_programs(asking, desired, own, peer, side);
+	return ask_programs(asking, view_of(asking, side->node), own, peer, side);
+}
 
-	bh_desired_unref(desired);
+static int explain_sides(struct asking *asking, struct bh_explain_side sides[2])
+{
+	int r = explain_side(asking, true, &sides[0]);
+
+	return r ? r : explain_side(asking, false, &sides[1]);
+}
+
+/* ---- Services ---------------------------------------------------------------------------------
+ */
+
+/* As if the connection had been asked for there in the first place. */
+static int explain_backend(
+	struct asking *asking, const struct bh_backend *backend, struct bh_explain_backend *out)
+{
+	struct end *end = &asking->ends[1];
+	char text[BH_IP_TEXT_MAX];
+
+	*end = (struct end){.single = backend->ip, .n_ips = 1, .ip = backend->ip};
+	end->ips = &end->single;
+	end->pod = pod_of_address(asking, view_of_this_node(asking), &backend->ip);
+	out->address = bh_arena_strdup(asking->arena, bh_ip_format(&backend->ip, text));
+	end->name = end->pod ? bh_arena_printf(
+				       asking->arena, "%s/%s", end->pod->namespace, end->pod->name)
+			     : out->address;
+	asking->port = out->port = backend->port;
+	out->name = describe(asking, end);
+	int r = explain_sides(asking, out->sides);
+
+	out->allowed = out->sides[0].active.allowed && out->sides[1].active.allowed;
+	out->pending_allowed = out->sides[0].pending.allowed && out->sides[1].pending.allowed;
+	return r;
+}
+
+static int explain_backends(
+	struct asking *asking, const struct bh_backend *list, struct bh_explanation *out)
+{
+	size_t n_allowed = 0, n_pending = 0;
+	size_t n = out->n_backends_all < BH_EXPLAIN_BACKENDS_MAX ? out->n_backends_all
+								 : BH_EXPLAIN_BACKENDS_MAX;
+	int r = 0;
+
+	asking->behind = false;
+	struct bh_explain_backend *backends =
+		bh_arena_array(asking->arena, n, struct bh_explain_backend);
+
+	for (size_t i = 0; i < n && !r; i++) {
+		r = explain_backend(asking, &list[i], &backends[i]);
+		n_allowed += backends[i].allowed;
+		n_pending += backends[i].pending_allowed;
+	}
+	out->n_backends = n;
+	out->backends = backends;
+	if (!n)
+		return r;
+	out->allowed = out->allowed && n_allowed == n;
+	out->depends = out->sides[0].active.allowed && n_allowed && n_allowed < n;
+	out->pending_allowed = out->pending_allowed && n_pending == n;
+	out->pending_depends = out->sides[0].pending.allowed && n_pending && n_pending < n;
 	return r;
 }
 
 /* ---- Public -----------------------------------------------------------------------------------
  */
 
-static int answer(struct asking *asking, struct bh_explanation *out)
+static int find_ends(struct asking *asking)
 {
-	struct bh_desired *desired = bh_compile(asking->compiler, asking->model);
+	const struct bh_desired *desired = view_of_this_node(asking);
 	int r = resolve(asking, desired, asking->query->src, &asking->ends[0]);
 
+	if (!r && asking->ends[0].service)
+		r = refuse(asking, -EINVAL, "%s is a service, which sends nothing by itself",
+			asking->ends[0].name);
 	if (!r)
 		r = resolve(asking, desired, asking->query->dst, &asking->ends[1]);
-	bh_desired_unref(desired);
+	return r ? r : choose_addresses(asking);
+}
+
+static int answer(struct asking *asking, struct bh_explanation *out)
+{
+	const struct bh_backend *backends = NULL;
+	int r = find_ends(asking);
+
+	if (!r && asking->ends[1].service)
+		out->service = asking->behind = bh_backends_behind(asking->model, asking->arena,
+			&asking->ends[1].ip, asking->query->protocol, asking->query->port,
+			&backends, &out->n_backends_all);
 	if (!r)
-		r = choose_addresses(asking);
-	if (!r)
-		r = explain_side(asking, true, &out->sides[0]);
-	if (!r)
-		r = explain_side(asking, false, &out->sides[1]);
+		r = explain_sides(asking, out->sides);
 	if (r)
 		return r;
 	out->src = describe(asking, &asking->ends[0]);
@@ -483,7 +653,7 @@ static int answer(struct asking *asking, struct bh_explanation *out)
 	out->port = asking->query->port;
 	out->allowed = out->sides[0].active.allowed && out->sides[1].active.allowed;
 	out->pending_allowed = out->sides[0].pending.allowed && out->sides[1].pending.allowed;
-	return 0;
+	return out->service ? explain_backends(asking, backends, out) : 0;
 }
 
 int bh_explain(struct bh_compiler *compiler, const struct bh_model *model,
@@ -491,9 +661,14 @@ int bh_explain(struct bh_compiler *compiler, const struct bh_model *model,
 	char **ret_error)
 {
 	struct explanation *explanation = bh_xcalloc(1, sizeof(*explanation));
-	struct asking asking = {
-		.compiler = compiler, .model = model, .query = query, .arena = &explanation->arena};
+	struct asking asking = {.compiler = compiler,
+		.model = model,
+		.query = query,
+		.arena = &explanation->arena,
+		.port = query->port};
 	int r = answer(&asking, &explanation->public);
+
+	clear_views(&asking);
 
 	if (r) {
 		bh_explanation_free(&explanation->public);

@@ -10,8 +10,8 @@
 #include "controller/compile/compile.h"
 
 struct bh_explain_query {
-	const char *src; /* "namespace/pod", an address, or "node" */
-	const char *dst;
+	const char *src;  /* "namespace/pod", an address, or "node" */
+	const char *dst;  /* … or "svc/namespace/service" */
 	uint8_t protocol; /* IP protocol number */
 	uint16_t port;    /* 0 where the protocol has none */
 };
@@ -20,7 +20,7 @@ struct bh_explain_query {
 struct bh_explain_verdict {
 	bool allowed;
 	const char *reason; /* the word of enum bh_reason: "policy", "isolated", "not-isolated",
-			       "open", … */
+			       "open", "service", … */
 	uint32_t rule;      /* BH_RULE_NONE if none decided */
 	const char *text;   /* one line for people: the rule that decides, or why none does */
 	size_t n_passes;    /* rules that handed it on to the next tier, in order: their texts */
@@ -48,6 +48,19 @@ struct bh_explain_side {
 	struct bh_explain_verdict pending;
 };
 
+/* What a connection to a service may become. */
+struct bh_explain_backend {
+	const char *name;    /* "shop/db-0 (10.0.0.2)" */
+	const char *address; /* "10.0.0.2" */
+	uint16_t port;
+	bool allowed;
+	bool pending_allowed;
+	struct bh_explain_side sides[2]; /* as below */
+};
+
+/* Named ones; every node of another backend's pod is a compilation of its own. */
+#define BH_EXPLAIN_BACKENDS_MAX 16
+
 struct bh_explanation {
 	const char *src; /* as understood: "shop/web-1 (10.0.0.1)" */
 	const char *dst;
@@ -56,6 +69,16 @@ struct bh_explanation {
 	bool allowed;                    /* both ends' active programs let it pass */
 	bool pending_allowed;            /* both ends' pending programs would */
 	struct bh_explain_side sides[2]; /* [0] egress of src, [1] ingress of dst */
+	/*
+	 * Where dst is a service with this port: what is behind it. It is allowed then if each of
+	 * those listed is, and depends on the backend if only some are.
+	 */
+	bool service;
+	bool depends;
+	bool pending_depends;
+	size_t n_backends_all;
+	size_t n_backends; /* listed: the first of them */
+	const struct bh_explain_backend *backends;
 };
 
 /*

@@ -35,12 +35,13 @@ struct bh_lookup_identity bh_lookup_address(
 		desired->n_addresses, sizeof(*desired->addresses), by_address);
 
 	if (address)
-		return (struct bh_lookup_identity){address->class, address->workload};
+		return (struct bh_lookup_identity){
+			address->class, address->workload, address->service};
 	const struct bh_desired_block *block = longest(desired, ip);
 
 	if (block)
-		return (struct bh_lookup_identity){block->class, block->workload};
-	return (struct bh_lookup_identity){BH_CLASS_NONE, BH_WORKLOAD_WORLD};
+		return (struct bh_lookup_identity){block->class, block->workload, false};
+	return (struct bh_lookup_identity){BH_CLASS_NONE, BH_WORKLOAD_WORLD, false};
 }
 
 static const struct bh_desired_entry *find_entry(
@@ -53,9 +54,31 @@ static const struct bh_desired_entry *find_entry(
 	return NULL;
 }
 
+const struct bh_desired_rule *bh_lookup_entry(
+	const struct bh_desired_entry *entry, uint8_t protocol, uint16_t port, bool port_known)
+{
+	const struct bh_desired_rule *everything = NULL;
+	bool denies = false; /* some port of the protocol */
+
+	for (size_t i = 0; entry && i < entry->n_rules; i++) {
+		const struct bh_desired_rule *rule = &entry->rules[i];
+		bool whole = rule->port_lo == 0 && rule->port_hi == 65535;
+
+		if (!rule->protocol)
+			everything = rule;
+		denies |= rule->protocol == protocol && rule->deny;
+		if (rule->protocol == protocol && (whole || port_known) && port >= rule->port_lo &&
+			port <= rule->port_hi)
+			return rule;
+	}
+	return everything && !port_known && denies && !everything->deny ? NULL : everything;
+}
+
 /* What no rule decides has been said for protocol 0's sake. */
 static enum bh_reason reason_of(const struct bh_desired_rule *rule)
 {
+	if (rule->defer)
+		return BH_REASON_SERVICE;
 	if (rule->deny)
 		return rule->rule ? BH_REASON_POLICY_DENY : BH_REASON_ISOLATED;
 	return rule->rule ? BH_REASON_POLICY : BH_REASON_NOT_ISOLATED;
@@ -66,8 +89,6 @@ enum bh_reason bh_lookup_verdict(const struct bh_desired *desired, uint32_t prog
 	bool port_known, uint32_t *ret_rule)
 {
 	bool egress = direction == BH_EGRESS;
-	const struct bh_desired_rule *everything = NULL;
-	bool denies = false; /* some port of the protocol */
 
 	*ret_rule = BH_RULE_NONE;
 	if (program == BH_PROGRAM_OPEN)
@@ -79,23 +100,12 @@ enum bh_reason bh_lookup_verdict(const struct bh_desired *desired, uint32_t prog
 
 	if (!entry)
 		entry = find_entry(found, egress, BH_CLASS_ANY);
-	for (size_t i = 0; entry && i < entry->n_rules; i++) {
-		const struct bh_desired_rule *rule = &entry->rules[i];
-		bool whole = rule->port_lo == 0 && rule->port_hi == 65535;
+	const struct bh_desired_rule *rule = bh_lookup_entry(entry, protocol, port, port_known);
 
-		if (!rule->protocol)
-			everything = rule;
-		denies |= rule->protocol == protocol && rule->deny;
-		if (rule->protocol != protocol || (!whole && !port_known) || port < rule->port_lo ||
-			port > rule->port_hi)
-			continue;
-		*ret_rule = rule->rule;
-		return reason_of(rule);
-	}
-	if (!everything || (!port_known && denies && !everything->deny))
+	if (!rule)
 		return BH_REASON_ISOLATED;
-	*ret_rule = everything->rule;
-	return reason_of(everything);
+	*ret_rule = rule->rule;
+	return reason_of(rule);
 }
 
 static int compare_numbers(uint32_t a, uint32_t b)

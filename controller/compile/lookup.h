@@ -10,6 +10,7 @@
 struct bh_lookup_identity {
 	uint32_t class;
 	uint32_t workload;
+	bool service; /* a service's address */
 };
 
 /* Exact address first, then the longest prefix, then nobody. */
@@ -24,6 +25,10 @@ struct bh_lookup_identity bh_lookup_address(
 enum bh_reason bh_lookup_verdict(const struct bh_desired *desired, uint32_t program,
 	enum bh_direction direction, uint32_t class, uint8_t protocol, uint16_t port,
 	bool port_known, uint32_t *ret_rule);
+
+/* The rule of the entry (NULL: none) that decides; NULL if none does. */
+const struct bh_desired_rule *bh_lookup_entry(
+	const struct bh_desired_entry *entry, uint8_t protocol, uint16_t port, bool port_known);
 
 /* The element with that key, or NULL. */
 const struct bh_desired_program *bh_lookup_program(

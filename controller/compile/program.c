@@ -247,20 +247,6 @@ static size_t decide(
 /* ---- Entries ----------------------------------------------------------------------------------
  */
 
-static bool same_rules(
-	const struct bh_desired_rule *a, size_t n_a, const struct bh_desired_rule *b, size_t n_b)
-{
-	if (n_a != n_b)
-		return false;
-	for (size_t i = 0; i < n_a; i++) {
-		if (a[i].protocol != b[i].protocol || a[i].port_lo != b[i].port_lo ||
-			a[i].port_hi != b[i].port_hi || a[i].rule != b[i].rule ||
-			a[i].deny != b[i].deny)
-			return false;
-	}
-	return true;
-}
-
 static void add_entry(
 	struct build *build, uint32_t class, const struct bh_desired_rule *rules, size_t n)
 {
@@ -328,7 +314,7 @@ static void build_direction(struct build *build, enum bh_direction direction)
 	for (size_t i = 0; i < candidates.n; i++) {
 		size_t n = decide(build, candidates.items[i], &rules);
 
-		if (!same_rules(any, n_any, rules, n))
+		if (!bh_desired_same_rules(any, n_any, rules, n))
 			add_entry(build, candidates.items[i]->number, rules, n);
 	}
 	free(candidates.items);
@@ -341,6 +327,22 @@ static int compare_entries(const void *a, const void *b)
 	if (left->egress != right->egress)
 		return left->egress ? 1 : -1;
 	return (left->class > right->class) - (left->class < right->class);
+}
+
+/* What the program says to services follows from the rest. */
+static void add_services(struct build *build, uint32_t isolated)
+{
+	const struct bh_desired_entry *more;
+
+	if (build->n)
+		qsort(build->entries, build->n, sizeof(*build->entries), compare_entries);
+	size_t n = bh_services_entries(build->programs->services, build->programs->scratch,
+		isolated, build->entries, build->n, &more);
+
+	for (size_t i = 0; i < n; i++) {
+		bh_xgrow(build->entries, build->n, build->capacity);
+		build->entries[build->n++] = more[i];
+	}
 }
 
 /* ---- Naming -----------------------------------------------------------------------------------
@@ -365,7 +367,8 @@ static uint32_t number_of(struct build *build, uint32_t isolated)
 		for (size_t j = 0; j < entry->n_rules; j++) {
 			const struct bh_desired_rule *rule = &entry->rules[j];
 
-			content[at++] = (uint32_t)rule->protocol << 1 | rule->deny;
+			content[at++] = (uint32_t)rule->protocol << 2 | (uint32_t)rule->defer << 1 |
+					rule->deny;
 			content[at++] = (uint32_t)rule->port_hi << 16 | rule->port_lo;
 			content[at++] = rule->rule;
 		}
@@ -467,6 +470,7 @@ uint32_t bh_program_compile(struct bh_programs *programs, const struct bh_pod *p
 		build_direction(&build, BH_INGRESS);
 	if (isolated & BH_PROGRAM_EGRESS_ISOLATED)
 		build_direction(&build, BH_EGRESS);
+	add_services(&build, isolated);
 	uint32_t number = finish(&build, isolated);
 
 	bh_table_put(&programs->by_key, key, size,

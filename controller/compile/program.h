@@ -7,11 +7,13 @@
 #include "controller/compile/classes.h"
 #include "controller/compile/desired.h"
 #include "controller/compile/ranges.h"
+#include "controller/compile/services.h"
 
 struct bh_programs {
 	struct bh_arena *out;     /* for what the result holds */
 	struct bh_arena *scratch; /* for the time of the compilation */
 	struct bh_classes *classes;
+	const struct bh_services *services;
 	struct bh_registry *registry;
 	struct bh_table by_key;    /* policies and ports → made */
 	struct bh_table by_number; /* what is in `list` */

@@ -250,19 +250,6 @@ static int compare_program(const struct bh_desired_program *a, const struct bh_d
 	return compare_numbers(a->number, b->number);
 }
 
-static bool same_rules(const struct bh_desired_entry *a, const struct bh_desired_entry *b)
-{
-	for (size_t i = 0; i < a->n_rules; i++) {
-		const struct bh_desired_rule *x = &a->rules[i];
-		const struct bh_desired_rule *y = &b->rules[i];
-
-		if (x->protocol != y->protocol || x->deny != y->deny || x->defer != y->defer ||
-			x->port_lo != y->port_lo || x->port_hi != y->port_hi || x->rule != y->rule)
-			return false;
-	}
-	return true;
-}
-
 /* The number names the content, but not the numbers of the rules in it. */
 static bool same_program(const struct bh_desired_program *a, const struct bh_desired_program *b)
 {
@@ -272,8 +259,8 @@ static bool same_program(const struct bh_desired_program *a, const struct bh_des
 		const struct bh_desired_entry *x = &a->entries[i];
 		const struct bh_desired_entry *y = &b->entries[i];
 
-		if (x->egress != y->egress || x->class != y->class || x->n_rules != y->n_rules ||
-			!same_rules(x, y))
+		if (x->egress != y->egress || x->class != y->class ||
+			!bh_desired_same_rules(x->rules, x->n_rules, y->rules, y->n_rules))
 			return false;
 	}
 	return true;

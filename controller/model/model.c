@@ -12,6 +12,7 @@
 #include "controller/model/labels.h"
 #include "controller/model/memory.h"
 #include "controller/model/overrides.h"
+#include "controller/model/services.h"
 #include "controller/model/table.h"
 
 #define NAME_LABEL "kubernetes.io/metadata.name"
@@ -21,6 +22,8 @@ enum kind {
 	KIND_NAMESPACE,
 	KIND_NODE,
 	KIND_POLICY,
+	KIND_SERVICE,
+	KIND_SLICE,
 	KINDS,
 };
 
@@ -36,6 +39,8 @@ struct object {
 		struct bh_namespace namespace;
 		struct bh_node node;
 		struct bh_network_policy policy;
+		struct bh_service service;
+		struct bh_slice slice;
 	};
 };
 
@@ -65,93 +70,67 @@ struct bh_model {
 
 /* ---- Packing --------------------------------------------------------------------------------- */
 
-/* Run twice over the same object: with `to` NULL it only measures. */
-struct pack {
-	char *to;
-	size_t used;
-};
-
-static void *pack_bytes(struct pack *pack, const void *from, size_t size, size_t align)
-{
-	pack->used = (pack->used + align - 1) & ~(align - 1);
-	void *at = pack->to ? pack->to + pack->used : NULL;
-
-	if (at && size)
-		memcpy(at, from, size);
-	pack->used += size;
-	return at;
-}
-
-static const char *pack_text(struct pack *pack, const char *text)
-{
-	return text ? pack_bytes(pack, text, strlen(text) + 1, 1) : NULL;
-}
-
-static const struct bh_ip *pack_ips(struct pack *pack, const struct bh_ip *ips, size_t n)
-{
-	return pack_bytes(pack, ips, n * sizeof(*ips), _Alignof(struct bh_ip));
-}
-
-static void pack_pod(struct pack *pack, const struct bh_pod *in, struct object *object)
+static void pack_pod(struct bh_pack *pack, const struct bh_pod *in, struct object *object)
 {
 	struct bh_pod *out = &object->pod;
-	struct bh_pod_port *ports = pack_bytes(
+	struct bh_pod_port *ports = bh_pack_bytes(
 		pack, in->ports, in->n_ports * sizeof(*in->ports), _Alignof(struct bh_pod_port));
 
 	*out = *in;
 	out->ports = ports;
-	out->ips = pack_ips(pack, in->ips, in->n_ips);
-	out->uid = pack_text(pack, in->uid);
-	out->namespace = pack_text(pack, in->namespace);
-	out->name = pack_text(pack, in->name); /* right behind the namespace: pod_key() */
-	out->node_name = pack_text(pack, in->node_name);
-	out->owner_kind = pack_text(pack, in->owner_kind);
-	out->owner_name = pack_text(pack, in->owner_name);
-	out->mode = pack_text(pack, in->mode);
-	out->hook = pack_text(pack, in->hook);
+	out->ips = bh_pack_ips(pack, in->ips, in->n_ips);
+	out->uid = bh_pack_text(pack, in->uid);
+	out->namespace = bh_pack_text(pack, in->namespace);
+	out->name = bh_pack_text(pack, in->name); /* right behind the namespace: pod_key() */
+	out->node_name = bh_pack_text(pack, in->node_name);
+	out->owner_kind = bh_pack_text(pack, in->owner_kind);
+	out->owner_name = bh_pack_text(pack, in->owner_name);
+	out->mode = bh_pack_text(pack, in->mode);
+	out->hook = bh_pack_text(pack, in->hook);
 	for (size_t i = 0; i < in->n_ports; i++) {
-		const char *name = pack_text(pack, in->ports[i].name);
+		const char *name = bh_pack_text(pack, in->ports[i].name);
 
 		if (ports)
 			ports[i].name = name;
 	}
 }
 
-static void pack_namespace(struct pack *pack, const struct bh_namespace *in, struct object *object)
+static void pack_namespace(
+	struct bh_pack *pack, const struct bh_namespace *in, struct object *object)
 {
 	struct bh_namespace *out = &object->namespace;
 
 	*out = *in;
-	out->uid = pack_text(pack, in->uid);
-	out->name = pack_text(pack, in->name);
-	out->mode = pack_text(pack, in->mode);
+	out->uid = bh_pack_text(pack, in->uid);
+	out->name = bh_pack_text(pack, in->name);
+	out->mode = bh_pack_text(pack, in->mode);
 }
 
-static void pack_node(struct pack *pack, const struct bh_node *in, struct object *object)
+static void pack_node(struct bh_pack *pack, const struct bh_node *in, struct object *object)
 {
 	struct bh_node *out = &object->node;
 
 	*out = *in;
-	out->ips = pack_ips(pack, in->ips, in->n_ips);
-	out->uid = pack_text(pack, in->uid);
-	out->name = pack_text(pack, in->name);
+	out->ips = bh_pack_ips(pack, in->ips, in->n_ips);
+	out->uid = bh_pack_text(pack, in->uid);
+	out->name = bh_pack_text(pack, in->name);
 }
 
 static void pack_policy(
-	struct pack *pack, const struct bh_network_policy *in, struct object *object)
+	struct bh_pack *pack, const struct bh_network_policy *in, struct object *object)
 {
 	struct bh_network_policy *out = &object->policy;
 
 	*out = *in;
-	out->uid = pack_text(pack, in->uid);
-	out->namespace = pack_text(pack, in->namespace);
-	out->name = pack_text(pack, in->name);
-	out->mode = pack_text(pack, in->mode);
+	out->uid = bh_pack_text(pack, in->uid);
+	out->namespace = bh_pack_text(pack, in->namespace);
+	out->name = bh_pack_text(pack, in->name);
+	out->mode = bh_pack_text(pack, in->mode);
 }
 
-static void pack_object(struct pack *pack, enum kind kind, const void *in, struct object *object)
+static void pack_object(struct bh_pack *pack, enum kind kind, const void *in, struct object *object)
 {
-	pack_bytes(pack, object, sizeof(*object), _Alignof(struct object));
+	bh_pack_bytes(pack, object, sizeof(*object), _Alignof(struct object));
 	switch (kind) {
 	case KIND_POD:
 		pack_pod(pack, in, object);
@@ -165,6 +144,12 @@ static void pack_object(struct pack *pack, enum kind kind, const void *in, struc
 	case KIND_POLICY:
 		pack_policy(pack, in, object);
 		break;
+	case KIND_SERVICE:
+		bh_service_pack(pack, in, &object->service);
+		break;
+	case KIND_SLICE:
+		bh_slice_pack(pack, in, &object->slice);
+		break;
 	case KINDS:
 		break;
 	}
@@ -173,12 +158,12 @@ static void pack_object(struct pack *pack, enum kind kind, const void *in, struc
 static struct object *store(enum kind kind, const void *in)
 {
 	struct object measure = {.kind = kind};
-	struct pack pack = {0};
+	struct bh_pack pack = {0};
 
 	pack_object(&pack, kind, in, &measure);
 	struct object *object = bh_xcalloc(1, pack.used);
 
-	pack = (struct pack){.to = (char *)object};
+	pack = (struct bh_pack){.to = (char *)object};
 	object->kind = kind;
 	pack_object(&pack, kind, in, object);
 	return object;
@@ -186,35 +171,19 @@ static struct object *store(enum kind kind, const void *in)
 
 /* ---- Comparing ------------------------------------------------------------------------------- */
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && !strcmp(a, b));
-}
-
-static bool same_ips(const struct bh_ip *a, size_t n_a, const struct bh_ip *b, size_t n_b)
-{
-	if (n_a != n_b)
-		return false;
-	for (size_t i = 0; i < n_a; i++) {
-		if (bh_ip_compare(&a[i], &b[i]))
-			return false;
-	}
-	return true;
-}
-
 /* `labels` is the interned set of `b`. */
 static bool same_pod(const struct bh_pod *a, const struct bh_pod *b, const struct bh_labels *labels)
 {
 	if (a->labels != labels || a->host_network != b->host_network ||
 		a->finished != b->finished || a->created != b->created ||
-		a->n_ports != b->n_ports || !same_text(a->namespace, b->namespace) ||
-		!same_text(a->name, b->name) || !same_text(a->node_name, b->node_name) ||
-		!same_text(a->owner_kind, b->owner_kind) ||
-		!same_text(a->owner_name, b->owner_name) || !same_text(a->mode, b->mode) ||
-		!same_text(a->hook, b->hook) || !same_ips(a->ips, a->n_ips, b->ips, b->n_ips))
+		a->n_ports != b->n_ports || !bh_same_text(a->namespace, b->namespace) ||
+		!bh_same_text(a->name, b->name) || !bh_same_text(a->node_name, b->node_name) ||
+		!bh_same_text(a->owner_kind, b->owner_kind) ||
+		!bh_same_text(a->owner_name, b->owner_name) || !bh_same_text(a->mode, b->mode) ||
+		!bh_same_text(a->hook, b->hook) || !bh_same_ips(a->ips, a->n_ips, b->ips, b->n_ips))
 		return false;
 	for (size_t i = 0; i < a->n_ports; i++) {
-		if (!same_text(a->ports[i].name, b->ports[i].name) ||
+		if (!bh_same_text(a->ports[i].name, b->ports[i].name) ||
 			a->ports[i].protocol != b->ports[i].protocol ||
 			a->ports[i].port != b->ports[i].port)
 			return false;
@@ -311,6 +280,8 @@ static const struct bh_labels **labels_of(struct object *object)
 		return &object->namespace.labels;
 	case KIND_NODE:
 		return &object->node.labels;
+	case KIND_SERVICE:
+		return &object->service.selector;
 	default:
 		return NULL;
 	}
@@ -325,6 +296,10 @@ static const char *object_uid(const struct object *object)
 		return object->namespace.uid;
 	case KIND_NODE:
 		return object->node.uid;
+	case KIND_SERVICE:
+		return object->service.uid;
+	case KIND_SLICE:
+		return object->slice.uid;
 	default:
 		return object->policy.uid;
 	}
@@ -483,8 +458,8 @@ bool bh_model_put_namespace(struct bh_model *model, const struct bh_namespace *n
 	struct object *before = find(model, namespace->uid);
 
 	if (before && before->kind == KIND_NAMESPACE && before->namespace.labels == labels &&
-		same_text(before->namespace.name, namespace->name) &&
-		same_text(before->namespace.mode, namespace->mode)) {
+		bh_same_text(before->namespace.name, namespace->name) &&
+		bh_same_text(before->namespace.mode, namespace->mode)) {
 		bh_label_store_put(&model->labels, labels);
 		return false;
 	}
@@ -500,8 +475,8 @@ bool bh_model_put_node(struct bh_model *model, const struct bh_node *node)
 	struct object *before = find(model, node->uid);
 
 	if (before && before->kind == KIND_NODE && before->node.labels == labels &&
-		same_text(before->node.name, node->name) &&
-		same_ips(before->node.ips, before->node.n_ips, node->ips, node->n_ips)) {
+		bh_same_text(before->node.name, node->name) &&
+		bh_same_ips(before->node.ips, before->node.n_ips, node->ips, node->n_ips)) {
 		bh_label_store_put(&model->labels, labels);
 		return false;
 	}
@@ -516,15 +491,40 @@ bool bh_model_put_policy(struct bh_model *model, const struct bh_network_policy 
 	struct object *before = find(model, policy->uid);
 
 	if (before && before->kind == KIND_POLICY &&
-		same_text(before->policy.namespace, policy->namespace) &&
-		same_text(before->policy.name, policy->name) &&
-		same_text(before->policy.mode, policy->mode) &&
+		bh_same_text(before->policy.namespace, policy->namespace) &&
+		bh_same_text(before->policy.name, policy->name) &&
+		bh_same_text(before->policy.mode, policy->mode) &&
 		same_spec(before->policy.spec, policy->spec))
 		return false;
 	struct object *object = store(KIND_POLICY, policy);
 
 	object->policy.serial = ++model->last_serial;
 	return replace(model, before, object);
+}
+
+bool bh_model_put_service(struct bh_model *model, const struct bh_service *service)
+{
+	const struct bh_labels *selector = bh_label_store_get(&model->labels, service->selector);
+	struct object *before = find(model, service->uid);
+
+	if (before && before->kind == KIND_SERVICE &&
+		bh_service_same(&before->service, service, selector)) {
+		bh_label_store_put(&model->labels, selector);
+		return false;
+	}
+	struct object *object = store(KIND_SERVICE, service);
+
+	object->service.selector = selector;
+	return replace(model, before, object);
+}
+
+bool bh_model_put_slice(struct bh_model *model, const struct bh_slice *slice)
+{
+	struct object *before = find(model, slice->uid);
+
+	if (before && before->kind == KIND_SLICE && bh_slice_same(&before->slice, slice))
+		return false;
+	return replace(model, before, store(KIND_SLICE, slice));
 }
 
 bool bh_model_remove(struct bh_model *model, const char *uid)
@@ -626,7 +626,7 @@ bool bh_model_forget_announced(struct bh_model *model, const char *namespace, co
 	struct bh_pod as_said;
 
 	if (!announcement ||
-		(n_ips && !same_ips(announcement->ips, announcement->n_ips, ips, n_ips)))
+		(n_ips && !bh_same_ips(announcement->ips, announcement->n_ips, ips, n_ips)))
 		return false;
 	pod = announced_pod(model, namespace, name, announcement->uid);
 	if (pod && announcement->seen) {
@@ -658,7 +658,7 @@ bool bh_model_set_host_addresses(struct bh_model *model, size_t n_ips, const str
 		if (!n || bh_ip_compare(&sorted[n - 1], &sorted[i]))
 			sorted[n++] = sorted[i];
 	}
-	if (same_ips(sorted, n, model->host_ips, model->n_host_ips)) {
+	if (bh_same_ips(sorted, n, model->host_ips, model->n_host_ips)) {
 		free(sorted);
 		return false;
 	}
@@ -754,6 +754,20 @@ const struct bh_network_policy *bh_model_next_policy(const struct bh_model *mode
 	return object ? &object->policy : NULL;
 }
 
+const struct bh_service *bh_model_next_service(const struct bh_model *model, size_t *position)
+{
+	const struct object *object = bh_table_next(&model->kinds[KIND_SERVICE], position);
+
+	return object ? &object->service : NULL;
+}
+
+const struct bh_slice *bh_model_next_slice(const struct bh_model *model, size_t *position)
+{
+	const struct object *object = bh_table_next(&model->kinds[KIND_SLICE], position);
+
+	return object ? &object->slice : NULL;
+}
+
 size_t bh_model_count_pods(const struct bh_model *model)
 {
 	return model->kinds[KIND_POD].n;
@@ -762,4 +776,14 @@ size_t bh_model_count_pods(const struct bh_model *model)
 size_t bh_model_count_policies(const struct bh_model *model)
 {
 	return model->kinds[KIND_POLICY].n;
+}
+
+size_t bh_model_count_services(const struct bh_model *model)
+{
+	return model->kinds[KIND_SERVICE].n;
+}
+
+size_t bh_model_count_slices(const struct bh_model *model)
+{
+	return model->kinds[KIND_SLICE].n;
 }

@@ -98,6 +98,46 @@ struct bh_network_policy {
 	uint64_t serial; /* out: another one for every content this UID ever had */
 };
 
+/* A port of a service, and where its backends are asked. */
+struct bh_service_port {
+	const char *name;        /* NULL: the only one */
+	uint8_t protocol;        /* IP protocol number */
+	uint16_t port;           /* host order */
+	uint16_t target;         /* of every backend; 0: by name */
+	const char *target_name; /* each backend pod's own port of that name */
+};
+
+/* A Service as far as it has addresses of its own: none of a headless one, none of an alias. */
+struct bh_service {
+	const char *uid;
+	const char *namespace;
+	const char *name;
+	const struct bh_labels *selector; /* empty: it selects nothing. As bh_pod.labels */
+	size_t n_ports;
+	const struct bh_service_port *ports;
+	size_t n_ips; /* clusterIPs first, then what the world outside uses */
+	const struct bh_ip *ips;
+	size_t n_cluster_ips;
+};
+
+struct bh_slice_port {
+	const char *name; /* NULL: the only one */
+	uint8_t protocol;
+	uint16_t port; /* the backends' */
+};
+
+/* An EndpointSlice: some of a service's backends, of one address family. */
+struct bh_slice {
+	const char *uid;
+	const char *namespace;
+	const char *name;
+	const char *service; /* in the same namespace; NULL: it names none */
+	size_t n_ports;
+	const struct bh_slice_port *ports;
+	size_t n_ips;
+	const struct bh_ip *ips; /* of all endpoints, whatever their conditions */
+};
+
 /* `node` is the name of the node this instance runs on; `mode` is what --mode says. */
 struct bh_model *bh_model_new(const char *node, enum bh_mode mode);
 void bh_model_free(struct bh_model *model);
@@ -111,6 +151,8 @@ bool bh_model_put_pod(struct bh_model *model, const struct bh_pod *pod);
 bool bh_model_put_namespace(struct bh_model *model, const struct bh_namespace *namespace);
 bool bh_model_put_node(struct bh_model *model, const struct bh_node *node);
 bool bh_model_put_policy(struct bh_model *model, const struct bh_network_policy *policy);
+bool bh_model_put_service(struct bh_model *model, const struct bh_service *service);
+bool bh_model_put_slice(struct bh_model *model, const struct bh_slice *slice);
 
 /* Takes away whatever object has this UID. True if there was one. */
 bool bh_model_remove(struct bh_model *model, const char *uid);
@@ -203,8 +245,12 @@ const struct bh_namespace *bh_model_next_namespace(const struct bh_model *model,
 const struct bh_node *bh_model_next_node(const struct bh_model *model, size_t *position);
 const struct bh_network_policy *bh_model_next_policy(
 	const struct bh_model *model, size_t *position);
+const struct bh_service *bh_model_next_service(const struct bh_model *model, size_t *position);
+const struct bh_slice *bh_model_next_slice(const struct bh_model *model, size_t *position);
 
 size_t bh_model_count_pods(const struct bh_model *model);
 size_t bh_model_count_policies(const struct bh_model *model);
+size_t bh_model_count_services(const struct bh_model *model);
+size_t bh_model_count_slices(const struct bh_model *model);
 
 #endif

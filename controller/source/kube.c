@@ -19,12 +19,16 @@
 
 /* One line for each resource of the model; the agent's RBAC allows get, list and watch on these. */
 static const struct bh_resource resources[] = {
-	{BH_OBJECT_NAMESPACE, "Namespace", "/api/v1/namespaces", false},
-	{BH_OBJECT_NODE, "Node", "/api/v1/nodes", false},
-	{BH_OBJECT_POLICY, "NetworkPolicy", "/apis/networking.k8s.io/v1/networkpolicies", false},
+	{BH_OBJECT_NAMESPACE, "Namespace", "/api/v1/namespaces", false, NULL},
+	{BH_OBJECT_NODE, "Node", "/api/v1/nodes", false, NULL},
+	{BH_OBJECT_POLICY, "NetworkPolicy", "/apis/networking.k8s.io/v1/networkpolicies", false,
+		NULL},
 	{BH_OBJECT_CLUSTER_POLICY, "ClusterNetworkPolicy",
-		"/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies", true},
-	{BH_OBJECT_POD, "Pod", "/api/v1/pods", false},
+		"/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies", true, NULL},
+	{BH_OBJECT_POD, "Pod", "/api/v1/pods", false, NULL},
+	{BH_OBJECT_SERVICE, "Service", "/api/v1/services", false, NULL},
+	{BH_OBJECT_SLICE, "EndpointSlice", "/apis/discovery.k8s.io/v1/endpointslices", false,
+		"/apis/discovery.k8s.io/v1beta1/endpointslices"},
 };
 #define N_RESOURCES (sizeof(resources) / sizeof(resources[0]))
 

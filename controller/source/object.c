@@ -2,19 +2,13 @@
 #include "controller/source/object.h"
 
 #include <ctype.h>
-#include <netinet/in.h>
 #include <time.h>
 
 #include "controller/model/memory.h"
+#include "controller/source/service.h"
 #include "controller/source/source.h"
 
 #define UID_MAX_LENGTH 128
-
-struct decoder {
-	struct bh_arena *arena;
-	struct bh_fault *fault;
-	struct bh_object_list *list;
-};
 
 static const struct {
 	const char *kind;
@@ -27,93 +21,13 @@ static const struct {
 	[BH_OBJECT_POLICY] = {"NetworkPolicy", "networking.k8s.io/v1", true},
 	[BH_OBJECT_CLUSTER_POLICY] = {"ClusterNetworkPolicy", "policy.networking.k8s.io/v1alpha2",
 		false},
+	[BH_OBJECT_SERVICE] = {"Service", "v1", true},
+	[BH_OBJECT_SLICE] = {"EndpointSlice", "discovery.k8s.io/v1", true},
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-/* ---- Fields -----------------------------------------------------------------------------------
+/* ---- Metadata ---------------------------------------------------------------------------------
  */
-
-/* A string of the arena, or NULL if it is not there. */
-static bool read_text(struct decoder *decoder, const struct bh_path *path, const json_t *object,
-	const char *field, const char **ret_text)
-{
-	const json_t *value = bh_read_field(object, field);
-	const char *text = NULL;
-
-	if (value && !bh_read_string(decoder->fault, BH_FIELD(path, field), value, &text))
-		return false;
-	*ret_text = text && *text ? bh_arena_strdup(decoder->arena, text) : NULL;
-	return true;
-}
-
-static bool read_boolean(struct decoder *decoder, const struct bh_path *path, const json_t *object,
-	const char *field, bool *ret_value)
-{
-	const json_t *value = bh_read_field(object, field);
-
-	if (value && !json_is_boolean(value))
-		return bh_fault_note(decoder->fault, BH_FIELD(path, field),
-			"must be true or false, not %s", bh_json_kind(value));
-	*ret_value = value && json_is_true(value);
-	return true;
-}
-
-/* The object of that name, or NULL if it is not there. */
-static bool read_member(struct decoder *decoder, const struct bh_path *path, const json_t *object,
-	const char *field, const json_t **ret_member)
-{
-	*ret_member = bh_read_field(object, field);
-	if (*ret_member && !json_is_object(*ret_member))
-		return bh_fault_note(decoder->fault, BH_FIELD(path, field),
-			"must be an object, not %s", bh_json_kind(*ret_member));
-	return true;
-}
-
-/* The array of that name, or NULL; *ret_n is its length. */
-static bool read_list(struct decoder *decoder, const struct bh_path *path, const json_t *object,
-	const char *field, const json_t **ret_list, size_t *ret_n)
-{
-	*ret_list = bh_read_field(object, field);
-	*ret_n = 0;
-	return !*ret_list || bh_read_array(decoder->fault, BH_FIELD(path, field), *ret_list, ret_n);
-}
-
-static bool read_labels(struct decoder *decoder, const struct bh_path *path, const json_t *metadata,
-	const struct bh_labels **ret_labels)
-{
-	const struct bh_path *labels_path = BH_FIELD(path, "labels");
-	const json_t *object;
-	const char *key;
-	json_t *value;
-
-	if (!read_member(decoder, path, metadata, "labels", &object))
-		return false;
-	struct bh_labels *labels = bh_arena_new(decoder->arena, struct bh_labels);
-	struct bh_label *items =
-		bh_arena_array(decoder->arena, json_object_size(object), struct bh_label);
-
-	json_object_foreach((json_t *)object, key, value)
-	{
-		const char *text;
-
-		if (!bh_read_string(decoder->fault, BH_FIELD(labels_path, key), value, &text))
-			return false;
-		items[labels->n++] = (struct bh_label){bh_arena_strdup(decoder->arena, key),
-			bh_arena_strdup(decoder->arena, text)};
-	}
-	labels->items = items;
-	*ret_labels = labels;
-	return true;
-}
-
-static bool read_annotation(struct decoder *decoder, const struct bh_path *path,
-	const json_t *metadata, const char *key, const char **ret_text)
-{
-	const json_t *annotations;
-
-	return read_member(decoder, path, metadata, "annotations", &annotations) &&
-	       read_text(decoder, BH_FIELD(path, "annotations"), annotations, key, ret_text);
-}
 
 /* RFC 3339 in UTC, as Kubernetes writes it. Another form counts as not said. */
 static int64_t parse_time(const char *text)
@@ -123,9 +37,6 @@ static int64_t parse_time(const char *text)
 
 	return end && (*end == 'Z' || *end == '.') ? (int64_t)timegm(&tm) : 0;
 }
-
-/* ---- Metadata ---------------------------------------------------------------------------------
- */
 
 /* Lower-case letters, digits, '-' and, where dots are allowed, '.': what names of objects are made
  * of. */
@@ -157,7 +68,7 @@ static bool is_uid(const char *text)
 }
 
 /* Stable, and in the form of the real ones; 122 bits of two FNV-1a hashes. */
-static const char *derive_uid(struct decoder *decoder, const char *name)
+static const char *derive_uid(struct bh_decoder *decoder, const char *name)
 {
 	uint64_t hash[2] = {0xcbf29ce484222325, 0x84222325cbf29ce4};
 
@@ -171,23 +82,16 @@ static const char *derive_uid(struct decoder *decoder, const char *name)
 		(unsigned long long)(hash[1] & 0xffffffffffff));
 }
 
-struct metadata {
-	const json_t *json;
-	const struct bh_path *path;
-	const char *namespace;
-	const char *name;
-};
-
 static bool read_metadata(
-	struct decoder *decoder, struct metadata *metadata, struct bh_object *object)
+	struct bh_decoder *decoder, struct bh_metadata *metadata, struct bh_object *object)
 {
 	const struct bh_path *path = metadata->path;
 	char quoted[BH_QUOTE_MAX];
 	bool is_namespace = object->kind == BH_OBJECT_NAMESPACE;
 
-	if (!read_text(decoder, path, metadata->json, "name", &metadata->name) ||
-		!read_text(decoder, path, metadata->json, "namespace", &metadata->namespace) ||
-		!read_text(decoder, path, metadata->json, "uid", &object->uid))
+	if (!bh_decode_text(decoder, path, metadata->json, "name", &metadata->name) ||
+		!bh_decode_text(decoder, path, metadata->json, "namespace", &metadata->namespace) ||
+		!bh_decode_text(decoder, path, metadata->json, "uid", &object->uid))
 		return false;
 	if (!metadata->name)
 		return bh_fault_note(decoder->fault, path, "name is missing");
@@ -216,45 +120,18 @@ static bool read_metadata(
 /* ---- Pods -------------------------------------------------------------------------------------
  */
 
-struct ips {
-	size_t n;
-	struct bh_ip *items;
-};
-
-static bool add_ip(
-	struct decoder *decoder, const struct bh_path *path, const json_t *value, struct ips *ips)
-{
-	char quoted[BH_QUOTE_MAX];
-	const char *text;
-	struct bh_ip ip;
-
-	if (!bh_read_string(decoder->fault, path, value, &text))
-		return false;
-	if (!*text)
-		return true;
-	if (bh_ip_parse(text, &ip))
-		return bh_fault_note(
-			decoder->fault, path, "%s is not an address", bh_quote(text, quoted));
-	for (size_t i = 0; i < ips->n; i++) {
-		if (!bh_ip_compare(&ips->items[i], &ip))
-			return true;
-	}
-	ips->items[ips->n++] = ip;
-	return true;
-}
-
-static bool decode_addresses(struct decoder *decoder, const struct bh_path *path,
+static bool decode_addresses(struct bh_decoder *decoder, const struct bh_path *path,
 	const json_t *status, struct bh_pod *pod)
 {
 	const json_t *first = bh_read_field(status, "podIP"), *list;
 	const struct bh_path *list_path = BH_FIELD(path, "podIPs");
-	struct ips ips = {0};
+	struct bh_ips ips = {0};
 	size_t n;
 
-	if (!read_list(decoder, path, status, "podIPs", &list, &n))
+	if (!bh_decode_list(decoder, path, status, "podIPs", &list, &n))
 		return false;
 	ips.items = bh_arena_array(decoder->arena, n + 1, struct bh_ip);
-	if (first && !add_ip(decoder, BH_FIELD(path, "podIP"), first, &ips))
+	if (first && !bh_decode_ip(decoder, BH_FIELD(path, "podIP"), first, &ips))
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		const struct bh_path *at = BH_ELEMENT(list_path, i);
@@ -264,7 +141,7 @@ static bool decode_addresses(struct decoder *decoder, const struct bh_path *path
 		if (!json_is_object(entry))
 			return bh_fault_note(decoder->fault, at, "must be an object, not %s",
 				bh_json_kind(entry));
-		if (ip && !add_ip(decoder, BH_FIELD(at, "ip"), ip, &ips))
+		if (ip && !bh_decode_ip(decoder, BH_FIELD(at, "ip"), ip, &ips))
 			return false;
 	}
 	pod->n_ips = ips.n;
@@ -272,54 +149,22 @@ static bool decode_addresses(struct decoder *decoder, const struct bh_path *path
 	return true;
 }
 
-static bool parse_protocol(const char *text, uint8_t *ret_protocol)
-{
-	static const struct {
-		const char *name;
-		uint8_t number;
-	} known[] = {{"TCP", IPPROTO_TCP}, {"UDP", IPPROTO_UDP}, {"SCTP", IPPROTO_SCTP}};
-
-	*ret_protocol = IPPROTO_TCP;
-	for (size_t i = 0; text && i < sizeof(known) / sizeof(known[0]); i++) {
-		if (!strcmp(text, known[i].name)) {
-			*ret_protocol = known[i].number;
-			return true;
-		}
-	}
-	return !text;
-}
-
 /* Only named ports are of use. */
-static bool decode_port(struct decoder *decoder, const struct bh_path *path, const json_t *json,
+static bool decode_port(struct bh_decoder *decoder, const struct bh_path *path, const json_t *json,
 	struct bh_pod_port *port, bool *ret_named)
 {
-	const char *name, *protocol;
-	const json_t *number = bh_read_field(json, "containerPort");
-
-	*ret_named = false;
 	if (!json_is_object(json))
 		return bh_fault_note(
 			decoder->fault, path, "must be an object, not %s", bh_json_kind(json));
-	if (!read_text(decoder, path, json, "name", &name) ||
-		!read_text(decoder, path, json, "protocol", &protocol))
+	if (!bh_decode_text(decoder, path, json, "name", &port->name))
 		return false;
-	if (!name)
-		return true;
-	json_int_t value = json_integer_value(number);
-
-	if (!number || !json_is_integer(number) || value < 1 || value > 65535)
-		return bh_fault_note(decoder->fault, BH_FIELD(path, "containerPort"),
-			"must be a number between 1 and 65535");
-	if (!parse_protocol(protocol, &port->protocol))
-		return bh_fault_note(decoder->fault, BH_FIELD(path, "protocol"),
-			"must be one of TCP, UDP, SCTP");
-	port->name = name;
-	port->port = (uint16_t)value;
-	*ret_named = true;
-	return true;
+	*ret_named = port->name != NULL;
+	return !port->name || (bh_decode_port(decoder, BH_FIELD(path, "containerPort"),
+				       bh_read_field(json, "containerPort"), &port->port) &&
+				      bh_decode_protocol(decoder, path, json, &port->protocol));
 }
 
-static bool decode_ports(struct decoder *decoder, const struct bh_path *path,
+static bool decode_ports(struct bh_decoder *decoder, const struct bh_path *path,
 	const json_t *container, struct bh_pod *pod, struct bh_pod_port *ports)
 {
 	const json_t *list;
@@ -328,10 +173,10 @@ static bool decode_ports(struct decoder *decoder, const struct bh_path *path,
 	if (!json_is_object(container))
 		return bh_fault_note(
 			decoder->fault, path, "must be an object, not %s", bh_json_kind(container));
-	if (!read_list(decoder, path, container, "ports", &list, &n))
+	if (!bh_decode_list(decoder, path, container, "ports", &list, &n))
 		return false;
 	for (size_t i = 0; i < n; i++) {
-		bool named;
+		bool named = false;
 
 		if (!decode_port(decoder, BH_ELEMENT(BH_FIELD(path, "ports"), i),
 			    json_array_get(list, i), &ports[pod->n_ports], &named))
@@ -342,8 +187,8 @@ static bool decode_ports(struct decoder *decoder, const struct bh_path *path,
 }
 
 /* An init container that is restarted is a sidecar: it runs beside the others. */
-static bool decode_containers(
-	struct decoder *decoder, const struct bh_path *path, const json_t *spec, struct bh_pod *pod)
+static bool decode_containers(struct bh_decoder *decoder, const struct bh_path *path,
+	const json_t *spec, struct bh_pod *pod)
 {
 	static const char *const fields[] = {"containers", "initContainers"};
 	size_t total = 0;
@@ -361,7 +206,7 @@ static bool decode_containers(
 		const json_t *list;
 		size_t n;
 
-		if (!read_list(decoder, path, spec, fields[kind], &list, &n))
+		if (!bh_decode_list(decoder, path, spec, fields[kind], &list, &n))
 			return false;
 		for (size_t i = 0; i < n; i++) {
 			const json_t *container = json_array_get(list, i);
@@ -380,14 +225,14 @@ static bool decode_containers(
 }
 
 /* The owner that controls it, else the first. */
-static bool decode_owner(struct decoder *decoder, const struct bh_path *path,
+static bool decode_owner(struct bh_decoder *decoder, const struct bh_path *path,
 	const json_t *metadata, struct bh_pod *pod)
 {
 	const struct bh_path *list_path = BH_FIELD(path, "ownerReferences");
 	const json_t *list;
 	size_t n, chosen = 0;
 
-	if (!read_list(decoder, path, metadata, "ownerReferences", &list, &n) || !n)
+	if (!bh_decode_list(decoder, path, metadata, "ownerReferences", &list, &n) || !n)
 		return !decoder->fault->set;
 	for (size_t i = n; i-- > 0;) {
 		if (json_is_true(json_object_get(json_array_get(list, i), "controller")))
@@ -396,12 +241,12 @@ static bool decode_owner(struct decoder *decoder, const struct bh_path *path,
 	const json_t *owner = json_array_get(list, chosen);
 	const struct bh_path *at = BH_ELEMENT(list_path, chosen);
 
-	return read_text(decoder, at, owner, "kind", &pod->owner_kind) &&
-	       read_text(decoder, at, owner, "name", &pod->owner_name);
+	return bh_decode_text(decoder, at, owner, "kind", &pod->owner_kind) &&
+	       bh_decode_text(decoder, at, owner, "name", &pod->owner_name);
 }
 
-static bool decode_pod(struct decoder *decoder, const struct bh_path *path, const json_t *json,
-	const struct metadata *metadata, struct bh_object *object)
+static bool decode_pod(struct bh_decoder *decoder, const struct bh_path *path, const json_t *json,
+	const struct bh_metadata *metadata, struct bh_object *object)
 {
 	struct bh_pod *pod = &object->pod;
 	const struct bh_path *spec_path = BH_FIELD(path, "spec");
@@ -411,20 +256,21 @@ static bool decode_pod(struct decoder *decoder, const struct bh_path *path, cons
 
 	*pod = (struct bh_pod){
 		.uid = object->uid, .namespace = metadata->namespace, .name = metadata->name};
-	if (!read_member(decoder, path, json, "spec", &spec) ||
-		!read_member(decoder, path, json, "status", &status) ||
-		!read_labels(decoder, metadata->path, metadata->json, &pod->labels) ||
-		!read_annotation(
+	if (!bh_decode_member(decoder, path, json, "spec", &spec) ||
+		!bh_decode_member(decoder, path, json, "status", &status) ||
+		!bh_decode_labels(
+			decoder, metadata->path, metadata->json, "labels", &pod->labels) ||
+		!bh_decode_annotation(
 			decoder, metadata->path, metadata->json, "bulkhead.io/mode", &pod->mode) ||
-		!read_annotation(
+		!bh_decode_annotation(
 			decoder, metadata->path, metadata->json, "bulkhead.io/hook", &pod->hook) ||
-		!read_text(
+		!bh_decode_text(
 			decoder, metadata->path, metadata->json, "creationTimestamp", &created) ||
 		!decode_owner(decoder, metadata->path, metadata->json, pod) ||
-		!read_text(decoder, spec_path, spec, "nodeName", &pod->node_name) ||
-		!read_boolean(decoder, spec_path, spec, "hostNetwork", &pod->host_network) ||
+		!bh_decode_text(decoder, spec_path, spec, "nodeName", &pod->node_name) ||
+		!bh_decode_boolean(decoder, spec_path, spec, "hostNetwork", &pod->host_network) ||
 		!decode_containers(decoder, spec_path, spec, pod) ||
-		!read_text(decoder, status_path, status, "phase", &phase) ||
+		!bh_decode_text(decoder, status_path, status, "phase", &phase) ||
 		!decode_addresses(decoder, status_path, status, pod))
 		return false;
 	pod->created = parse_time(created);
@@ -436,30 +282,31 @@ static bool decode_pod(struct decoder *decoder, const struct bh_path *path, cons
  */
 
 static bool decode_namespace(
-	struct decoder *decoder, const struct metadata *metadata, struct bh_object *object)
+	struct bh_decoder *decoder, const struct bh_metadata *metadata, struct bh_object *object)
 {
 	struct bh_namespace *namespace = &object->namespace;
 
 	*namespace = (struct bh_namespace){.uid = object->uid, .name = metadata->name};
-	return read_labels(decoder, metadata->path, metadata->json, &namespace->labels) &&
-	       read_annotation(decoder, metadata->path, metadata->json, "bulkhead.io/mode",
+	return bh_decode_labels(
+		       decoder, metadata->path, metadata->json, "labels", &namespace->labels) &&
+	       bh_decode_annotation(decoder, metadata->path, metadata->json, "bulkhead.io/mode",
 		       &namespace->mode);
 }
 
 /* InternalIP and ExternalIP; host names are not addresses, and a podCIDR is not the node's own. */
-static bool decode_node(struct decoder *decoder, const struct bh_path *path, const json_t *json,
-	const struct metadata *metadata, struct bh_object *object)
+static bool decode_node(struct bh_decoder *decoder, const struct bh_path *path, const json_t *json,
+	const struct bh_metadata *metadata, struct bh_object *object)
 {
 	struct bh_node *node = &object->node;
 	const struct bh_path *status_path = BH_FIELD(path, "status");
 	const json_t *status, *list;
-	struct ips ips = {0};
+	struct bh_ips ips = {0};
 	size_t n;
 
 	*node = (struct bh_node){.uid = object->uid, .name = metadata->name};
-	if (!read_labels(decoder, metadata->path, metadata->json, &node->labels) ||
-		!read_member(decoder, path, json, "status", &status) ||
-		!read_list(decoder, status_path, status, "addresses", &list, &n))
+	if (!bh_decode_labels(decoder, metadata->path, metadata->json, "labels", &node->labels) ||
+		!bh_decode_member(decoder, path, json, "status", &status) ||
+		!bh_decode_list(decoder, status_path, status, "addresses", &list, &n))
 		return false;
 	ips.items = bh_arena_array(decoder->arena, n, struct bh_ip);
 	for (size_t i = 0; i < n; i++) {
@@ -471,11 +318,11 @@ static bool decode_node(struct decoder *decoder, const struct bh_path *path, con
 		if (!json_is_object(entry))
 			return bh_fault_note(decoder->fault, at, "must be an object, not %s",
 				bh_json_kind(entry));
-		if (!read_text(decoder, at, entry, "type", &type))
+		if (!bh_decode_text(decoder, at, entry, "type", &type))
 			return false;
 		if (!type || !address || (strcmp(type, "InternalIP") && strcmp(type, "ExternalIP")))
 			continue;
-		if (!add_ip(decoder, BH_FIELD(at, "address"), address, &ips))
+		if (!bh_decode_ip(decoder, BH_FIELD(at, "address"), address, &ips))
 			return false;
 	}
 	node->n_ips = ips.n;
@@ -483,15 +330,15 @@ static bool decode_node(struct decoder *decoder, const struct bh_path *path, con
 	return true;
 }
 
-static bool decode_policy(struct decoder *decoder, const json_t *json,
-	const struct metadata *metadata, struct bh_object *object)
+static bool decode_policy(struct bh_decoder *decoder, const json_t *json,
+	const struct bh_metadata *metadata, struct bh_object *object)
 {
 	struct bh_network_policy *policy = &object->policy;
 
 	*policy = (struct bh_network_policy){.uid = object->uid,
 		.namespace = object->kind == BH_OBJECT_POLICY ? metadata->namespace : "",
 		.name = metadata->name};
-	if (!read_annotation(
+	if (!bh_decode_annotation(
 		    decoder, metadata->path, metadata->json, "bulkhead.io/mode", &policy->mode))
 		return false;
 	policy->spec = json_incref(bh_read_field(json, "spec"));
@@ -501,8 +348,8 @@ static bool decode_policy(struct decoder *decoder, const json_t *json,
 /* ---- Documents --------------------------------------------------------------------------------
  */
 
-static void note_foreign(struct decoder *decoder, const struct metadata *metadata, const char *kind,
-	const char *version, const char *known)
+static void note_foreign(struct bh_decoder *decoder, const struct bh_metadata *metadata,
+	const char *kind, const char *version, const char *known)
 {
 	struct bh_object_list *list = decoder->list;
 	const json_t *name = bh_read_field(metadata->json, "name");
@@ -518,14 +365,14 @@ static void note_foreign(struct decoder *decoder, const struct metadata *metadat
 		bh_quote(version, quoted[1]), known);
 }
 
-static bool decode_object(struct decoder *decoder, const struct bh_path *path, const json_t *json,
-	enum bh_object_kind kind, const char *version)
+static bool decode_object(struct bh_decoder *decoder, const struct bh_path *path,
+	const json_t *json, enum bh_object_kind kind, const char *version)
 {
 	struct bh_object object = {.kind = kind};
-	struct metadata metadata = {.path = BH_FIELD(path, "metadata")};
+	struct bh_metadata metadata = {.path = BH_FIELD(path, "metadata")};
 	bool done = false;
 
-	if (!read_member(decoder, path, json, "metadata", &metadata.json))
+	if (!bh_decode_member(decoder, path, json, "metadata", &metadata.json))
 		return false;
 	if (strcmp(version, kinds[kind].version)) {
 		note_foreign(decoder, &metadata, kinds[kind].kind, version, kinds[kind].version);
@@ -547,6 +394,12 @@ static bool decode_object(struct decoder *decoder, const struct bh_path *path, c
 	case BH_OBJECT_CLUSTER_POLICY:
 		done = decode_policy(decoder, json, &metadata, &object);
 		break;
+	case BH_OBJECT_SERVICE:
+		done = bh_decode_service(decoder, path, json, &metadata, &object);
+		break;
+	case BH_OBJECT_SLICE:
+		done = bh_decode_slice(decoder, path, json, &metadata, &object);
+		break;
 	}
 	if (!done)
 		return false;
@@ -561,10 +414,10 @@ struct default_kind {
 	const char *version;
 };
 
-static bool decode_any(struct decoder *decoder, const struct bh_path *path, const json_t *json,
+static bool decode_any(struct bh_decoder *decoder, const struct bh_path *path, const json_t *json,
 	const struct default_kind *fallback, unsigned int depth);
 
-static bool decode_list(struct decoder *decoder, const struct bh_path *path, const json_t *json,
+static bool decode_list(struct bh_decoder *decoder, const struct bh_path *path, const json_t *json,
 	const char *kind, const char *version, unsigned int depth)
 {
 	char item_kind[64];
@@ -578,7 +431,7 @@ static bool decode_list(struct decoder *decoder, const struct bh_path *path, con
 			kind);
 		fallback.kind = item_kind;
 	}
-	if (!read_list(decoder, path, json, "items", &items, &n))
+	if (!bh_decode_list(decoder, path, json, "items", &items, &n))
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		if (!decode_any(decoder, BH_ELEMENT(BH_FIELD(path, "items"), i),
@@ -588,7 +441,7 @@ static bool decode_list(struct decoder *decoder, const struct bh_path *path, con
 	return true;
 }
 
-static bool decode_any(struct decoder *decoder, const struct bh_path *path, const json_t *json,
+static bool decode_any(struct bh_decoder *decoder, const struct bh_path *path, const json_t *json,
 	const struct default_kind *fallback, unsigned int depth)
 {
 	const char *kind, *version;
@@ -596,8 +449,8 @@ static bool decode_any(struct decoder *decoder, const struct bh_path *path, cons
 	if (!json_is_object(json))
 		return bh_fault_note(decoder->fault, path, "a manifest must be an object, not %s",
 			bh_json_kind(json));
-	if (!read_text(decoder, path, json, "kind", &kind) ||
-		!read_text(decoder, path, json, "apiVersion", &version))
+	if (!bh_decode_text(decoder, path, json, "kind", &kind) ||
+		!bh_decode_text(decoder, path, json, "apiVersion", &version))
 		return false;
 	if (!kind && fallback->kind) {
 		kind = fallback->kind;
@@ -622,7 +475,7 @@ static bool decode_any(struct decoder *decoder, const struct bh_path *path, cons
 bool bh_object_decode(const json_t *document, struct bh_arena *arena, struct bh_fault *fault,
 	struct bh_object_list *list)
 {
-	struct decoder decoder = {arena, fault, list};
+	struct bh_decoder decoder = {arena, fault, list};
 	const struct default_kind none = {NULL, NULL};
 
 	/* A document of nothing but comments. */
@@ -634,7 +487,7 @@ bool bh_object_decode(const json_t *document, struct bh_arena *arena, struct bh_
 bool bh_object_decode_as(enum bh_object_kind kind, const json_t *json, struct bh_arena *arena,
 	struct bh_fault *fault, struct bh_object_list *list)
 {
-	struct decoder decoder = {arena, fault, list};
+	struct bh_decoder decoder = {arena, fault, list};
 
 	if (!json_is_object(json))
 		return bh_fault_note(
@@ -666,6 +519,10 @@ bool bh_object_put(const struct bh_object *object, struct bh_model *model)
 	case BH_OBJECT_POLICY:
 	case BH_OBJECT_CLUSTER_POLICY:
 		return bh_model_put_policy(model, &object->policy);
+	case BH_OBJECT_SERVICE:
+		return bh_model_put_service(model, &object->service);
+	case BH_OBJECT_SLICE:
+		return bh_model_put_slice(model, &object->slice);
 	}
 	return false;
 }

@@ -18,6 +18,8 @@ enum bh_object_kind {
 	BH_OBJECT_NODE,
 	BH_OBJECT_POLICY,
 	BH_OBJECT_CLUSTER_POLICY,
+	BH_OBJECT_SERVICE,
+	BH_OBJECT_SLICE,
 };
 
 struct bh_object {
@@ -29,6 +31,8 @@ struct bh_object {
 		struct bh_namespace namespace;
 		struct bh_node node;
 		struct bh_network_policy policy; /* of either kind; its spec is referenced */
+		struct bh_service service;
+		struct bh_slice slice;
 	};
 };
 

@@ -63,6 +63,8 @@ struct bh_reflector {
 	struct bh_arena arena; /* of the object being decoded */
 
 	/* The list under way. */
+	const char *path; /* the resource's, new or older: what the server last knew */
+	bool switched;    /* … and the other one, since the last complete list, was not it */
 	struct page page;
 	uint64_t list;        /* its number */
 	uint64_t list_ticket; /* the context's when it began */
@@ -156,8 +158,8 @@ static void fail_by_answer(struct bh_reflector *r, const struct bh_http_result *
 
 	if (!wanted && seconds > 0 && seconds <= 300)
 		wanted = (unsigned int)seconds;
-	fail(r, wanted, "%s: HTTP status %ld%s%s", r->resource->path, result->status,
-		message ? ": " : "", message ? message : "");
+	fail(r, wanted, "%s: HTTP status %ld%s%s", r->path, result->status, message ? ": " : "",
+		message ? message : "");
 	json_decref(status);
 	if (result->status == 401)
 		r->context->unauthorized(r->context->data);
@@ -346,7 +348,7 @@ static void fail_by_transfer(
 					  : otherwise;
 
 	if (result->status)
-		fail(r, 0, "%s: %s", r->resource->path, why);
+		fail(r, 0, "%s: %s", r->path, why);
 	else
 		fail(r, 0, "%s", why);
 }
@@ -417,6 +419,7 @@ static void finish_list(struct bh_reflector *r)
 {
 	drop_unseen(r);
 	r->absences = 0;
+	r->switched = false;
 	r->listed = true;
 	r->listed_ticket = r->list_ticket;
 	r->whole = false;
@@ -433,7 +436,7 @@ static void continue_list(struct bh_reflector *r)
 	if (!r->page.next || !*r->page.next) {
 		finish_list(r);
 	} else if (r->next && !strcmp(r->next, r->page.next)) {
-		fail(r, 0, "%s: the same page again and again", r->resource->path);
+		fail(r, 0, "%s: the same page again and again", r->path);
 	} else {
 		replace(&r->next, r->page.next);
 		begin_page(r);
@@ -450,7 +453,7 @@ static void restart_list(struct bh_reflector *r)
 
 	r->whole = true;
 	if (again)
-		fail(r, 0, "%s: HTTP status 410 to a list", r->resource->path);
+		fail(r, 0, "%s: HTTP status 410 to a list", r->path);
 	else
 		begin(r);
 }
@@ -481,6 +484,21 @@ static void list_is_unknown(struct bh_reflector *r, const struct bh_http_result 
 		be_absent(r);
 }
 
+/* The server does not know the path. Versions come and go with its own: it may know the other. */
+static bool switch_path(struct bh_reflector *r)
+{
+	const struct bh_resource *resource = r->resource;
+
+	if (!resource->older_path)
+		return false;
+	/* Neither: that is a failure, after which both have their turn again. */
+	r->switched = !r->switched;
+	if (!r->switched)
+		return false;
+	r->path = r->path == resource->path ? resource->older_path : resource->path;
+	return true;
+}
+
 static void list_done(void *data, const struct bh_http_result *result)
 {
 	struct bh_reflector *r = data;
@@ -491,6 +509,8 @@ static void list_done(void *data, const struct bh_http_result *result)
 		continue_list(r);
 	else if (result->status == 410)
 		restart_list(r);
+	else if (result->status == 404 && switch_path(r))
+		begin(r);
 	else if (result->status == 404 && r->resource->optional)
 		list_is_unknown(r, result);
 	else if (result->status && result->status != 200)
@@ -506,7 +526,7 @@ static void begin_page(struct bh_reflector *r)
 {
 	_cleanup_free_ char *token = r->next ? escape(r->next) : NULL;
 	/* A limit of 0 is none. */
-	_cleanup_free_ char *path = bh_xasprintf("%s?limit=%u%s%s", r->resource->path,
+	_cleanup_free_ char *path = bh_xasprintf("%s?limit=%u%s%s", r->path,
 		r->whole ? 0 : r->context->page, token ? "&continue=" : "", token ? token : "");
 	const struct bh_http_get get = {
 		.path = path,
@@ -602,7 +622,7 @@ static void watch_is_lost(struct bh_reflector *r, const char *reason)
 {
 	replace(&r->version, NULL);
 	if (r->failures) {
-		fail(r, 0, "%s: %s", r->resource->path, reason);
+		fail(r, 0, "%s: %s", r->path, reason);
 		return;
 	}
 	r->failures = 1;
@@ -613,7 +633,7 @@ static void watch_is_lost(struct bh_reflector *r, const char *reason)
 static void watch_ended_well(struct bh_reflector *r, bool brief)
 {
 	if (brief) {
-		fail(r, 0, "%s: the watch ended at once", r->resource->path);
+		fail(r, 0, "%s: the watch ended at once", r->path);
 		return;
 	}
 	r->failures = 0;
@@ -639,7 +659,7 @@ static void watch_done(void *data, const struct bh_http_result *result)
 	else if (result->status == 410 || r->ended_code == 410)
 		watch_is_lost(r, *r->ended ? r->ended : "HTTP status 410");
 	else if (r->ended_code || *r->ended)
-		fail(r, 0, "%s: %s (code %ld)", r->resource->path, r->ended, r->ended_code);
+		fail(r, 0, "%s: %s (code %ld)", r->path, r->ended, r->ended_code);
 	else if (result->status && result->status != 200)
 		fail_by_answer(r, result);
 	else if (r->refused)
@@ -659,7 +679,7 @@ static void begin_watch(struct bh_reflector *r)
 	unsigned int seconds = jitter(r->context->watch_s, r->context->watch_s * 2);
 	_cleanup_free_ char *path = bh_xasprintf("%s?watch=1&allowWatchBookmarks=true"
 						 "&timeoutSeconds=%u&resourceVersion=%s",
-		r->resource->path, seconds, version);
+		r->path, seconds, version);
 	const struct bh_http_get get = {
 		.path = path,
 		.silence_ms = r->context->silence_s * 1000ull,
@@ -701,6 +721,7 @@ struct bh_reflector *bh_reflector_new(
 	struct bh_reflector *r = bh_xcalloc(1, sizeof(*r));
 
 	r->resource = resource;
+	r->path = resource->path;
 	r->context = context;
 	r->timer = bh_xcalloc(1, sizeof(*r->timer));
 	uv_timer_init(context->loop, r->timer);

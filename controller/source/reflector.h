@@ -37,6 +37,8 @@ struct bh_resource {
 	const char *name; /* as its list names it: "PodList" less "List" */
 	const char *path;
 	bool optional; /* the server may not have it */
+	/* Where a server that does not know `path` yet may have the same objects; NULL: nowhere. */
+	const char *older_path;
 };
 
 /* What all reflectors of a source share; borrowed, and read anew when something is begun. */

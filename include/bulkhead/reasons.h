@@ -25,6 +25,10 @@
 	X(MULTICAST_LISTENER, 7, PASS, "multicast-listener", "a multicast listener report")      \
 	X(ICMP_ERROR, 8, PASS, "icmp-error", "an ICMP error about a flow that is allowed")       \
 	X(NOT_LOCAL, 9, PASS, "not-local", "not for a pod of this node")                         \
+	X(SERVICE, 10, PASS, "service",                                                          \
+		"the backends of the service differ: judged again where its address is "         \
+		"rewritten")                                                                     \
+	X(SELF, 11, PASS, "self", "a pod may always reach itself")                               \
 	/* Drops by policy. */                                                                   \
 	X(ISOLATED, 32, DROP, "isolated", "the pod is isolated and no rule allows it")           \
 	X(POLICY_DENY, 33, DROP, "policy-deny", "a policy rule denies it")                       \

@@ -40,6 +40,17 @@ PATHS = {
         "ClusterNetworkPolicy",
         "policy.networking.k8s.io/v1alpha2",
     ),
+    "/api/v1/services": ("services", "Service", "v1"),
+    "/apis/discovery.k8s.io/v1/endpointslices": (
+        "endpointslices",
+        "EndpointSlice",
+        "discovery.k8s.io/v1",
+    ),
+    "/apis/discovery.k8s.io/v1beta1/endpointslices": (
+        "endpointslices",
+        "EndpointSlice",
+        "discovery.k8s.io/v1beta1",
+    ),
 }
 KINDS = {kind: resource for resource, kind, _ in PATHS.values()}
 
@@ -164,6 +175,7 @@ class ApiServer:
         self.gone_as_event = False
         self.requests = []
         self.missing = {"clusternetworkpolicies"}  # resources whose definition is not installed
+        self.older_slices = False  # EndpointSlices as before Kubernetes 1.21: v1beta1 only
         self._instead = []
         self._port = 0
         self._httpd = None
@@ -415,7 +427,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.route = parts.path
         if self.route not in PATHS:
             return self.answer(404, status_object(404, f"no {self.route}"))
-        resource = PATHS[self.route][0]
+        resource, _, version = PATHS[self.route]
+        if resource == "endpointslices" and version.endswith("beta1") != self.api.older_slices:
+            return self.answer(404, status_object(404, f"no {self.route}"))
         request = Request(
             resource, "watch" in query, query, dict(self.headers), time.monotonic()
         )

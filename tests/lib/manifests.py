@@ -100,6 +100,28 @@ def cluster_policy(name, tier, priority, subject=None, annotations=None, **direc
     )
 
 
+def service(ns, name, ips, ports, selector=None, **spec):
+    """`ips`: its clusterIPs. `ports`: dictionaries as in the manifest."""
+    spec = {"clusterIP": ips[0], "clusterIPs": list(ips), "ports": ports, **spec}
+    if selector:
+        spec["selector"] = selector
+    return _object("v1", "Service", name, ns, spec=spec)
+
+
+def slice(ns, name, service, ips, ports, version="v1"):
+    """An EndpointSlice of these backends; the family is the first one's."""
+    return _object(
+        f"discovery.k8s.io/{version}",
+        "EndpointSlice",
+        name,
+        ns,
+        labels={"kubernetes.io/service-name": service},
+        addressType="IPv6" if ips and ":" in ips[0] else "IPv4",
+        endpoints=[{"addresses": [ip], "conditions": {"ready": True}} for ip in ips],
+        ports=ports,
+    )
+
+
 def dry_run(mode="dry-run"):
     return {"bulkhead.io/mode": mode}
 

@@ -286,6 +286,44 @@ static void print_side(const json_t *side)
 		print_verdict("enforced", pending);
 }
 
+static void print_backends(const json_t *answer)
+{
+	const json_t *backends = json_object_get(answer, "backends"), *backend, *side;
+	size_t total = (size_t)bh_json_get_number(answer, "backendsTotal"), i, j;
+
+	if (!backends)
+		return;
+	printf("\n  %sbackends%s%s\n", bh_colour(BH_BOLD), bh_colour_end(),
+		json_array_size(backends) ? "" : ": none is known");
+	json_array_foreach(backends, i, backend)
+	{
+		bool allowed = bh_json_get_flag(backend, "allowed");
+
+		printf("    %s, port %d: %s%s%s\n", bh_json_get_text(backend, "name"),
+			(int)bh_json_get_number(backend, "port"),
+			bh_colour(allowed ? BH_GOOD : BH_BAD), allowed ? "allowed" : "denied",
+			bh_colour_end());
+		json_array_foreach(json_object_get(backend, "sides"), j, side)
+		{
+			if (bh_json_get_flag(side, "judged"))
+				printf("      %s: %s\n", bh_json_get_text(side, "direction"),
+					bh_json_get_text(json_object_get(side, "active"), "text"));
+		}
+	}
+	if (total > json_array_size(backends))
+		printf("    … and %zu more\n", total - json_array_size(backends));
+}
+
+/* How the answer begins, in colour. */
+static void print_answer(bool allowed, bool depends)
+{
+	printf("%s%s%s", bh_colour(allowed || depends ? BH_GOOD : BH_BAD),
+		depends   ? "depends on the backend"
+		: allowed ? "allowed"
+			  : "denied",
+		bh_colour_end());
+}
+
 int bh_cli_explain(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -293,7 +331,8 @@ int bh_cli_explain(int argc, char **argv)
 		.args_doc = "SRC DST PORT/PROTO",
 		.doc = "Says whether a connection would pass, and which rules on both sides decide "
 		       "that, before any packet is sent. SRC and DST are namespace/pod, an "
-		       "address, or 'node'. PORT/PROTO is like 80/tcp, or icmp.",
+		       "address, or 'node'; DST may be svc/namespace/service. PORT/PROTO is like "
+		       "80/tcp, or icmp.",
 		.children = bh_cli_children,
 	};
 	struct explain_options options = {0};
@@ -325,15 +364,14 @@ int bh_cli_explain(int argc, char **argv)
 	}
 	allowed = bh_json_get_flag(answer, "allowed");
 	pending = bh_json_get_flag(answer, "pendingAllowed");
-	printf("%s → %s, %s: %s%s%s%s\n", bh_json_get_text(answer, "src"),
-		bh_json_get_text(answer, "dst"),
-		bh_print_port(port, bh_json_get_text(answer, "protocol"), text, sizeof(text)),
-		bh_colour(allowed ? BH_GOOD : BH_BAD), allowed ? "allowed" : "denied",
-		bh_colour_end(),
-		allowed == pending ? ""
-		: pending          ? " (allowed once what is in dry-run is enforced)"
-				   : " (denied once what is in dry-run is enforced)");
+	printf("%s → %s, %s: ", bh_json_get_text(answer, "src"), bh_json_get_text(answer, "dst"),
+		bh_print_port(port, bh_json_get_text(answer, "protocol"), text, sizeof(text)));
+	print_answer(allowed, bh_json_get_flag(answer, "depends"));
+	printf("%s\n", allowed == pending ? ""
+		       : pending          ? " (allowed once what is in dry-run is enforced)"
+					  : " (denied once what is in dry-run is enforced)");
 	json_array_foreach(json_object_get(answer, "sides"), i, side) print_side(side);
+	print_backends(answer);
 	json_decref(answer);
 	return 0;
 }

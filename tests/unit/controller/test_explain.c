@@ -149,17 +149,87 @@ static void a_pod_always_reaches_itself(void **state)
 	free_cluster(&cluster);
 }
 
+#define SERVICES                                                                                   \
+	SHOP "---\n{kind: Service, apiVersion: v1, metadata: {namespace: shop, name: all}, spec: " \
+	     "{clusterIP: 10.96.0.1, ports: [{port: 80}]}}\n"                                      \
+	     "---\n{kind: EndpointSlice, apiVersion: discovery.k8s.io/v1, metadata: {namespace: "  \
+	     "shop, name: all, labels: {kubernetes.io/service-name: all}}, addressType: IPv4, "    \
+	     "ports: [{port: 1}], endpoints: [{addresses: [10.0.0.2]}, {addresses: [9.9.9.9]}]}\n" \
+	     "---\n{kind: Service, apiVersion: v1, metadata: {namespace: shop, name: db}, spec: "  \
+	     "{clusterIP: 10.96.0.2, selector: {app: db}, ports: [{port: 80, targetPort: "         \
+	     "5432}]}}\n"                                                                          \
+	     "---\n{kind: Service, apiVersion: v1, metadata: {namespace: shop, name: headless}, "  \
+	     "spec: {clusterIP: None}}\n"
+
+static void a_service_is_what_is_behind_it(void **state)
+{
+	struct cluster cluster = new_cluster(SERVICES);
+	struct bh_explanation *e = explain(&cluster, "shop/front", "svc/shop/db", IPPROTO_TCP, 80);
+
+	assert_true(e->service && e->allowed && e->pending_allowed && !e->depends);
+	assert_string_equal(e->dst, "svc/shop/db (10.96.0.2)");
+	assert_string_equal(e->sides[0].active.reason, "not-isolated");
+	assert_false(e->sides[1].judged);
+	assert_int_equal(e->n_backends, 1);
+	assert_int_equal(e->n_backends_all, 1);
+	assert_string_equal(e->backends[0].name, "shop/db (10.0.0.2)");
+	assert_int_equal(e->backends[0].port, 5432);
+	assert_string_equal(e->backends[0].sides[1].active.text,
+		"shop/db ingress[0]: from pods app=front, TCP 5432");
+	bh_explanation_free(e);
+	free_cluster(&cluster);
+}
+
+static void where_backends_differ_it_depends(void **state)
+{
+	struct cluster cluster = new_cluster(SERVICES);
+	struct bh_explanation *e = explain(&cluster, "shop/far", "10.96.0.1", IPPROTO_TCP, 80);
+
+	assert_string_equal(e->dst, "svc/shop/all (10.96.0.1)");
+	assert_string_equal(e->sides[0].active.reason, "service");
+	assert_int_equal(e->n_backends, 2);
+	assert_string_equal(e->backends[0].name, "9.9.9.9");
+	assert_string_equal(e->backends[0].sides[0].active.text,
+		"isolated for egress by shop/far, and no rule allows TCP 1 to 9.9.9.9");
+	assert_true(e->backends[1].sides[0].active.allowed);
+	/* The one that its egress allows does not let it in. */
+	assert_false(e->allowed || e->depends);
+	bh_explanation_free(e);
+	e = explain(&cluster, "shop/front", "svc/shop/all", IPPROTO_TCP, 80);
+	assert_true(!e->allowed && e->depends && e->pending_depends);
+	bh_explanation_free(e);
+	e = explain(&cluster, "shop/far", "svc/shop/db", IPPROTO_TCP, 80);
+	assert_string_equal(e->sides[0].active.text,
+		"isolated for egress by shop/far, and no rule allows TCP 80 to any backend of "
+		"10.96.0.2");
+	bh_explanation_free(e);
+	/* No such port. */
+	e = explain(&cluster, "shop/front", "svc/shop/all", IPPROTO_TCP, 81);
+	assert_true(e->allowed && !e->service);
+	bh_explanation_free(e);
+	free_cluster(&cluster);
+}
+
 static void says_clearly_what_it_cannot_find(void **state)
 {
 	static const char *const cases[][3] = {
 		{"shop/nobody", "shop/db", "there is no pod \"shop/nobody\""},
 		{"shop", "shop/db",
-			"\"shop\" is neither namespace/pod, nor an address, nor \"node\""},
+			"\"shop\" is neither namespace/pod, nor svc/namespace/service, nor an "
+			"address, nor \"node\""},
+		{"shop/db", "svc/shop/no", "there is no service \"shop/no\""},
+		{"shop/db", "svc/shop/headless",
+			"service \"shop/headless\" has no address of its own: ask for one of its "
+			"pods"},
+		{"svc/shop/db", "shop/db",
+			"svc/shop/db is a service, which sends nothing by itself"},
+		{"10.96.0.2", "shop/db", "svc/shop/db is a service, which sends nothing by itself"},
+		{"shop/db", "svc/db", "there is no pod \"svc/db\""},
 		{"fd00::1", "shop/db", "fd00::1 and shop/db have no address of the same family"},
 		{"/", "shop/db", "there is no pod \"/\""},
 		{"10.0.0.1/8", "shop/db", "there is no pod \"10.0.0.1/8\""},
 	};
-	struct cluster cluster = new_cluster(SHOP);
+	struct cluster cluster = new_cluster(SERVICES);
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct bh_explain_query query = {cases[i][0], cases[i][1], IPPROTO_TCP, 80};
@@ -185,6 +255,8 @@ int main(void)
 		cmocka_unit_test(an_address_nobody_has_is_judged_at_one_end_only),
 		cmocka_unit_test(quarantine_is_the_reason_where_it_is),
 		cmocka_unit_test(a_pod_always_reaches_itself),
+		cmocka_unit_test(a_service_is_what_is_behind_it),
+		cmocka_unit_test(where_backends_differ_it_depends),
 		cmocka_unit_test(says_clearly_what_it_cannot_find),
 	};
 

@@ -242,7 +242,7 @@ static void an_unknown_version_of_a_known_kind_is_named(void **state)
 
 	write_file(folder, "a.yaml",
 		POD("a") "---\n{kind: NetworkPolicy, apiVersion: extensions/v1beta1, metadata: "
-			 "{name: p}}\n---\n{kind: Service, apiVersion: v1}\n");
+			 "{name: p}}\n---\n{kind: Deployment, apiVersion: apps/v1}\n");
 	bh_manifests_rescan(folder->manifests);
 	assert_true(has_pod(folder, "a"));
 	assert_problem(folder, 0, "unknown-version", "a.yaml",

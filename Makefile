@@ -65,6 +65,7 @@ SRC_cli := $(wildcard tools/bulkhead/*.c)
 SRC_cni := $(wildcard tools/cni/*.c)
 SRC_bpf := $(wildcard bpf/*.bpf.c)
 SRC_bench_bpf := $(wildcard tools/bench/*.bpf.c)
+SRC_tests_bpf := $(wildcard tests/lib/*.bpf.c)
 
 OBJ_proto := $(SRC_proto:%.c=$(B)/obj/%.o) $(B)/obj/gen/bulkhead.pb-c.o
 OBJ_dataplane := $(SRC_dataplane:%.c=$(B)/obj/%.o)
@@ -72,7 +73,8 @@ OBJ_controller := $(SRC_controller:%.c=$(B)/obj/%.o)
 OBJ_cli := $(SRC_cli:%.c=$(B)/obj/%.o) $(B)/obj/proto/pidfile.o $(B)/obj/proto/socket.o \
 	$(B)/obj/proto/foreign.o
 OBJ_cni := $(SRC_cni:%.c=$(B)/obj/%.o)
-SKELETONS := $(SRC_bpf:bpf/%.bpf.c=$(B)/gen/%.skel.h) $(SRC_bench_bpf:tools/bench/%.bpf.c=$(B)/gen/%.skel.h)
+SKELETONS := $(SRC_bpf:bpf/%.bpf.c=$(B)/gen/%.skel.h) $(SRC_bench_bpf:tools/bench/%.bpf.c=$(B)/gen/%.skel.h) \
+	$(SRC_tests_bpf:tests/lib/%.bpf.c=$(B)/gen/%.skel.h)
 
 # What tests link against: each daemon without its main.
 LIB_dataplane := $(B)/libdataplane.a
@@ -124,6 +126,11 @@ $(B)/bpf/%.bpf.o: tools/bench/%.bpf.c
 	$(call note,BPF,$<)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MD -MP -MF $(@:.o=.d) -c $< -o $@
 	$(Q)llvm-strip -g $@
+$(B)/bpf/%.bpf.o: tests/lib/%.bpf.c
+	@mkdir -p $(@D)
+	$(call note,BPF,$<)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MD -MP -MF $(@:.o=.d) -c $< -o $@
+	$(Q)llvm-strip -g $@
 $(B)/gen/%.skel.h: $(B)/bpf/%.bpf.o
 	@mkdir -p $(@D)
 	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
@@ -151,7 +158,7 @@ $(B)/obj/tools/bulkhead/completion.o: tools/bulkhead/completion.bash
 
 TEST_SRC := $(wildcard tests/unit/*/test_*.c tests/unit/test_*.c tests/bpf/test_*.c)
 TEST_BIN := $(TEST_SRC:%.c=$(B)/%)
-TEST_LIB_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/lib/*.c))
+TEST_LIB_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tests/lib/*.c)))
 $(TEST_LIB_OBJ): | $(SKELETONS) $(B)/gen/bulkhead.pb-c.h
 # An archive: a test links what it uses of it, and only those that use BPF need libbpf.
 TEST_LIB := $(B)/libtests.a

@@ -18,49 +18,10 @@
 
 #include "lib/kernel.h"
 #include "lib/packet.h"
-#include "lib/parse.h"
+#include "lib/skb.h"
 #include "lib/verdict.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-/* Headers longer than this are cut short for us, and dropped. */
-#define BH_PULL_MAX 256
-
-__noinline int bh_tc_parse_icmp(struct __sk_buff *skb)
-{
-	struct bh_work *work = bh_work_get();
-
-	return work ? bh_parse_icmp(
-			      &work->packet, (void *)(long)skb->data, (void *)(long)skb->data_end)
-		    : BH_REASON_INTERNAL;
-}
-
-__noinline int bh_tc_parse_ip(struct __sk_buff *skb)
-{
-	struct bh_work *work = bh_work_get();
-
-	return work ? bh_parse(&work->packet, (void *)(long)skb->data, (void *)(long)skb->data_end,
-			      skb->len, skb->vlan_present ? 1 : 0)
-		    : BH_REASON_INTERNAL;
-}
-
-static __always_inline int bh_tc_parse_once(struct __sk_buff *skb)
-{
-	int reason = bh_tc_parse_ip(skb);
-
-	return bh_unlikely(reason == BH_PARSE_ICMP) ? bh_tc_parse_icmp(skb) : reason;
-}
-
-static __always_inline int bh_tc_parse(struct __sk_buff *skb)
-{
-	int reason = bh_tc_parse_once(skb);
-
-	/* The header may be in a page: pull it in and read again. */
-	if (bh_unlikely(reason == BH_REASON_TRUNCATED) &&
-		!bpf_skb_pull_data(skb, skb->len < BH_PULL_MAX ? skb->len : BH_PULL_MAX))
-		reason = bh_tc_parse_once(skb);
-	return reason;
-}
 
 static __always_inline int bh_tc(struct __sk_buff *skb, const int hook)
 {
@@ -72,11 +33,18 @@ static __always_inline int bh_tc(struct __sk_buff *skb, const int hook)
 		return TC_ACT_SHOT;
 	p = &work->packet;
 	bh_packet_begin(p, skb->ifindex, hook, skb->gso_segs ?: 1);
-	reason = bh_tc_parse(skb);
-	/* At the egress of a veth only what the host itself sends came in nowhere. */
-	if (hook == BH_HOOK_TO_POD && !skb->ingress_ifindex)
-		p->flags |= BH_PACKET_FROM_HOST;
+	reason = bh_skb_parse(skb, false);
+	if (hook == BH_HOOK_TO_POD) {
+		/* At the egress of a veth only what the host itself sends came in nowhere. */
+		if (!skb->ingress_ifindex)
+			p->flags |= BH_PACKET_FROM_HOST;
+		else
+			bh_packet_marked(p, bh_skb_tag(skb));
+	}
 	reason = bh_verdict(p, reason);
+	/* Always: the pod could have marked it, too. */
+	if (hook == BH_HOOK_FROM_POD)
+		bh_skb_mark(skb, p->tag);
 	return BH_REASON_PASSES(reason) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
 

@@ -10,6 +10,7 @@
 #include "lib/kernel.h"
 #include "lib/packet.h"
 #include "lib/parse.h"
+#include "lib/skb.h"
 #include "lib/verdict.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -50,6 +51,24 @@ int bh_xdp_pod(struct xdp_md *xdp)
 	reason = bh_xdp_parse(xdp);
 	reason = bh_verdict(&work->packet, reason);
 	return BH_REASON_PASSES(reason) ? XDP_PASS : XDP_DROP;
+}
+
+/* Beside the program above, which cannot mark a packet: this one does, and nothing else. */
+SEC("tc")
+int bh_mark(struct __sk_buff *skb)
+{
+	struct bh_work *work = bh_work_get();
+	const struct bh_identity *peer = NULL;
+	struct bh_packet *p;
+
+	if (!work)
+		return TC_ACT_SHOT;
+	p = &work->packet;
+	bh_packet_begin(p, skb->ifindex, BH_HOOK_FROM_POD, 1);
+	if (!bh_skb_parse(skb, false) && p->family)
+		peer = bh_identity_exact(p->family, p->dst);
+	bh_skb_mark(skb, peer && peer->flags & BH_IDENTITY_SERVICE ? bh_endpoint_slot(p) : 0);
+	return TC_ACT_UNSPEC;
 }
 
 /* Whose pod, if any, the packet is for: everything else is the node's business. */

@@ -136,14 +136,15 @@ __noinline __u32 bh_edge_slot(__u32 rule, __u32 pending_rule)
 	return slot;
 }
 
+/* `outward`: the edge's pod has sent the packet. */
 static __always_inline void bh_edge_count(
-	__u32 slot, const struct bh_packet *p, __u64 now, __u32 flows, bool reset)
+	__u32 slot, const struct bh_packet *p, bool outward, __u64 now, __u32 flows, bool reset)
 {
 	struct bh_edge *edge = bpf_map_lookup_elem(&bh_edges, &slot);
 
 	if (!edge)
 		return;
-	if (bh_packet_from_pod(p)) {
+	if (outward) {
 		edge->packets[0] += p->packets;
 		edge->octets[0] += p->octets;
 	} else {

@@ -178,7 +178,7 @@ __noinline int bh_event_closed(void)
 	side = bh_pod_side(p);
 	leg = &flow->leg[side];
 	endpoint = bh_endpoint_at(leg->slot);
-	peer = bh_identity_find(config, p->family, bh_packet_from_pod(p) ? p->dst : p->src);
+	peer = bh_identity_find(config, p->family, bh_judge_peer_address(p));
 	e = bh_event_begin(p, BH_EVENT_CLOSED, p->src_side == opener);
 	if (!e)
 		return 0;

@@ -13,62 +13,14 @@
  * The families share this code; `family` is a constant wherever it is a parameter.
  */
 
+#include "lib/away.h"
 #include "lib/edge.h"
 #include "lib/event.h"
+#include "lib/flowkey.h"
 #include "lib/judge.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
 #include "lib/work.h"
-
-static __always_inline void *bh_flow_table(const int family, const bool half)
-{
-	if (family == 4)
-		return half ? (void *)&bh_half4 : (void *)&bh_flows4;
-	return half ? (void *)&bh_half6 : (void *)&bh_flows6;
-}
-
-/* Fills the sorted key of a packet from src:sport to dst:dport; returns the side of src. */
-static __always_inline __u32 bh_flow_key4_fill(struct bh_flow_key4 *key, const void *src,
-	const void *dst, __be16 sport, __be16 dport, __u8 protocol)
-{
-	__be32 s = bh_load32(src), d = bh_load32(dst);
-	__u32 side = bpf_ntohl(s) > bpf_ntohl(d) || (s == d && bpf_ntohs(sport) > bpf_ntohs(dport));
-
-	key->addr[0] = side ? d : s;
-	key->addr[1] = side ? s : d;
-	key->port[0] = side ? dport : sport;
-	key->port[1] = side ? sport : dport;
-	key->protocol = protocol;
-	memset(key->pad, 0, sizeof(key->pad));
-	return side;
-}
-
-static __always_inline int bh_compare16(const void *a, const void *b)
-{
-	const __u32 *x = a, *y = b;
-
-#pragma unroll
-	for (int i = 0; i < 4; i++) {
-		if (x[i] != y[i])
-			return bpf_ntohl(x[i]) > bpf_ntohl(y[i]) ? 1 : -1;
-	}
-	return 0;
-}
-
-static __always_inline __u32 bh_flow_key6_fill(struct bh_flow_key6 *key, const void *src,
-	const void *dst, __be16 sport, __be16 dport, __u8 protocol)
-{
-	int order = bh_compare16(src, dst);
-	__u32 side = order > 0 || (!order && bpf_ntohs(sport) > bpf_ntohs(dport));
-
-	memcpy(key->addr[0], side ? dst : src, 16);
-	memcpy(key->addr[1], side ? src : dst, 16);
-	key->port[0] = side ? dport : sport;
-	key->port[1] = side ? sport : dport;
-	key->protocol = protocol;
-	memset(key->pad, 0, sizeof(key->pad));
-	return side;
-}
 
 static __always_inline bool bh_is_tcp(const struct bh_packet *p)
 {
@@ -182,7 +134,7 @@ __noinline int bh_record(__u32 slot, __u32 begins)
 	j = &work->judgement;
 	bh_count(j->reason, p->packets);
 	if (bh_has_edge(work))
-		bh_edge_count(slot, p, bpf_jiffies64(), begins ? 1 : 0,
+		bh_edge_count(slot, p, bh_packet_from_pod(p), bpf_jiffies64(), begins ? 1 : 0,
 			bh_is_tcp(p) && p->tcp_flags & BH_TCP_RST);
 	if (!BH_REASON_PASSES(j->reason))
 		bh_event_judged(BH_EVENT_DENIED);
@@ -203,9 +155,16 @@ static __always_inline void bh_leg_store(const struct bh_packet *p, struct bh_fl
 	leg->slot = j->slot;
 	leg->ifindex = p->ifindex;
 	leg->openers = openers;
+	leg->flags = j->leg_flags;
 	flow->rule[side & 1] = j->rule;
 	flow->pending_rule[side & 1] = j->pending_rule;
 	*(volatile __u64 *)&leg->epoch = j->epoch;
+}
+
+/* What a pod's own hook has judged is its own to judge again. */
+static __always_inline bool bh_leg_may_store(const struct bh_packet *p, const struct bh_leg *leg)
+{
+	return !p->away || !leg->epoch || leg->flags & BH_LEG_AWAY;
 }
 
 /* BH_ASK_* are about source and destination, a leg's openers about sides. */
@@ -235,7 +194,7 @@ static __always_inline int bh_flow_judge_leg(struct bh_work *work, struct bh_flo
 	__u8 openers;
 
 	if (midstream)
-		ask = BH_ASK_SOURCE | BH_ASK_DESTINATION;
+		ask = p->known_opener ?: BH_ASK_SOURCE | BH_ASK_DESTINATION;
 	else
 		ask = flow->opener == p->src_side ? BH_ASK_SOURCE : BH_ASK_DESTINATION;
 	bh_judge(ask, BH_REASON_NONE);
@@ -253,7 +212,7 @@ static __always_inline int bh_flow_judge_leg(struct bh_work *work, struct bh_flo
 		bh_count(BH_COUNTER_REJUDGED, 1);
 	edge = bh_record_edge();
 	bh_record(edge, refused_so_far && BH_REASON_PASSES(j->reason));
-	if (!j->refused && j->slot && p->hook != BH_HOOK_UPLINK)
+	if (!j->refused && j->slot && p->hook != BH_HOOK_UPLINK && bh_leg_may_store(p, leg))
 		bh_leg_store(p, flow, side, j, edge, openers);
 	return j->reason;
 }
@@ -336,21 +295,21 @@ static __always_inline bool bh_leg_in_force(const struct bh_packet *p, const str
 	return endpoint && leg->ifindex == p->ifindex &&
 	       leg->epoch == BH_READ_ONCE(endpoint->epoch) && BH_REASON_PASSES(leg->reason) &&
 	       !bh_leg_of_node_only(p, leg) &&
-	       (!bh_packet_from_pod(p) || bh_endpoint_mac(endpoint, p->smac));
+	       (!bh_packet_from_pod(p) || bh_endpoint_mac(endpoint, p->smac) || p->away);
 }
 
 /*
  * Counts a packet in its flow. Returns true at the one hook that also moves the flow on: the
- * source's own if it is here, else the destination's.
+ * source's own if it is here, else the destination's. `both`: the source's part is done here, too.
  */
 static __always_inline bool bh_flow_account(
-	const struct bh_packet *p, struct bh_flow *flow, __u64 now)
+	const struct bh_packet *p, struct bh_flow *flow, __u64 now, bool both)
 {
 	const __u32 side = p->src_side & 1;
 
 	if (flow->seen != (__u32)now)
 		flow->seen = now;
-	if (!bh_packet_from_pod(p) && flow->leg[side].ifindex)
+	if (!bh_packet_from_pod(p) && flow->leg[side].ifindex && !both)
 		return false;
 	/* Not atomic: see struct bh_flow. Two atomic adds were a fifth of the whole way. */
 	flow->packets[side] += p->packets;
@@ -447,17 +406,6 @@ static __always_inline int bh_flow_new(
 	return j->reason;
 }
 
-static __always_inline void bh_flow_key_fill(
-	struct bh_packet *p, union bh_flow_key *key, const int family)
-{
-	if (family == 4)
-		p->src_side = bh_flow_key4_fill(
-			&key->v4, p->src, p->dst, p->sport, p->dport, p->protocol);
-	else
-		p->src_side = bh_flow_key6_fill(
-			&key->v6, p->src, p->dst, p->sport, p->dport, p->protocol);
-}
-
 /*
  * The flow of a key, from either table; *ret_half says which. NULL also for one that has timed out,
  * that was another pod's, or that the packet begins anew; *ret_over: it is in the table of
@@ -480,7 +428,8 @@ static __always_inline struct bh_flow *bh_flow_find(const struct bh_config *conf
 	if (!flow)
 		return NULL;
 	leg = &flow->leg[bh_pod_side(p)];
-	if (bh_unlikely(bh_flow_expired(config, flow, now) || bh_flow_begins_anew(p, flow))) {
+	if (bh_unlikely(bh_flow_expired(config, flow, now) || bh_flow_begins_anew(p, flow) ||
+			(!p->away && bh_away_of_another(p, flow)))) {
 		*ret_over = !*ret_half;
 		return NULL;
 	}
@@ -503,10 +452,17 @@ static __always_inline struct bh_flow *bh_flow_find(const struct bh_config *conf
 	return flow;
 }
 
+/* Every packet to a service's address takes its sender along. */
+static __always_inline void bh_flow_mark(struct bh_packet *p, const struct bh_leg *leg)
+{
+	if (bh_unlikely(leg->flags & BH_LEG_SERVICE) && bh_packet_from_pod(p))
+		p->tag = leg->slot;
+}
+
 /*
  * What the quick way below leaves: no flow, a leg without a verdict in force, or a packet that
  * moves the flow's state. `missed`: it found nothing in the table of established flows, which
- * is then not asked again. Returns the reason.
+ * is then not asked again. Returns the reason; with p->other set, bh_flow_both() has to go on.
  */
 static __always_inline int bh_flow_slow(bool missed, const int family)
 {
@@ -515,6 +471,7 @@ static __always_inline int bh_flow_slow(bool missed, const int family)
 	__u64 now = bpf_jiffies64();
 	struct bh_flow *flow = NULL;
 	bool half = true, over = false;
+	const struct bh_leg *other;
 	union bh_flow_key *key;
 	struct bh_packet *p;
 	int reason;
@@ -526,20 +483,33 @@ static __always_inline int bh_flow_slow(bool missed, const int family)
 	bh_flow_key_fill(p, key, family);
 	if (!(p->flags & BH_PACKET_STATELESS))
 		flow = bh_flow_find(config, p, key, now, missed, &half, &over, family);
-	if (!flow)
+	if (p->hook == BH_HOOK_TO_POD && !p->away && !(p->flags & BH_PACKET_SENDER_ASKED)) {
+		p->other = bh_away_sender(p, flow);
+		if (bh_unlikely(p->other))
+			return BH_REASON_NONE;
+	}
+	if (!flow) {
+		/* Answers in a flow that is another pod's by now: its own hook's business. */
+		if (p->away && !bh_packet_from_pod(p))
+			return BH_REASON_NOT_LOCAL;
 		return bh_flow_new(work, key, over, family);
+	}
+	other = &flow->leg[bh_pod_side(p) ^ 1];
+	if (bh_unlikely(other->flags & BH_LEG_AWAY) && p->hook == BH_HOOK_FROM_POD && !p->away)
+		p->other = p->peer = other->slot;
 	if (bh_leg_in_force(p, &flow->leg[bh_pod_side(p)])) {
 		reason = flow->leg[bh_pod_side(p)].reason;
+		bh_flow_mark(p, &flow->leg[bh_pod_side(p)]);
 		if (p->hook != BH_HOOK_UPLINK)
-			bh_edge_count(flow->leg[bh_pod_side(p)].edge, p, now, 0,
-				bh_is_tcp(p) && p->tcp_flags & BH_TCP_RST);
+			bh_edge_count(flow->leg[bh_pod_side(p)].edge, p, bh_packet_from_pod(p), now,
+				0, bh_is_tcp(p) && p->tcp_flags & BH_TCP_RST);
 	} else {
 		reason = bh_flow_judge_leg(work, flow);
 	}
 	/* A forged packet that passes, because nothing is enforced, must not move the flow. */
 	if (BH_REASON_PASSES(reason) && p->hook != BH_HOOK_UPLINK &&
-		flow->leg[bh_pod_side(p)].ifindex == p->ifindex && bh_flow_account(p, flow, now) &&
-		bh_flow_advance(work, flow) && half)
+		flow->leg[bh_pod_side(p)].ifindex == p->ifindex &&
+		bh_flow_account(p, flow, now, false) && bh_flow_advance(work, flow) && half)
 		bh_flow_promote(key, flow, family);
 	return reason;
 }
@@ -552,6 +522,49 @@ __noinline int bh_flow_slow4(__u32 missed)
 __noinline int bh_flow_slow6(__u32 missed)
 {
 	return bh_flow_slow(missed, 6);
+}
+
+/*
+ * Two pods' parts at one hook: the one whose hook it is, and p->other. What a sender's part drops
+ * never gets to the receiver's; so the sender's comes first, and `reason` is only that of a sender
+ * whose hook this is. Returns the reason.
+ */
+static __always_inline int bh_flow_both(int reason, const int family)
+{
+	struct bh_work *work = bh_work_get();
+	struct bh_packet *p;
+	__u32 ifindex, slot;
+	bool outward;
+	int others;
+
+	if (!work)
+		return BH_REASON_INTERNAL;
+	p = &work->packet;
+	ifindex = p->ifindex;
+	outward = bh_packet_from_pod(p);
+	slot = p->other;
+	if (outward && !BH_REASON_PASSES(reason))
+		return reason;
+	bh_away_begin(p, slot, !outward);
+	others = family == 4 ? bh_flow_slow4(false) : bh_flow_slow6(false);
+	bh_away_end(p, ifindex, outward);
+	if (!BH_REASON_PASSES(others))
+		return others;
+	if (outward)
+		return reason;
+	p->flags |= BH_PACKET_SENDER_ASKED;
+	p->peer = slot;
+	return family == 4 ? bh_flow_slow4(false) : bh_flow_slow6(false);
+}
+
+__noinline int bh_flow_both4(__u32 reason)
+{
+	return bh_flow_both(reason, 4);
+}
+
+__noinline int bh_flow_both6(__u32 reason)
+{
+	return bh_flow_both(reason, 6);
 }
 
 /* Nothing about the flow but its counters will change. */
@@ -569,8 +582,10 @@ static __always_inline int bh_flow_verdict(struct bh_packet *p, const int family
 	const struct bh_config *config = bh_config_get();
 	__u64 now = bpf_jiffies64();
 	union bh_flow_key key;
+	const struct bh_leg *leg, *other;
 	struct bh_flow *flow;
-	struct bh_leg *leg;
+	bool both;
+	int reason;
 
 	if (!config)
 		return BH_REASON_INTERNAL;
@@ -584,18 +599,29 @@ static __always_inline int bh_flow_verdict(struct bh_packet *p, const int family
 		goto slow;
 	if (p->hook == BH_HOOK_UPLINK)
 		return leg->reason;
-	bh_edge_count(leg->edge, p, now, 0, false);
-	bh_flow_account(p, flow, now);
+	other = &flow->leg[bh_pod_side(p) ^ 1];
+	both = (other->flags & BH_LEG_AWAY || p->tag) && !p->away;
+	if (bh_unlikely(both)) {
+		if (!bh_away_in_force(p, other))
+			goto slow;
+		bh_edge_count(other->edge, p, !bh_packet_from_pod(p), now, 0, false);
+	}
+	bh_flow_mark(p, leg);
+	bh_edge_count(leg->edge, p, bh_packet_from_pod(p), now, 0, false);
+	bh_flow_account(p, flow, now, both);
 	return leg->reason;
 slow:
-	return family == 4 ? bh_flow_slow4(!flow) : bh_flow_slow6(!flow);
+	reason = family == 4 ? bh_flow_slow4(!flow) : bh_flow_slow6(!flow);
+	if (bh_unlikely(p->other))
+		reason = family == 4 ? bh_flow_both4(reason) : bh_flow_both6(reason);
+	return reason;
 }
 
 /* An ICMP error: is there a flow it can be about, and is the pod here one of its ends? */
 static __always_inline bool bh_flow_error_known(const struct bh_packet *p, const int family)
 {
 	const struct bh_config *config = bh_config_get();
-	const struct bh_leg *leg;
+	const struct bh_leg *leg, *other;
 	union bh_flow_key key;
 	struct bh_flow *flow;
 	__u32 side;
@@ -618,7 +644,9 @@ static __always_inline bool bh_flow_error_known(const struct bh_packet *p, const
 		side ^= 1;
 	}
 	leg = &flow->leg[side & 1];
-	return leg->epoch && !bh_leg_of_another(p, leg) && BH_REASON_PASSES(leg->reason);
+	other = &flow->leg[(side & 1) ^ 1];
+	return leg->epoch && !bh_leg_of_another(p, leg) && BH_REASON_PASSES(leg->reason) &&
+	       (!(other->flags & BH_LEG_AWAY) || BH_REASON_PASSES(other->reason));
 }
 
 #endif

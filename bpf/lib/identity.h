@@ -35,7 +35,21 @@ static __always_inline const struct bh_identity *bh_identity6(
 	return found;
 }
 
-/* NULL: BH_CLASS_NONE, BH_WORKLOAD_WORLD. `address` is 16 bytes on the stack. */
+/* Only an exact address is a pod's; NULL: nobody's. */
+static __always_inline const struct bh_identity *bh_identity_exact(__u8 family, const void *address)
+{
+	struct bh_address6 exact6;
+	__be32 exact4;
+
+	if (family == 4) {
+		exact4 = bh_load32(address);
+		return bpf_map_lookup_elem(&bh_addr4, &exact4);
+	}
+	memcpy(exact6.addr, address, 16);
+	return bpf_map_lookup_elem(&bh_addr6, &exact6);
+}
+
+/* NULL: BH_CLASS_NONE, BH_WORKLOAD_WORLD. `address`: 16 bytes that can be read. */
 static __always_inline const struct bh_identity *bh_identity_find(
 	const struct bh_config *config, __u8 family, const void *address)
 {

@@ -94,14 +94,19 @@ static __always_inline bool bh_judge_source_opened(
 
 /* What a program says when the given end is the one that opened the flow. */
 static __always_inline __u64 bh_judge_opener(
-	const struct bh_packet *p, __u32 program, __u32 class, bool source)
+	const struct bh_packet *p, __u32 program, __u32 class, bool service, bool source)
 {
 	const bool egress = bh_packet_from_pod(p) == source;
 	__u32 what = bpf_ntohs(source ? p->dport : p->sport) | (__u32)p->protocol << 16;
+	__u64 answer;
 
 	if (p->flags & BH_PACKET_PORTS)
 		what |= BH_ASK_PORTS;
-	return bh_policy_ask(program, class | (egress ? BH_POLICY_EGRESS : 0), what);
+	answer = bh_policy_ask(program, class | (egress ? BH_POLICY_EGRESS : 0), what);
+	/* Put off until the address is rewritten: only where it will be, and only once. */
+	if (bh_answer_reason(answer) == BH_REASON_SERVICE && (p->away || !egress || !service))
+		answer = bh_answer(BH_REASON_ISOLATED, BH_RULE_NONE);
+	return answer;
 }
 
 /*
@@ -121,11 +126,13 @@ __noinline __u64 bh_judge_program(__u32 program, __u32 ask)
 		return bh_answer(BH_REASON_INTERNAL, BH_RULE_NONE);
 	p = &work->packet;
 	if (ask & BH_ASK_SOURCE) {
-		answer = bh_judge_opener(p, program, work->judgement.class, true);
+		answer = bh_judge_opener(
+			p, program, work->judgement.class, work->judgement.service, true);
 		openers = BH_REASON_PASSES(bh_answer_reason(answer)) ? BH_ASK_SOURCE : 0;
 	}
 	if (ask & BH_ASK_DESTINATION) {
-		other = bh_judge_opener(p, program, work->judgement.class, false);
+		other = bh_judge_opener(
+			p, program, work->judgement.class, work->judgement.service, false);
 		if (BH_REASON_PASSES(bh_answer_reason(other)))
 			openers |= BH_ASK_DESTINATION;
 		/* The answer is that of the opener the flow will be recorded with. */
@@ -138,20 +145,62 @@ __noinline __u64 bh_judge_program(__u32 program, __u32 ask)
 	return answer | openers << BH_ANSWER_OPENERS;
 }
 
+/* The other end's address: a pod of this node is known by its own, whatever the packet wears. */
+static __always_inline const void *bh_judge_peer_address(const struct bh_packet *p)
+{
+	const struct bh_endpoint *endpoint = p->peer ? bh_endpoint_at(p->peer) : NULL;
+
+	if (endpoint && p->family == 4 && endpoint->n_addr4)
+		return &endpoint->addr4[0];
+	if (endpoint && p->family == 6 && endpoint->n_addr6)
+		return endpoint->addr6[0];
+	return bh_packet_from_pod(p) ? p->dst : p->src;
+}
+
 static __always_inline void bh_judge_peer(
 	const struct bh_config *config, const struct bh_packet *p, struct bh_judgement *j)
 {
 	const struct bh_identity *peer = NULL;
 
 	if (p->family && p->kind == BH_KIND_FLOW)
-		peer = bh_identity_find(config, p->family, bh_packet_from_pod(p) ? p->dst : p->src);
+		peer = bh_identity_find(config, p->family, bh_judge_peer_address(p));
 	if (peer) {
 		j->class = peer->class;
 		j->remote = peer->workload;
 		j->peer_local = peer->slot != 0;
+		j->service = peer->flags & BH_IDENTITY_SERVICE;
 	}
 	if (p->flags & BH_PACKET_FROM_HOST)
 		j->remote = BH_WORKLOAD_NODE;
+}
+
+/* What is not policy's business for the pod in question; NONE leaves it to the policy. */
+static __always_inline int bh_judge_built_in(const struct bh_packet *p,
+	const struct bh_endpoint *endpoint, const struct bh_judgement *j, __u32 ask)
+{
+	int settled = BH_REASON_NONE;
+
+	/* Elsewhere its own hook has looked at what it says of itself. */
+	if (!p->away)
+		settled = bh_packet_from_pod(p) ? bh_built_in_from_pod(p, endpoint)
+						: bh_built_in_to_pod(p, ask);
+	if (!settled && p->peer && p->peer == j->slot)
+		return BH_REASON_SELF;
+	return settled;
+}
+
+/* What the leg of this judgement has to be remembered for. */
+static __always_inline __u8 bh_judge_leg_flags(
+	const struct bh_packet *p, const struct bh_endpoint *endpoint, const struct bh_judgement *j)
+{
+	const bool out = bh_packet_from_pod(p);
+
+	if (!p->away)
+		return out && j->service ? BH_LEG_SERVICE : 0;
+	/* Who reaches itself is believed for the mark, whatever the address. */
+	return bh_endpoint_owns(endpoint, p->family, out ? p->src : p->dst) && p->peer != j->slot
+		       ? BH_LEG_AWAY
+		       : BH_LEG_AWAY | BH_LEG_MASKED;
 }
 
 /*
@@ -164,7 +213,7 @@ __noinline int bh_judge(__u32 ask, __u32 broken)
 	const struct bh_config *config = bh_config_get();
 	struct bh_work *work = bh_work_get();
 	const struct bh_endpoint *endpoint;
-	const struct bh_packet *p;
+	struct bh_packet *p;
 	struct bh_judgement *j;
 	__u32 active_program, pending_program, settled;
 	__u64 programs, active, pending;
@@ -174,7 +223,7 @@ __noinline int bh_judge(__u32 ask, __u32 broken)
 	p = &work->packet;
 	j = &work->judgement;
 	memset(j, 0, sizeof(*j));
-	j->slot = bh_endpoint_slot(p);
+	j->slot = p->away ? p->away : bh_endpoint_slot(p);
 	endpoint = j->slot ? bh_endpoint_at(j->slot) : NULL;
 	/* Before anything it stands for: a verdict may be newer than its epoch, never older. */
 	j->epoch = endpoint ? BH_READ_ONCE(endpoint->epoch) : 0;
@@ -193,8 +242,7 @@ __noinline int bh_judge(__u32 ask, __u32 broken)
 
 	settled = broken;
 	if (!broken || broken == BH_REASON_ICMP_NO_FLOW) {
-		settled = bh_packet_from_pod(p) ? bh_built_in_from_pod(p, endpoint)
-						: bh_built_in_to_pod(p, ask);
+		settled = bh_judge_built_in(p, endpoint, j, ask);
 		if (!settled)
 			settled = broken;
 		if (!settled && p->kind == BH_KIND_ICMP_ERROR)
@@ -219,8 +267,12 @@ __noinline int bh_judge(__u32 ask, __u32 broken)
 		j->pending_rule = pending;
 	}
 	/* What a bridge floods past other pods, too. */
-	if (!bh_packet_from_pod(p) && p->family && !bh_endpoint_on_link(endpoint, p, p->dst))
+	if (!bh_packet_from_pod(p) && !p->away && p->family &&
+		!bh_endpoint_on_link(endpoint, p, p->dst))
 		j->refused = 1;
+	j->leg_flags = bh_judge_leg_flags(p, endpoint, j);
+	if (j->leg_flags & BH_LEG_SERVICE)
+		p->tag = j->slot;
 	j->direction = bh_judge_source_opened(p, ask, j->openers) == bh_packet_from_pod(p)
 			       ? BH_EGRESS
 			       : BH_INGRESS;

@@ -26,6 +26,7 @@ enum bh_kind {
 #define BH_PACKET_STATELESS (1u << 4)     /* judged each time: multicast, ports unknown */
 #define BH_PACKET_CLAIM_MAC (1u << 5)     /* claim_mac is set */
 #define BH_PACKET_CLAIM_SOLICIT (1u << 6) /* the claim is a question: :: or 0.0.0.0 may ask */
+#define BH_PACKET_SENDER_ASKED (1u << 7)  /* lib/away.h: its sender's part is done */
 
 struct bh_packet {
 	__u8 src[16] __attribute__((aligned(8))); /* IPv4 in the first four bytes, the rest zero */
@@ -51,12 +52,17 @@ struct bh_packet {
 	__u8 src_side; /* of the flow key: 0 = the source is the lower end */
 	__u8 hop_limit;
 	__u8 known_opener; /* BH_ASK_*: of a flow that another pod has left behind; 0 = not known */
-	__u8 pad;
-	__u16 l4_offset; /* from the frame's beginning, for what is parsed in a second step */
+	__u8 outward;      /* the pod in question sends it; else it is the one that gets it */
+	__u16 l4_offset;   /* from the frame's beginning, for what is parsed in a second step */
 	__u32 l4_length;
-	__u32 pad1;
+	/* Slots of endpoints, 0 = none. See lib/away.h. */
+	__u16 tag;   /* from a pod: to be marked with; else: who it is marked to come from */
+	__u16 away;  /* the pod in question, where it is not the one whose hook this is */
+	__u16 other; /* whose part is to be done as well */
+	__u16 peer;  /* the other end, whatever address it wears */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct bh_packet) == 104, "no holes");
+_Static_assert(sizeof(struct bh_packet) == 112, "no holes");
 
 static __always_inline void bh_packet_begin(
 	struct bh_packet *p, __u32 ifindex, __u8 hook, __u32 packets)
@@ -65,14 +71,25 @@ static __always_inline void bh_packet_begin(
 	p->ifindex = ifindex;
 	p->hook = hook;
 	p->packets = packets;
+	p->outward = hook == BH_HOOK_FROM_POD;
 }
 
+/* Does the pod in question send it, or get it? */
 static __always_inline bool bh_packet_from_pod(const struct bh_packet *p)
 {
-	return p->hook == BH_HOOK_FROM_POD;
+	return p->outward;
 }
 
-/* The side of the flow key that is the pod whose hook this is. */
+/* `slot`: whose packet to a service it was before its address was rewritten; 0: none. */
+static __always_inline void bh_packet_marked(struct bh_packet *p, __u32 slot)
+{
+	if (bh_likely(!slot))
+		return;
+	p->tag = slot;
+	p->known_opener = 1; /* BH_ASK_SOURCE: a service's address opens nothing */
+}
+
+/* The side of the flow key that is the pod in question. */
 static __always_inline __u32 bh_pod_side(const struct bh_packet *p)
 {
 	return (bh_packet_from_pod(p) ? p->src_side : p->src_side ^ 1) & 1;

@@ -402,6 +402,20 @@ static __always_inline int bh_parse_ip6(
 	return bh_parse_l4(p, data, at, end, left);
 }
 
+/* What `proto` says is at `at`, `length` octets of it. */
+static __always_inline int bh_parse_network(
+	struct bh_packet *p, void *data, void *at, void *end, __u32 length, __be16 proto)
+{
+	p->ethertype = bpf_ntohs(proto);
+	if (bh_likely(proto == bpf_htons(ETH_P_IP)))
+		return bh_parse_ip4(p, data, at, end, length);
+	if (bh_likely(proto == bpf_htons(ETH_P_IPV6)))
+		return bh_parse_ip6(p, data, at, end, length);
+	if (proto == bpf_htons(ETH_P_ARP))
+		return bh_parse_arp(p, at, end);
+	return BH_REASON_ETHERTYPE;
+}
+
 /*
  * `length`: of the frame, without a hardware-accelerated tag; `tags`: 1 if there is one;
  * `p->packets` is set already. A later call begins anew.
@@ -433,14 +447,7 @@ static __always_inline int bh_parse(
 		at = vlan + 1;
 		left -= sizeof(*vlan);
 	}
-	p->ethertype = bpf_ntohs(proto);
-	if (bh_likely(proto == bpf_htons(ETH_P_IP)))
-		return bh_parse_ip4(p, data, at, end, left);
-	if (bh_likely(proto == bpf_htons(ETH_P_IPV6)))
-		return bh_parse_ip6(p, data, at, end, left);
-	if (proto == bpf_htons(ETH_P_ARP))
-		return bh_parse_arp(p, at, end);
-	return BH_REASON_ETHERTYPE;
+	return bh_parse_network(p, data, at, end, left, proto);
 }
 
 #endif

@@ -34,6 +34,8 @@ static __always_inline __u64 bh_answer_by(__u32 rule, __u32 flags)
 {
 	if (flags & BH_RULE_DENY)
 		return bh_answer(rule ? BH_REASON_POLICY_DENY : BH_REASON_ISOLATED, rule);
+	if (flags & BH_RULE_DEFER)
+		return bh_answer(BH_REASON_SERVICE, rule);
 	return bh_answer(rule ? BH_REASON_POLICY : BH_REASON_NOT_ISOLATED, rule);
 }
 

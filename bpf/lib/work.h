@@ -27,7 +27,8 @@ struct bh_judgement {
 	__u8 peer_local; /* the peer is a pod of this node */
 	__u8 refused;    /* broken, forged or not for this pod: no flow may come of it, even
 			    where it passes */
-	__u8 pad[2];
+	__u8 service;    /* the peer's address is a service's */
+	__u8 leg_flags;  /* BH_LEG_* */
 };
 
 #define BH_OPTIONS_MAX 40

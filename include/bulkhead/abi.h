@@ -53,7 +53,17 @@ enum bh_hook {
 	BH_HOOK_FROM_POD = 0, /* host veth ingress, TC or XDP */
 	BH_HOOK_TO_POD = 1,   /* host veth egress, TC */
 	BH_HOOK_UPLINK = 2,   /* XDP on the node's uplink: towards a pod, before an skb exists */
+	BH_HOOK_LEAVING = 3,  /* egress of a device that leaves the node: what a pod here sent */
+	BH_HOOK_ARRIVING = 4, /* its ingress: the answers */
 };
+
+/*
+ * A packet on its way through the node, in skb->tc_index: BH_TAG, and in the low bits the slot of
+ * the pod that sends it to a service's address, or 0: judged as it is. Nothing else of a packet
+ * survives routing, bridging and address translation, and says who sent it.
+ */
+#define BH_TAG 0xb000u
+#define BH_TAG_MASK 0xf000u
 
 /* ---- Configuration: one element, memory-mapped by the dataplane --------------------------- */
 
@@ -265,8 +275,17 @@ enum bh_flow_state {
 	BH_FLOW_STATES = 6,
 };
 
-/* One end of the flow as judged at a pod interface of this host; all zero if that end is not here.
+/* The peer's address is a service's: every packet is marked with the pod's slot (BH_TAG). */
+#define BH_LEG_SERVICE (1u << 0)
+/*
+ * Judged away from the pod's own hook, which saw the packets before their addresses were
+ * rewritten: at the backend's veth, or where they leave the node.
  */
+#define BH_LEG_AWAY (1u << 1)
+/* … and they do not wear the pod's address any more: only their mark says whose they are. */
+#define BH_LEG_MASKED (1u << 2)
+
+/* One end of the flow, a pod of this host, as it was judged; all zero if that end is not here. */
 struct bh_leg {
 	__u64 epoch; /* the endpoint's, when this leg was judged */
 	__u32 ifindex;
@@ -275,7 +294,8 @@ struct bh_leg {
 	__u8 reason;  /* enum bh_reason of the verdict in force */
 	__u8 pending; /* … of the pending program; equal to `reason` when there is none other */
 	__u8 openers; /* midstream flows: bit N = this leg allows that side N has opened it */
-	__u8 reserved[3];
+	__u8 flags;   /* BH_LEG_* */
+	__u8 reserved[2];
 };
 _Static_assert(sizeof(struct bh_leg) == 24, "leg layout");
 

@@ -22,7 +22,7 @@ static const struct {
 	uint64_t hash;
 } known[] = {
 	{1, 0x24a34898b717cf30},
-	{2, 0x24a34898b717cf30},
+	{2, 0xdcd2731c8da98b5c},
 };
 
 /* One line per field: "name offset size". */
@@ -118,6 +118,7 @@ static const struct field fields[] = {
 	FIELD(bh_leg, reason),
 	FIELD(bh_leg, pending),
 	FIELD(bh_leg, openers),
+	FIELD(bh_leg, flags),
 	TYPE(bh_flow),
 	FIELD(bh_flow, leg),
 	FIELD(bh_flow, seen),

@@ -56,6 +56,33 @@ static struct outcome open_pod(void)
 	return syn_to(&remote, 80);
 }
 
+static const struct party a_service = {.name = "service",
+	.mac = {2, 0, 0, 0, 0, 0xfe},
+	.ip4 = {10, 96, 0, 1},
+	.ip6 = {0xfd, 0, 0, 0x96, [15] = 1},
+	.class = 400,
+	.workload = 40};
+
+static struct outcome to_a_service(void)
+{
+	identify_service(&a_service);
+	defer(PROGRAM, a_service.class, 6, 80, 80);
+	enforce(&web, PROGRAM);
+	return syn_to(&a_service, 80);
+}
+
+/* It knows itself twice: as the one that sent it, and as the one that gets it. */
+static struct outcome to_itself(void)
+{
+	struct frame f = tcp(4, &node, 40000, &web, 8080, SYN);
+	struct outcome outcome;
+
+	enforce(&web, PROGRAM);
+	outcome = marked_to_pod(&web, &f, BH_TAG | web.slot);
+	outcome.counted /= 2;
+	return outcome;
+}
+
 static struct outcome from_the_node(void)
 {
 	struct frame f = tcp(4, &node, 40000, &web, 80, SYN);
@@ -306,6 +333,8 @@ static const struct row rows[] = {
 	ROW(ICMP_TYPE, icmp_type),
 	ROW(ICMP_NO_FLOW, icmp_no_flow),
 	ROW(TABLE_FULL, table_full),
+	ROW(SERVICE, to_a_service),
+	ROW(SELF, to_itself),
 };
 #define N_ROWS (sizeof(rows) / sizeof(*rows))
 
@@ -393,6 +422,7 @@ int main(void)
 
 	bed_sizes.half = 8;
 	bed_sizes.half_refuses = true;
+	bed_sizes.marked = true;
 	for (; n < N_ROWS; n++)
 		tests[n] = (struct CMUnitTest){.name = reason_word(rows[n].reason),
 			.test_func = reaches_its_reason,

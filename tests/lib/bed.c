@@ -20,6 +20,8 @@
 #include "bulkhead/maps.h"
 #include "bulkhead_tc.skel.h"
 #include "bulkhead_xdp.skel.h"
+#include "marked_leaving.skel.h"
+#include "marked_tc.skel.h"
 #include "tests/lib/bed.h"
 
 #define POD(n_, name_)                                                            \
@@ -67,6 +69,8 @@ struct bh_config bed_config;
 
 static struct bulkhead_tc *tc;
 static struct bulkhead_xdp *xdp;
+static struct marked_tc *marked;
+static struct marked_leaving *leaving;
 /* Room for the values of a per-CPU map's element. */
 #define CPUS_MAX 512
 static int n_cpus;
@@ -98,6 +102,18 @@ int bed_program_fd(enum bed_program program)
 		return bpf_program__fd(xdp->progs.bh_xdp_pod);
 	case BED_XDP_UPLINK:
 		return bpf_program__fd(xdp->progs.bh_xdp_uplink);
+	case BED_MARKED_FROM_POD:
+		return bpf_program__fd(marked->progs.bh_marked_from_pod);
+	case BED_MARKED_TO_POD:
+		return bpf_program__fd(marked->progs.bh_marked_to_pod);
+	case BED_LEAVING:
+		return bpf_program__fd(leaving->progs.bh_marked_leaving);
+	case BED_ARRIVING:
+		return bpf_program__fd(leaving->progs.bh_marked_arriving);
+	case BED_LEAVING_L3:
+		return bpf_program__fd(leaving->progs.bh_marked_leaving_l3);
+	case BED_ARRIVING_L3:
+		return bpf_program__fd(leaving->progs.bh_marked_arriving_l3);
 	}
 	return -EINVAL;
 }
@@ -165,6 +181,31 @@ static void share_maps(struct bpf_object *object)
 	}
 }
 
+/* Only what the tests ask for: each program takes its time to verify. */
+static void load_only_marked(struct bpf_object *object)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, object)
+	{
+		bpf_program__set_autoload(
+			program, !strncmp(bpf_program__name(program), "bh_marked_", 10));
+	}
+}
+
+static int load_marked(void)
+{
+	marked = marked_tc__open();
+	leaving = marked_leaving__open();
+	if (!marked || !leaving)
+		return -errno;
+	load_only_marked(marked->obj);
+	load_only_marked(leaving->obj);
+	share_maps(marked->obj);
+	share_maps(leaving->obj);
+	return marked_tc__load(marked) || marked_leaving__load(leaving) ? -errno : 0;
+}
+
 static int load(void)
 {
 	tc = bulkhead_tc__open();
@@ -172,6 +213,8 @@ static int load(void)
 		return -errno;
 	shape_maps(tc->obj);
 	if (bulkhead_tc__load(tc))
+		return -errno;
+	if (bed_sizes.marked && load_marked() < 0)
 		return -errno;
 	if (!bed_sizes.xdp)
 		return 0;
@@ -234,8 +277,12 @@ int bed_setup(void **state)
 int bed_teardown(void **state)
 {
 	bulkhead_xdp__destroy(xdp);
+	marked_tc__destroy(marked);
+	marked_leaving__destroy(leaving);
 	bulkhead_tc__destroy(tc);
 	xdp = NULL;
+	marked = NULL;
+	leaving = NULL;
 	tc = NULL;
 	return 0;
 }
@@ -403,6 +450,14 @@ void allow(uint32_t program, enum bh_direction direction, uint32_t class, uint8_
 	add_rule(program, direction, class, &r);
 }
 
+void defer(uint32_t program, uint32_t class, uint8_t protocol, uint16_t lo, uint16_t hi)
+{
+	const struct bh_rule r = {
+		.protocol = protocol, .flags = BH_RULE_DEFER, .port_lo = lo, .port_hi = hi};
+
+	add_rule(program, BH_EGRESS, class, &r);
+}
+
 void deny(uint32_t program, enum bh_direction direction, uint32_t class, uint8_t protocol,
 	uint16_t lo, uint16_t hi, uint32_t rule)
 {
@@ -501,13 +556,27 @@ void forget_interface(const struct party *pod)
 	assert_int_equal(bpf_map_delete_elem(bed_map("bh_ifaces"), &pod->ifindex), 0);
 }
 
+static void put_identity(const struct party *who, const struct bh_identity *identity)
+{
+	assert_int_equal(bpf_map_update_elem(bed_map("bh_addr4"), who->ip4, identity, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(bed_map("bh_addr6"), who->ip6, identity, BPF_ANY), 0);
+}
+
 void identify(const struct party *who, uint32_t class, uint32_t workload)
 {
 	const struct bh_identity identity = {
 		.class = class, .workload = workload, .slot = who->slot};
 
-	assert_int_equal(bpf_map_update_elem(bed_map("bh_addr4"), who->ip4, &identity, BPF_ANY), 0);
-	assert_int_equal(bpf_map_update_elem(bed_map("bh_addr6"), who->ip6, &identity, BPF_ANY), 0);
+	put_identity(who, &identity);
+}
+
+void identify_service(const struct party *service)
+{
+	const struct bh_identity identity = {.class = service->class,
+		.workload = service->workload,
+		.flags = BH_IDENTITY_SERVICE};
+
+	put_identity(service, &identity);
 }
 
 void no_identity(const struct party *who)

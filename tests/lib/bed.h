@@ -31,10 +31,24 @@ struct bed_sizes {
 	uint32_t ring;
 	bool half_refuses; /* the half-open table does not evict: it can be full */
 	bool xdp;          /* load the XDP programs, too */
+	bool marked;       /* … and those that show skb->tc_index, and of leaving devices */
 };
 extern struct bed_sizes bed_sizes;
 
-enum bed_program { BED_FROM_POD, BED_TO_POD, BED_CLOCK, BED_XDP_POD, BED_XDP_UPLINK };
+enum bed_program {
+	BED_FROM_POD,
+	BED_TO_POD,
+	BED_CLOCK,
+	BED_XDP_POD,
+	BED_XDP_UPLINK,
+	/* With bed_sizes.marked; the context's mark is skb->tc_index. */
+	BED_MARKED_FROM_POD,
+	BED_MARKED_TO_POD,
+	BED_LEAVING,
+	BED_ARRIVING,
+	BED_LEAVING_L3,
+	BED_ARRIVING_L3,
+};
 
 /* cmocka fixtures: per group, and per test. */
 int bed_setup(void **state);
@@ -64,6 +78,8 @@ void configure(void);
 /* One more range for (program, direction, class). */
 void allow(uint32_t program, enum bh_direction direction, uint32_t class, uint8_t protocol,
 	uint16_t lo, uint16_t hi, uint32_t rule);
+/* Egress to a service: put off until its address is rewritten. */
+void defer(uint32_t program, uint32_t class, uint8_t protocol, uint16_t lo, uint16_t hi);
 void deny(uint32_t program, enum bh_direction direction, uint32_t class, uint8_t protocol,
 	uint16_t lo, uint16_t hi, uint32_t rule);
 /* The same in the spill trie; one aligned prefix of `bits` port bits. */
@@ -85,6 +101,7 @@ void hold_nameless(const struct party *pod);
 void forget_interface(const struct party *pod);
 
 void identify(const struct party *who, uint32_t class, uint32_t workload);
+void identify_service(const struct party *service);
 /* An address block; `address` 4 or 16 bytes. */
 void block(int family, const uint8_t *address, unsigned bits, uint32_t class, uint32_t workload);
 void no_identity(const struct party *who);

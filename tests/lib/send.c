@@ -101,26 +101,38 @@ static void need_xdp_context(void)
 	}
 }
 
-static int run_tc(
-	enum bed_program program, const struct party *pod, uint32_t ingress, const struct frame *f)
+/* Runs; *mark is the packet's before, and what it is afterwards. */
+static int run_tc_marked(enum bed_program program, uint32_t ifindex, uint32_t ingress,
+	const struct frame *f, uint32_t *mark)
 {
 	static uint8_t out[FRAME_MAX];
 	struct __sk_buff context = {
-		.ifindex = pod->ifindex,
+		.ifindex = ifindex,
 		.ingress_ifindex = ingress,
+		.mark = *mark,
 		.gso_segs = f->segments,
 		.gso_size = f->segments ? 1400 : 0,
 	};
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = f->data, .data_size_in = f->length,
 		.data_out = out, .data_size_out = sizeof(out), .ctx_in = &context,
-		.ctx_size_in = sizeof(context));
+		.ctx_size_in = sizeof(context), .ctx_out = &context,
+		.ctx_size_out = sizeof(context));
 
 	if (ingress)
 		need_forwarding();
 	assert_int_equal(bpf_prog_test_run_opts(bed_program_fd(program), &options), 0);
 	assert_int_equal(options.data_size_out, f->length);
 	assert_memory_equal(out, f->data, f->length);
+	*mark = context.mark;
 	return options.retval;
+}
+
+static int run_tc(
+	enum bed_program program, const struct party *pod, uint32_t ingress, const struct frame *f)
+{
+	uint32_t mark = 0;
+
+	return run_tc_marked(program, pod->ifindex, ingress, f, &mark);
 }
 
 static int run_xdp(enum bed_program program, uint32_t ifindex, const struct frame *f)
@@ -186,6 +198,17 @@ static struct outcome send_tc(
 	return look_after(&before, f, tc_passes(action));
 }
 
+static struct outcome send_marked(enum bed_program program, uint32_t ifindex, uint32_t ingress,
+	const struct frame *f, uint32_t *mark)
+{
+	struct before before;
+	int action;
+
+	look_before(&before);
+	action = run_tc_marked(program, ifindex, ingress, f, mark);
+	return look_after(&before, f, tc_passes(action));
+}
+
 static struct outcome send_xdp(enum bed_program program, uint32_t ifindex, const struct frame *f)
 {
 	struct before before;
@@ -210,6 +233,53 @@ struct outcome to_pod(const struct party *pod, const struct frame *f)
 struct outcome from_node(const struct party *pod, const struct frame *f)
 {
 	return send_tc(BED_TO_POD, pod, 0, f);
+}
+
+struct outcome marked_from_pod(
+	const struct party *pod, const struct frame *f, uint32_t mark, uint32_t *ret_mark)
+{
+	struct outcome outcome = send_marked(BED_MARKED_FROM_POD, pod->ifindex, 0, f, &mark);
+
+	*ret_mark = mark;
+	return outcome;
+}
+
+struct outcome marked_to_pod(const struct party *pod, const struct frame *f, uint32_t mark)
+{
+	return send_marked(BED_MARKED_TO_POD, pod->ifindex, uplink_ifindex, f, &mark);
+}
+
+struct outcome leaving_marked(const struct frame *f, uint32_t mark)
+{
+	struct outcome outcome = send_marked(BED_LEAVING, uplink_ifindex, web.ifindex, f, &mark);
+
+	/* Whoever comes next, a VLAN or a bond below, leaves it alone. */
+	assert_int_equal(mark, BH_TAG);
+	return outcome;
+}
+
+struct outcome arriving(const struct frame *f)
+{
+	uint32_t mark = 0;
+	struct outcome outcome =
+		send_marked(BED_ARRIVING, uplink_ifindex, uplink_ifindex, f, &mark);
+
+	assert_int_equal(mark, BH_TAG);
+	return outcome;
+}
+
+struct outcome leaving_l3(const struct frame *f, uint32_t mark)
+{
+	return send_marked(BED_LEAVING_L3, uplink_ifindex, web.ifindex, f, &mark);
+}
+
+struct outcome leaving_from_node(const struct frame *f)
+{
+	uint32_t mark = 0;
+	struct outcome outcome = send_marked(BED_LEAVING, uplink_ifindex, 0, f, &mark);
+
+	assert_int_equal(mark, 0);
+	return outcome;
 }
 
 bool fire_from_pod(const struct party *pod, const struct frame *f)

@@ -32,6 +32,20 @@ struct outcome from_node(const struct party *pod, const struct frame *f);
 struct outcome xdp_from_pod(const struct party *pod, const struct frame *f);
 struct outcome uplink(const struct frame *f);
 
+/* As the two above, for a packet whose skb->tc_index is `mark`; *ret_mark: what it is afterwards.
+ */
+struct outcome marked_from_pod(
+	const struct party *pod, const struct frame *f, uint32_t mark, uint32_t *ret_mark);
+struct outcome marked_to_pod(const struct party *pod, const struct frame *f, uint32_t mark);
+
+/* Through a device that leaves the node, `up0`: by somebody here, and from outside. */
+struct outcome leaving_marked(const struct frame *f, uint32_t mark);
+struct outcome arriving(const struct frame *f);
+/* The same through a device without a link layer: the frame begins with its IP header. */
+struct outcome leaving_l3(const struct frame *f, uint32_t mark);
+/* What the node itself sends there. */
+struct outcome leaving_from_node(const struct frame *f);
+
 /* Out of one local pod and into another; the outcome of the hook that dropped it, or the last. */
 struct outcome between(const struct party *from, const struct party *to, const struct frame *f);
 

@@ -94,6 +94,15 @@ static uint32_t workload_of(const struct bh_flows *flows, uint8_t family, const 
 	return bh_world_identity(&flows->tables->world, family, end->ip).workload;
 }
 
+/* Whose leg it is: behind a service the packets may wear another's address. */
+static uint32_t local_of(const struct bh_flows *flows, const struct bh_leg *leg, uint8_t family,
+	const struct bh_end *end)
+{
+	if (leg->flags & BH_LEG_AWAY && leg->slot < BH_ENDPOINTS_MAX)
+		return flows->object->endpoints[leg->slot].workload;
+	return workload_of(flows, family, end);
+}
+
 /* The closed event of a flow that ended by silence, as the programs make it for one that was ended.
  */
 static void tell_closed(struct bh_flows *flows, uint8_t family, const union bh_flow_key *key,
@@ -114,7 +123,7 @@ static void tell_closed(struct bh_flows *flows, uint8_t family, const union bh_f
 		.direction = side == opener ? BH_EGRESS : BH_INGRESS,
 		.ifindex = leg->ifindex,
 		.slot = leg->slot,
-		.local = workload_of(flows, family, &ends[side == opener ? 0 : 1]),
+		.local = local_of(flows, leg, family, &ends[side == opener ? 0 : 1]),
 		.remote = leg->reason == BH_REASON_NODE
 				  ? BH_WORKLOAD_NODE
 				  : workload_of(flows, family, &ends[side == opener ? 1 : 0]),

@@ -91,6 +91,7 @@ static bool key_after(const struct bh_change *change, const struct bh_table *bef
 		*ret_identity = (struct bh_identity){
 			.class = named->class,
 			.workload = named->workload,
+			.flags = named->flags,
 		};
 		return !named->removed;
 	}
@@ -161,13 +162,15 @@ static int add_move(struct planning *p, struct bh_move move, const struct bh_ide
 	if (!move.had && !stays)
 		return 0;
 	if (move.had && stays && own_before->class == own_after.class &&
-		own_before->workload == own_after.workload)
+		own_before->workload == own_after.workload && own_before->flags == own_after.flags)
 		return 0;
 	move.before = move.had ? *own_before : block_before(p, move.family, move.ip, shorter);
 	move.after = stays ? own_after : block_after(p, move.family, move.ip, shorter);
 	move.reclassed = move.before.class != move.after.class;
 	move.renamed = move.before.workload != move.after.workload;
-	p->plan->identities_change |= move.reclassed || move.renamed;
+	/* A service's address marks the packets to it, which the flows it has remember. */
+	p->plan->identities_change |=
+		move.reclassed || move.renamed || move.before.flags != move.after.flags;
 	return PUSH(p->plan->moves, p->plan->n_moves, move);
 }
 

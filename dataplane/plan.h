@@ -59,7 +59,8 @@ struct bh_switch {
 
 struct bh_plan {
 	struct bh_change *change; /* the caller's */
-	bool identities_change;   /* some address has another class or workload: all epochs move */
+	bool identities_change;   /* some address has another class, workload or flag: all epochs
+				     move */
 	bool transients;
 
 	struct bh_move *moves; /* exact addresses first, then blocks, the longest first */

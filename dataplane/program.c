@@ -118,6 +118,28 @@ size_t bh_program_spills(const struct bh_program *program)
 	return n;
 }
 
+static bool entry_defers(const struct bh_entry *entry)
+{
+	for (uint32_t i = 0; i < entry->policy.n_rules && i < BH_RULES_INLINE; i++) {
+		if (entry->policy.rules[i].flags & BH_RULE_DEFER)
+			return true;
+	}
+	for (uint32_t i = 0; i < entry->n_spills; i++) {
+		if (entry->spills[i].flags & BH_RULE_DEFER)
+			return true;
+	}
+	return false;
+}
+
+bool bh_program_defers(const struct bh_program *program)
+{
+	for (uint32_t i = 0; i < program->n_entries; i++) {
+		if (entry_defers(&program->entries[i]))
+			return true;
+	}
+	return false;
+}
+
 bool bh_entry_equal(const struct bh_entry *a, const struct bh_entry *b)
 {
 	if (!a || !b)
@@ -173,7 +195,7 @@ static int compare_rules(const void *a, const void *b)
 }
 
 static int rule_from_wire(
-	const Bulkhead__Wire__Rule *wire, struct bh_rule *ret_rule, struct bh_why *why)
+	const Bulkhead__Wire__Rule *wire, bool egress, struct bh_rule *ret_rule, struct bh_why *why)
 {
 	if (wire->protocol > 255)
 		return bh_fail(why, -EINVAL, "protocol %u is above 255", wire->protocol);
@@ -183,9 +205,19 @@ static int rule_from_wire(
 	if (!wire->protocol && (wire->port_lo != 0 || wire->port_hi != PORT_MAX))
 		return bh_fail(why, -EINVAL, "ports %u-%u without a protocol", wire->port_lo,
 			wire->port_hi);
+	if (wire->defer && wire->deny)
+		return bh_fail(why, -EINVAL, "ports %u-%u are both denied and deferred",
+			wire->port_lo, wire->port_hi);
+	if (wire->defer && !egress)
+		return bh_fail(why, -EINVAL,
+			"ports %u-%u are deferred, which only egress can be: what comes in is "
+			"rewritten already",
+			wire->port_lo, wire->port_hi);
 	*ret_rule = (struct bh_rule){
 		.protocol = (__u8)wire->protocol,
-		.flags = wire->deny ? BH_RULE_DENY : 0,
+		.flags = wire->deny    ? BH_RULE_DENY
+			 : wire->defer ? BH_RULE_DEFER
+				       : 0,
 		.port_lo = (__u16)wire->port_lo,
 		.port_hi = (__u16)wire->port_hi,
 		.rule = wire->rule,
@@ -267,7 +299,7 @@ int bh_entry_from_wire(
 	if (!rules)
 		return -ENOMEM;
 	for (size_t i = 0; i < wire->n_rules; i++) {
-		err = rule_from_wire(wire->rules[i], &rules[i], why);
+		err = rule_from_wire(wire->rules[i], wire->egress, &rules[i], why);
 		if (err < 0)
 			return err;
 	}

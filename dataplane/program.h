@@ -61,6 +61,9 @@ bool bh_program_equal(const struct bh_program *a, const struct bh_program *b);
 /* The same policy, whatever class it is for. Either may be NULL. */
 bool bh_entry_equal(const struct bh_entry *a, const struct bh_entry *b);
 
+/* Does it let something through that has to be judged again (BH_RULE_DEFER)? */
+bool bh_program_defers(const struct bh_program *program);
+
 /* A deep copy under another class. Returns 0 or -ENOMEM. */
 int bh_entry_copy(const struct bh_entry *entry, uint32_t class_dir, struct bh_entry *ret_entry);
 void bh_entry_fini(struct bh_entry *entry);

@@ -177,6 +177,7 @@ static int stage_identities(
 			(struct bh_staged_identity){
 				.class = address->class_,
 				.workload = address->workload,
+				.flags = address->service ? BH_IDENTITY_SERVICE : 0,
 			},
 			why);
 	}

@@ -27,6 +27,7 @@
 struct bh_staged_identity {
 	uint32_t class;
 	uint32_t workload;
+	uint32_t flags; /* BH_IDENTITY_* */
 	bool removed;
 };
 

@@ -267,7 +267,8 @@ static int batch_flush(struct batch *batch)
 	return err;
 }
 
-static int batch_put(struct batch *batch, const struct bh_move *move, uint32_t class)
+static int batch_put(
+	struct batch *batch, const struct bh_move *move, uint32_t class, uint32_t flags)
 {
 	union bh_prefix key;
 	size_t size = key_of_move(move, &key);
@@ -282,6 +283,7 @@ static int batch_put(struct batch *batch, const struct bh_move *move, uint32_t c
 		.class = class,
 		.workload = move->after.workload,
 		.slot = local_slot(batch->tables, move),
+		.flags = flags,
 	};
 	return err;
 }
@@ -306,12 +308,18 @@ static int write_moves(struct bh_tables *tables, const struct bh_plan *plan, boo
 		if (transient && !move->transient)
 			continue;
 		/* A split's class is its own transient. */
-		if (!transient && move->transient == move->after.class && move->transient)
+		if (!transient && move->transient == move->after.class && move->transient &&
+			!(move->before.flags & ~move->after.flags))
 			continue;
 		/* Exact addresses wait for the blocks before they fall into them. */
 		if (!transient && !move->stays && !move->block)
 			continue;
-		err = batch_put(&batch, move, transient ? move->transient : move->after.class);
+		/* On the way it is a service for whichever program takes it for one. */
+		if (transient)
+			err = batch_put(&batch, move, move->transient,
+				move->before.flags | move->after.flags);
+		else
+			err = batch_put(&batch, move, move->after.class, move->after.flags);
 	}
 	if (!err && batch.n)
 		err = batch_flush(&batch);
@@ -358,6 +366,7 @@ static int mirror_moves(struct bh_tables *tables, const struct bh_plan *plan)
 			.class = move->after.class,
 			.workload = move->after.workload,
 			.slot = local_slot(tables, move),
+			.flags = move->after.flags,
 		};
 	}
 	return 0;

@@ -13,7 +13,6 @@
 #include "dataplane/ownership.h"
 #include "dataplane/rtnl.h"
 #include "dataplane/table.h"
-#include "dataplane/walk.h"
 #include "proto/cleanup.h"
 
 #define CHAIN_MAX 64
@@ -27,8 +26,10 @@ enum side { INGRESS = 0, EGRESS = 1 };
 /* One interface with programs of ours. */
 struct attached {
 	char name[IFNAMSIZ];
-	uint32_t xdp_flags;    /* 0 = no XDP */
-	uint32_t overtaken[2]; /* program that had been put before ours, by side */
+	enum bh_attached_as as;
+	enum bh_program_kind program[2]; /* on TC, by side */
+	uint32_t xdp_flags;              /* 0 = no XDP */
+	uint32_t overtaken[2];           /* program that had been put before ours, by side */
 	uint32_t repairs;
 	uint64_t repairs_since;
 };
@@ -94,27 +95,24 @@ const char *bh_attach_kind(const struct bh_attach *attach)
 
 /* ---- One hook ------------------------------------------------------------------------------- */
 
-static enum bh_program_kind program_of(enum side side)
-{
-	return side == EGRESS ? BH_PROG_TO_POD : BH_PROG_FROM_POD;
-}
-
 static enum bh_link_place place_of(enum side side)
 {
 	return side == EGRESS ? BH_LINK_EGRESS : BH_LINK_INGRESS;
 }
 
-static int tc_ensure(struct bh_attach *attach, uint32_t ifindex, enum side side, bool *ret_made,
-	struct bh_why *why)
+static int tc_ensure(struct bh_attach *attach, uint32_t ifindex, enum side side,
+	enum bh_program_kind kind, struct bh_why *why)
 {
 	const struct bh_programs_loaded *programs = &attach->object->programs;
-	enum bh_program_kind kind = program_of(side);
+	int err = bh_programs_need(attach->object, kind, why);
 
+	if (err < 0)
+		return err;
 	if (attach->tcx)
-		return bh_link_ensure(attach->object, ifindex, place_of(side), programs->fd[kind],
-			0, ret_made, why);
+		return bh_link_ensure(
+			attach->object, ifindex, place_of(side), programs->fd[kind], 0, NULL, why);
 	return bh_clsact_ensure(attach->sock, attach->object->pins.handle, ifindex, side == EGRESS,
-		programs->fd[kind], programs->id[kind], ret_made, why);
+		programs->fd[kind], programs->id[kind], NULL, why);
 }
 
 /* Takes away what a TC hook has of the kind that is not in use (any more). */
@@ -138,7 +136,7 @@ static int xdp_ensure(struct bh_attach *attach, uint32_t ifindex, enum bh_link_p
 {
 	enum bh_program_kind kind = place == BH_LINK_UPLINK ? BH_PROG_XDP_UPLINK : BH_PROG_XDP_POD;
 	uint32_t flags = XDP_FLAGS_DRV_MODE;
-	int fd, err = bh_object_need_xdp(attach->object, why);
+	int fd, err = bh_programs_need(attach->object, kind, why);
 
 	if (err < 0)
 		return err;
@@ -180,7 +178,9 @@ int bh_attach_interface(struct bh_attach *attach, uint32_t ifindex, const char *
 	if (!attached)
 		return -ENOMEM;
 	snprintf(attached->name, sizeof(attached->name), "%s", name);
-	err = tc_ensure(attach, ifindex, EGRESS, NULL, why);
+	attached->as = BH_ATTACHED_POD;
+	attached->program[EGRESS] = BH_PROG_TO_POD;
+	err = tc_ensure(attach, ifindex, EGRESS, BH_PROG_TO_POD, why);
 	if (!err && xdp) {
 		struct bh_why refusal = {};
 
@@ -190,20 +190,19 @@ int bh_attach_interface(struct bh_attach *attach, uint32_t ifindex, const char *
 			err = 0;
 		}
 	}
-	if (!err && !flags)
-		err = tc_ensure(attach, ifindex, INGRESS, NULL, why);
+	/* XDP cannot mark a packet: that is left to a program behind it. */
+	attached->program[INGRESS] = flags ? BH_PROG_MARK : BH_PROG_FROM_POD;
+	if (!err)
+		err = tc_ensure(attach, ifindex, INGRESS, attached->program[INGRESS], why);
 	if (err < 0) {
 		bh_attach_release(attach, ifindex);
 		return err;
 	}
 	/* The new ones run: now the others may go. */
 	tc_drop_other_kind(attach, ifindex, EGRESS);
-	if (flags) {
-		tc_drop(attach, ifindex, INGRESS);
-	} else {
-		tc_drop_other_kind(attach, ifindex, INGRESS);
+	tc_drop_other_kind(attach, ifindex, INGRESS);
+	if (!flags)
 		bh_link_drop(attach->object, ifindex, BH_LINK_XDP);
-	}
 	attached->xdp_flags = flags;
 	snprintf(ret_hook, BH_HOOK_TEXT, "%s%s",
 		!flags                       ? ""
@@ -211,6 +210,54 @@ int bh_attach_interface(struct bh_attach *attach, uint32_t ifindex, const char *
 					     : "xdp+",
 		bh_attach_kind(attach));
 	return 0;
+}
+
+int bh_attach_device(
+	struct bh_attach *attach, uint32_t ifindex, const char *name, bool l3, struct bh_why *why)
+{
+	struct attached *attached = bh_table_put(&attach->interfaces, &ifindex, NULL);
+	int err;
+
+	if (!attached)
+		return -ENOMEM;
+	snprintf(attached->name, sizeof(attached->name), "%s", name);
+	attached->as = BH_ATTACHED_DEVICE;
+	attached->program[EGRESS] = l3 ? BH_PROG_LEAVING_L3 : BH_PROG_LEAVING;
+	attached->program[INGRESS] = l3 ? BH_PROG_ARRIVING_L3 : BH_PROG_ARRIVING;
+	/* The answers first: they are let through until something has left. */
+	err = tc_ensure(attach, ifindex, INGRESS, attached->program[INGRESS], why);
+	if (!err)
+		err = tc_ensure(attach, ifindex, EGRESS, attached->program[EGRESS], why);
+	if (err < 0) {
+		bh_attach_release(attach, ifindex);
+		return err;
+	}
+	tc_drop_other_kind(attach, ifindex, INGRESS);
+	tc_drop_other_kind(attach, ifindex, EGRESS);
+	bh_link_drop(attach->object, ifindex, BH_LINK_XDP);
+	attached->xdp_flags = 0;
+	return 0;
+}
+
+enum bh_attached_as bh_attached_as(const struct bh_attach *attach, uint32_t ifindex)
+{
+	const struct attached *attached = bh_table_get(&attach->interfaces, &ifindex);
+
+	return attached ? attached->as : BH_ATTACHED_NOT;
+}
+
+void bh_attach_devices(const struct bh_attach *attach, bh_attach_visit visit, void *arg)
+{
+	size_t cursor = 0;
+	const void *key;
+	void *value;
+
+	while (bh_table_next(&attach->interfaces, &cursor, &key, &value)) {
+		const struct attached *attached = value;
+
+		if (attached->as == BH_ATTACHED_DEVICE)
+			visit(*(const uint32_t *)key, attached->name, arg);
+	}
 }
 
 void bh_attach_release(struct bh_attach *attach, uint32_t ifindex)
@@ -263,59 +310,59 @@ void bh_attach_uplink(struct bh_attach *attach, const char *name)
 
 /* ---- After a start -------------------------------------------------------------------------- */
 
+static void name_unrefreshed(
+	struct bh_attach *attach, const char *what, int err, const struct bh_why *why)
+{
+	if (err < 0 && err != -ENOENT)
+		bh_problems_add(attach->problems, BH_SOURCE_ATTACH, "refresh", what,
+			"an interface goes on with the program of an earlier start: %s", why->text);
+}
+
+/* What hangs there keeps its role, and gets this process's program for it. */
 static void refresh_link(uint32_t ifindex, enum bh_link_place place, void *arg)
 {
-	static const enum bh_program_kind kinds[BH_LINK_PLACES] = {
-		[BH_LINK_INGRESS] = BH_PROG_FROM_POD,
-		[BH_LINK_EGRESS] = BH_PROG_TO_POD,
-		[BH_LINK_XDP] = BH_PROG_XDP_POD,
-		[BH_LINK_UPLINK] = BH_PROG_XDP_UPLINK,
-	};
 	struct bh_attach *attach = arg;
-	bool xdp = place == BH_LINK_XDP || place == BH_LINK_UPLINK;
+	enum bh_program_kind kind = bh_link_program(attach->object, ifindex, place);
 	struct bh_why why = {};
-	int err = xdp ? bh_object_need_xdp(attach->object, &why) : 0;
+	int err;
 
+	if (kind == BH_PROG_COUNT)
+		return; /* it hangs on nothing any more */
+	err = bh_programs_need(attach->object, kind, &why);
 	if (!err)
-		err = bh_link_refresh(attach->object, ifindex, place,
-			attach->object->programs.fd[kinds[place]], &why);
-	if (err < 0 && err != -ENOENT)
-		bh_problems_add(attach->problems, BH_SOURCE_ATTACH, "refresh", "links",
-			"an interface goes on with the program of an earlier start: %s", why.text);
+		err = bh_link_refresh(
+			attach->object, ifindex, place, attach->object->programs.fd[kind], &why);
+	name_unrefreshed(attach, "links", err, &why);
 }
 
 static void refresh_filters(struct bh_attach *attach, uint32_t ifindex)
 {
-	const struct bh_programs_loaded *programs = &attach->object->programs;
-	struct bh_why why = {};
-
 	for (enum side side = INGRESS; side <= EGRESS; side++) {
-		enum bh_program_kind kind = program_of(side);
+		struct bh_filter ours;
+		struct bh_why why = {};
+		int err;
 
 		if (!bh_clsact_find(attach->sock, attach->object->pins.handle, ifindex,
-			    side == EGRESS, NULL))
+			    side == EGRESS, &ours))
 			continue;
-		if (bh_clsact_ensure(attach->sock, attach->object->pins.handle, ifindex,
-			    side == EGRESS, programs->fd[kind], programs->id[kind], NULL, &why) < 0)
-			bh_problems_add(attach->problems, BH_SOURCE_ATTACH, "refresh", "filters",
-				"an interface goes on with the program of an earlier start: %s",
-				why.text);
+		err = bh_programs_need(attach->object, ours.program, &why);
+		if (!err)
+			err = bh_clsact_ensure(attach->sock, attach->object->pins.handle, ifindex,
+				side == EGRESS, attach->object->programs.fd[ours.program],
+				attach->object->programs.id[ours.program], NULL, &why);
+		name_unrefreshed(attach, "filters", err, &why);
 	}
 }
 
 void bh_attach_refresh(struct bh_attach *attach)
 {
-	struct bh_walk walk;
+	struct if_nameindex *interfaces = if_nameindex();
 
 	bh_links_each(attach->object->pins.links, refresh_link, attach);
-	if (bh_walk_begin(&walk, attach->object->map[BH_MAP_bh_ifaces], sizeof(uint32_t),
-		    sizeof(struct bh_iface), 512) < 0)
-		return;
-	while (bh_walk_step(&walk) > 0) {
-		for (uint32_t i = 0; i < walk.n; i++)
-			refresh_filters(attach, *(const uint32_t *)bh_walk_key(&walk, i));
-	}
-	bh_walk_end(&walk);
+	for (struct if_nameindex *i = interfaces; i && i->if_index; i++)
+		refresh_filters(attach, i->if_index);
+	if (interfaces)
+		if_freenameindex(interfaces);
 }
 
 static void sweep_link(uint32_t ifindex, enum bh_link_place place, void *arg)
@@ -395,7 +442,7 @@ static void put_back(
 	struct bh_attach *attach, struct attached *attached, uint32_t ifindex, enum side side)
 {
 	struct bh_why why = {};
-	int err = tc_ensure(attach, ifindex, side, NULL, &why);
+	int err = tc_ensure(attach, ifindex, side, attached->program[side], &why);
 
 	if (!err)
 		note_repaired(attach, attached, side, "somebody had removed Bulkhead's program");
@@ -405,10 +452,11 @@ static void put_back(
 			side_text(side), attached->name, why.text);
 }
 
-static int lead(struct bh_attach *attach, uint32_t ifindex, enum side side, struct bh_why *why)
+static int lead(struct bh_attach *attach, const struct attached *attached, uint32_t ifindex,
+	enum side side, struct bh_why *why)
 {
-	enum bh_program_kind kind = program_of(side);
-	int twin, err = bh_object_twin(attach->object, kind, &twin, why);
+	enum bh_program_kind kind = attached->program[side];
+	int twin, err = bh_programs_twin(attach->object, kind, &twin, why);
 
 	return err ? err
 		   : bh_link_lead(attach->object, ifindex, place_of(side),
@@ -416,13 +464,13 @@ static int lead(struct bh_attach *attach, uint32_t ifindex, enum side side, stru
 }
 
 /* Another instance's program passes what it does not drop, as ours does: the order is all one. */
-static bool is_bulkhead(uint32_t id, enum side side)
+static bool is_bulkhead(uint32_t id)
 {
-	const char *name = bh_program_name(program_of(side));
 	char text[64];
 
 	bh_program_text(id, text);
-	return !strncmp(text, name, strlen(name)) && text[strlen(name)] == ' ';
+	text[strcspn(text, " ")] = '\0';
+	return bh_program_kind(text) < BH_PROG_COUNT;
 }
 
 /* Somebody's program was before ours, and we went before it: worth knowing while it is there. */
@@ -449,7 +497,7 @@ static void name_overtaken(struct bh_attach *attach, struct attached *attached, 
 static void check_tcx(
 	struct bh_attach *attach, struct attached *attached, uint32_t ifindex, enum side side)
 {
-	uint32_t ours = attach->object->programs.id[program_of(side)], ids[CHAIN_MAX];
+	uint32_t ours = attach->object->programs.id[attached->program[side]], ids[CHAIN_MAX];
 	int at = 0, before = -1, n = bh_links_tcx_chain(ifindex, place_of(side), ids, CHAIN_MAX);
 	struct bh_why why = {};
 	char text[64], said[128];
@@ -457,7 +505,7 @@ static void check_tcx(
 	if (n < 0)
 		return; /* the interface is going away, which discovery will see */
 	for (; at < n && ids[at] != ours; at++) {
-		if (before < 0 && !is_bulkhead(ids[at], side))
+		if (before < 0 && !is_bulkhead(ids[at]))
 			before = at;
 	}
 	if (at == n) {
@@ -466,7 +514,7 @@ static void check_tcx(
 	}
 	if (before >= 0) {
 		bh_program_text(ids[before], text);
-		if (!may_repair(attached) || lead(attach, ifindex, side, &why) < 0) {
+		if (!may_repair(attached) || lead(attach, attached, ifindex, side, &why) < 0) {
 			snprintf(said, sizeof(said), "TCX program %s", text);
 			name_foreign(attach, attached, side, said);
 			return;
@@ -517,7 +565,7 @@ static void check_clsact(
 			filters.before.priority);
 		name_foreign(attach, attached, side, said);
 	} else if (attach->has_tcx && bh_links_tcx_chain(ifindex, place_of(side), &id, 1) > 0 &&
-		   !is_bulkhead(id, side)) {
+		   !is_bulkhead(id)) {
 		snprintf(said, sizeof(said), "TCX program %s", bh_program_text(id, text));
 		name_foreign(attach, attached, side, said);
 	}
@@ -562,17 +610,16 @@ void bh_attach_check(struct bh_attach *attach)
 		uint32_t ifindex = *(const uint32_t *)key;
 
 		for (enum side side = INGRESS; side <= EGRESS; side++) {
-			if (side == INGRESS && attached->xdp_flags)
-				continue;
 			if (attach->tcx)
 				check_tcx(attach, attached, ifindex, side);
 			else
 				check_clsact(attach, attached, ifindex, side);
 		}
-		check_xdp(attach, attached, ifindex);
+		if (attached->as == BH_ATTACHED_POD)
+			check_xdp(attach, attached, ifindex);
 	}
 	if (attach->uplink[0])
 		keep_uplink(attach);
-	bh_object_drop_twin(attach->object);
+	bh_programs_drop_twins(attach->object);
 	bh_problems_end(attach->problems, BH_SOURCE_CHECK);
 }

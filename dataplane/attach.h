@@ -4,7 +4,8 @@
 
 /*
  * Which program hangs where. A pod's interface has one for what comes from the pod (TC ingress, or
- * XDP where the operator asks for it) and one for what goes to it (TC egress). TC means TCX links
+ * XDP where the operator asks for it) and one for what goes to it (TC egress). Devices that leave
+ * the node have two while a program in force defers to them, see leaving.h. TC means TCX links
  * where the kernel has them, clsact filters elsewhere.
  *
  * Whatever changes (hook, kind, ABI), the new program is attached before the old is detached; for a
@@ -52,6 +53,22 @@ void bh_attach_refresh(struct bh_attach *attach);
  */
 int bh_attach_interface(struct bh_attach *attach, uint32_t ifindex, const char *name, bool xdp,
 	char ret_hook[BH_HOOK_TEXT], struct bh_why *why);
+
+/*
+ * The programs of a device that leaves the node; `l3`: it has no link layer. Returns 0, -ENODEV if
+ * it is gone, or -errno.
+ */
+int bh_attach_device(
+	struct bh_attach *attach, uint32_t ifindex, const char *name, bool l3, struct bh_why *why);
+
+/* What an interface is by what was attached to it: nobody's, a pod's, or one that leaves the node.
+ */
+enum bh_attached_as { BH_ATTACHED_NOT = 0, BH_ATTACHED_POD, BH_ATTACHED_DEVICE };
+enum bh_attached_as bh_attached_as(const struct bh_attach *attach, uint32_t ifindex);
+
+/* Calls `visit` for each device; it may not attach or release. */
+typedef void (*bh_attach_visit)(uint32_t ifindex, const char *name, void *arg);
+void bh_attach_devices(const struct bh_attach *attach, bh_attach_visit visit, void *arg);
 
 /* Takes everything of ours off an interface, which may be gone. */
 void bh_attach_release(struct bh_attach *attach, uint32_t ifindex);

@@ -33,18 +33,21 @@ struct listing {
 	bh_filter_visit visit;
 	void *arg;
 	uint32_t handle; /* ours */
-	const char *our_name;
 };
 
 /* libbpf names a filter "<program>:[<id>]". */
+static enum bh_program_kind program_of(const struct bh_filter *filter)
+{
+	char name[sizeof(filter->name)];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(filter->name, ":"), filter->name);
+	return bh_program_kind(name);
+}
+
 static bool is_ours(const struct bh_filter *filter, const struct listing *listing)
 {
-	const char *our_name = listing->our_name;
-	size_t length = strlen(our_name);
-
 	return filter->handle == listing->handle && !strcmp(filter->kind, "bpf") &&
-	       !strncmp(filter->name, our_name, length) &&
-	       (filter->name[length] == ':' || !filter->name[length]);
+	       filter->program < BH_PROG_COUNT;
 }
 
 static void read_bpf(struct nlattr *options, struct bh_filter *filter)
@@ -77,6 +80,7 @@ static void on_filter(const struct nlmsghdr *message, void *arg)
 	nla_strlcpy(filter.kind, attrs[TCA_KIND], sizeof(filter.kind));
 	if (!strcmp(filter.kind, "bpf") && attrs[TCA_OPTIONS])
 		read_bpf(attrs[TCA_OPTIONS], &filter);
+	filter.program = program_of(&filter);
 	filter.ours = is_ours(&filter, listing);
 	listing->visit(&filter, listing->arg);
 }
@@ -93,7 +97,6 @@ int bh_clsact_list(struct nl_sock *sock, uint32_t handle, uint32_t ifindex, bool
 		.visit = visit,
 		.arg = arg,
 		.handle = handle,
-		.our_name = bh_program_name(egress ? BH_PROG_TO_POD : BH_PROG_FROM_POD),
 	};
 	int err = bh_rtnl_dump(
 		sock, RTM_GETTFILTER, &header, sizeof(header), 0, 0, on_filter, &listing);

@@ -23,6 +23,7 @@ struct bh_filter {
 	uint32_t prog_id; /* 0 unless it is a BPF filter */
 	char kind[16];
 	char name[64];
+	enum bh_program_kind program; /* by its name, or BH_PROG_COUNT */
 	bool ours;
 };
 

@@ -202,6 +202,26 @@ void bh_link_drop(const struct bh_object *object, uint32_t ifindex, enum bh_link
 	}
 }
 
+enum bh_program_kind bh_link_program(
+	const struct bh_object *object, uint32_t ifindex, enum bh_link_place place)
+{
+	_cleanup_close_ int fd = -1, prog_fd = -1;
+	struct bpf_link_info link = {};
+	struct bpf_prog_info program = {};
+	__u32 length = sizeof(link);
+	char path[BH_PINS_PATH];
+
+	link_path(object->pins.links, ifindex, place, "", path);
+	fd = bpf_obj_get(path);
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &link, &length) < 0)
+		return BH_PROG_COUNT;
+	prog_fd = bpf_prog_get_fd_by_id(link.prog_id);
+	length = sizeof(program);
+	if (prog_fd < 0 || bpf_obj_get_info_by_fd(prog_fd, &program, &length) < 0)
+		return BH_PROG_COUNT;
+	return bh_program_kind(program.name);
+}
+
 bool bh_link_exists(const struct bh_object *object, uint32_t ifindex, enum bh_link_place place)
 {
 	char path[BH_PINS_PATH];

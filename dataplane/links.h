@@ -52,6 +52,10 @@ int bh_link_lead(const struct bh_object *object, uint32_t ifindex, enum bh_link_
 /* Detaches and unpins; nothing there is fine. */
 void bh_link_drop(const struct bh_object *object, uint32_t ifindex, enum bh_link_place place);
 
+/* What runs there, by the name of the program; BH_PROG_COUNT where there is no pinned link. */
+enum bh_program_kind bh_link_program(
+	const struct bh_object *object, uint32_t ifindex, enum bh_link_place place);
+
 bool bh_link_exists(const struct bh_object *object, uint32_t ifindex, enum bh_link_place place);
 
 /* Calls `visit` for every pinned link of a links folder whose name can be read. */

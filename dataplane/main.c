@@ -68,7 +68,9 @@ struct daemon {
 	struct bh_serve serve;
 	bool tables_open;
 	bool endpoints_open;
+	struct bh_leaving leaving;
 	bool hold_open;
+	bool leaving_open;
 	bool serving;
 
 	uv_loop_t loop;
@@ -106,6 +108,7 @@ static void look_for_pods(struct daemon *d)
 	d->found_ms = bh_now_ms();
 	bh_endpoints_reconcile(&d->endpoints);
 	bh_hold_look(&d->hold);
+	bh_leaving_look(&d->leaving);
 	bh_serve_status(&d->serve);
 }
 
@@ -130,11 +133,14 @@ static void on_debounced(uv_timer_t *timer)
 		d->debounce_ms = DEBOUNCE_MS;
 }
 
-static void on_hold(uv_timer_t *timer)
+/* What is new is held; what leaves the node gets its programs. */
+static void on_new_links(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
 
-	bh_hold_look(&d->hold);
+	if (d->options.hold.on)
+		bh_hold_look(&d->hold);
+	bh_leaving_look(&d->leaving);
 	d->held_ms = bh_now_ms();
 }
 
@@ -144,12 +150,12 @@ static void on_netlink(uv_poll_t *handle, int status, int events)
 
 	d->seen |= bh_discovery_drain(d->netlink);
 	/* A new interface is held at once, and before its pod is looked for. */
-	if (d->seen & BH_EVENT_LINKS && d->options.hold.on &&
+	if (d->seen & BH_EVENT_LINKS && (d->options.hold.on || d->leaving.wanted) &&
 		!uv_is_active((uv_handle_t *)&d->hold_timer)) {
 		if (bh_now_ms() - d->held_ms >= HOLD_PAUSE_MS)
-			on_hold(&d->hold_timer);
+			on_new_links(&d->hold_timer);
 		else
-			uv_timer_start(&d->hold_timer, on_hold, HOLD_PAUSE_MS, 0);
+			uv_timer_start(&d->hold_timer, on_new_links, HOLD_PAUSE_MS, 0);
 	}
 	/* The first event starts the clock: a storm delays nothing for longer than this. */
 	if (d->seen && !uv_is_active((uv_handle_t *)&d->debounce))
@@ -269,6 +275,11 @@ static int open_modules(struct daemon *d, struct bh_why *why)
 	if (err < 0)
 		return err;
 	d->hold_open = true;
+	err = bh_leaving_open(
+		&d->leaving, &d->tables, d->attach, &d->problems, d->options.uplink != NULL, why);
+	if (err < 0)
+		return err;
+	d->leaving_open = true;
 	err = bh_events_new(d->object, &d->endpoints, &d->events, why);
 	if (!err)
 		err = bh_flows_new(d->object, &d->tables, d->events, &d->flows, why);
@@ -322,6 +333,7 @@ static void start_serving(struct daemon *d)
 		.discovery = d->discovery,
 		.endpoints = &d->endpoints,
 		.hold = &d->hold,
+		.leaving = &d->leaving,
 		.flows = d->flows,
 		.edges = d->edges,
 		.problems = &d->problems,
@@ -396,6 +408,8 @@ static void daemon_close(struct daemon *d)
 	bh_edges_free(d->edges);
 	bh_flows_free(d->flows);
 	bh_events_free(d->events);
+	if (d->leaving_open)
+		bh_leaving_close(&d->leaving);
 	if (d->hold_open)
 		bh_hold_close(&d->hold);
 	if (d->endpoints_open)

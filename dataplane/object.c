@@ -14,9 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bulkhead_tc.skel.h"
-#include "bulkhead_xdp.skel.h"
 #include "dataplane/loadlog.h"
+#include "dataplane/programs.h"
 #include "dataplane/walk.h"
 #include "proto/cleanup.h"
 
@@ -30,23 +29,11 @@ static const struct {
 #undef BH_MAP_ROW
 };
 
-static const char *const program_names[BH_PROG_COUNT] = {
-	[BH_PROG_FROM_POD] = "bh_from_pod",
-	[BH_PROG_TO_POD] = "bh_to_pod",
-	[BH_PROG_XDP_POD] = "bh_xdp_pod",
-	[BH_PROG_XDP_UPLINK] = "bh_xdp_uplink",
-};
-
 #define ENTRIES_MAX (16u * 1024 * 1024)
 
 const char *bh_map_name(enum bh_map map)
 {
 	return maps[map].name;
-}
-
-const char *bh_program_name(enum bh_program_kind kind)
-{
-	return program_names[kind];
 }
 
 static void object_cleanup(struct bh_object **object)
@@ -125,46 +112,6 @@ static void raise_memlock(void)
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 }
 
-static int say_load_failure(int err, const char *what, struct bh_why *why)
-{
-	if (err == -EPERM)
-		return bh_fail(why, err,
-			"%s: the kernel does not permit it: run as root with CAP_BPF, "
-			"CAP_NET_ADMIN "
-			"and CAP_SYS_ADMIN (%s)",
-			what, bh_loadlog_tail());
-	return bh_fail(why, err, "%s: %s (%s)", what, strerror(-err), bh_loadlog_tail());
-}
-
-static int find_program(struct bh_object *object, struct bpf_object *bpf, enum bh_program_kind kind,
-	struct bh_why *why)
-{
-	struct bpf_program *program = bpf_object__find_program_by_name(bpf, program_names[kind]);
-	struct bpf_prog_info info = {};
-	__u32 length = sizeof(info);
-	int fd = program ? bpf_program__fd(program) : -ENOENT;
-	int err = fd < 0 ? fd : bpf_obj_get_info_by_fd(fd, &info, &length);
-
-	if (err < 0)
-		return bh_fail(why, err, "program %s: %s", program_names[kind], strerror(-err));
-	object->programs.fd[kind] = fd;
-	object->programs.id[kind] = info.id;
-	return 0;
-}
-
-/* All maps of `bpf` become those the object holds already. */
-static int reuse_maps(struct bh_object *object, struct bpf_object *bpf)
-{
-	for (int i = 0; i < BH_MAP_COUNT; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(bpf, maps[i].name);
-		int err = map ? bpf_map__reuse_fd(map, object->map[i]) : 0;
-
-		if (err < 0)
-			return err;
-	}
-	return 0;
-}
-
 /* Same shape? The number of entries may differ: it is configuration. */
 static int check_pinned(const struct bpf_map *wanted, const struct bpf_map_info *pinned,
 	const char *folder, struct bh_why *why)
@@ -179,10 +126,10 @@ static int check_pinned(const struct bpf_map *wanted, const struct bpf_map_info 
 		folder, pinned->name);
 }
 
-static int open_pinned(
-	struct bh_object *object, enum bh_map i, uint32_t wanted_size, struct bh_why *why)
+static int open_pinned(struct bh_object *object, const struct bpf_object *tc, enum bh_map i,
+	uint32_t wanted_size, struct bh_why *why)
 {
-	struct bpf_map *map = bpf_object__find_map_by_name(object->tc, maps[i].name);
+	struct bpf_map *map = bpf_object__find_map_by_name(tc, maps[i].name);
 	struct bpf_map_info info = {};
 	__u32 length = sizeof(info);
 	char path[BH_PINS_PATH];
@@ -210,32 +157,30 @@ static int open_pinned(
 	return 0;
 }
 
-static int take_over(struct bh_object *object, const uint32_t *sizes, struct bh_why *why)
+static int take_over(
+	struct bh_object *object, struct bpf_object *tc, const uint32_t *sizes, struct bh_why *why)
 {
 	int err = 0;
 
 	for (int i = 0; i < BH_MAP_COUNT && !err; i++)
-		err = open_pinned(object, i, sizes[i], why);
-	if (err < 0)
-		return err;
-	err = reuse_maps(object, object->tc);
-	return err < 0 ? say_load_failure(err, "taking over the pinned maps", why) : 0;
+		err = open_pinned(object, tc, i, sizes[i], why);
+	return err;
 }
 
-static void set_sizes(struct bh_object *object, const uint32_t *sizes)
+static void set_sizes(const struct bpf_object *tc, const uint32_t *sizes)
 {
 	for (int i = 0; i < BH_MAP_COUNT; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(object->tc, maps[i].name);
+		struct bpf_map *map = bpf_object__find_map_by_name(tc, maps[i].name);
 
 		if (map && sizes[i])
 			bpf_map__set_max_entries(map, sizes[i]);
 	}
 }
 
-static int hold_maps(struct bh_object *object, struct bh_why *why)
+static int hold_maps(struct bh_object *object, const struct bpf_object *tc, struct bh_why *why)
 {
 	for (int i = 0; i < BH_MAP_COUNT; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(object->tc, maps[i].name);
+		struct bpf_map *map = bpf_object__find_map_by_name(tc, maps[i].name);
 		int fd = map ? bpf_map__fd(map) : -1;
 
 		if (fd < 0)
@@ -472,30 +417,28 @@ static struct bh_object *object_new(void)
 	return object;
 }
 
+/* The programs of every pod, with new maps or over those that are pinned. */
 static int load(struct bh_object *object, const uint32_t *sizes, struct bh_why *why)
 {
-	struct bulkhead_tc *tc = bulkhead_tc__open();
 	struct bpf_program *clock;
-	int err;
+	struct bpf_object *tc;
+	int err = bh_programs_open_first(object, &tc, why);
 
-	if (!tc)
-		return say_load_failure(-errno, "opening the BPF programs", why);
-	object->skeletons[0] = tc;
-	object->tc = tc->obj;
+	if (err < 0)
+		return err;
 	object->fresh = !bh_pins_exist(&object->pins);
 	if (object->fresh)
-		set_sizes(object, sizes);
-	else if ((err = take_over(object, sizes, why)) < 0)
+		set_sizes(tc, sizes);
+	else if ((err = take_over(object, tc, sizes, why)) < 0)
 		return err;
-	err = bpf_object__load(object->tc);
+	err = bh_programs_load_first(object, why);
 	if (err < 0)
-		return say_load_failure(err, "loading the BPF programs", why);
-	if (object->fresh && (err = hold_maps(object, why)) < 0)
 		return err;
-	clock = bpf_object__find_program_by_name(object->tc, "bh_clock_read");
+	if (object->fresh && (err = hold_maps(object, tc, why)) < 0)
+		return err;
+	clock = bpf_object__find_program_by_name(tc, "bh_clock_read");
 	object->clock_fd = clock ? bpf_program__fd(clock) : -1;
-	err = find_program(object, object->tc, BH_PROG_FROM_POD, why);
-	return err ? err : find_program(object, object->tc, BH_PROG_TO_POD, why);
+	return 0;
 }
 
 int bh_object_open(const char *run_dir, const uint32_t sizes[BH_MAP_COUNT],
@@ -544,76 +487,10 @@ void bh_object_free(struct bh_object *object)
 	unmap_memory(object->config, sizeof(*object->config), object->config_mapped);
 	unmap_memory(object->endpoints, BH_ENDPOINTS_MAX * sizeof(*object->endpoints),
 		object->endpoints_mapped);
-	bh_object_drop_twin(object);
-	if (object->skeletons[0])
-		bulkhead_tc__destroy(object->skeletons[0]);
-	if (object->skeletons[1])
-		bulkhead_xdp__destroy(object->skeletons[1]);
+	bh_programs_close(object);
 	for (int i = 0; i < BH_MAP_COUNT; i++) {
 		if (object->map[i] >= 0)
 			close(object->map[i]);
 	}
 	free(object);
-}
-
-int bh_object_need_xdp(struct bh_object *object, struct bh_why *why)
-{
-	struct bulkhead_xdp *xdp;
-	int err;
-
-	if (object->programs.fd[BH_PROG_XDP_POD] >= 0)
-		return 0;
-	bh_loadlog_begin();
-	xdp = bulkhead_xdp__open();
-	if (!xdp)
-		return say_load_failure(-errno, "opening the XDP programs", why);
-	err = reuse_maps(object, xdp->obj);
-	if (!err)
-		err = bpf_object__load(xdp->obj);
-	if (err < 0) {
-		say_load_failure(err, "loading the XDP programs", why);
-		bulkhead_xdp__destroy(xdp);
-		return err;
-	}
-	object->skeletons[1] = xdp;
-	object->xdp = xdp->obj;
-	err = find_program(object, object->xdp, BH_PROG_XDP_UPLINK, why);
-	return err ? err : find_program(object, object->xdp, BH_PROG_XDP_POD, why);
-}
-
-int bh_object_twin(
-	struct bh_object *object, enum bh_program_kind kind, int *ret_fd, struct bh_why *why)
-{
-	struct bulkhead_tc *twin = object->skeletons[2];
-	struct bpf_program *program;
-	int err;
-
-	if (!twin) {
-		bh_loadlog_begin();
-		twin = bulkhead_tc__open();
-		if (!twin)
-			return say_load_failure(-errno, "opening the BPF programs again", why);
-		object->skeletons[2] = twin;
-		object->twin = twin->obj;
-		err = reuse_maps(object, twin->obj);
-		if (!err)
-			err = bpf_object__load(twin->obj);
-		if (err < 0) {
-			bh_object_drop_twin(object);
-			return say_load_failure(err, "loading the BPF programs again", why);
-		}
-	}
-	program = bpf_object__find_program_by_name(object->twin, program_names[kind]);
-	if (!program)
-		return bh_fail(why, -ENOENT, "program %s: not in the object", program_names[kind]);
-	*ret_fd = bpf_program__fd(program);
-	return 0;
-}
-
-void bh_object_drop_twin(struct bh_object *object)
-{
-	if (object->skeletons[2])
-		bulkhead_tc__destroy(object->skeletons[2]);
-	object->skeletons[2] = NULL;
-	object->twin = NULL;
 }

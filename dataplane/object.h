@@ -21,6 +21,7 @@
 #include "bulkhead/abi.h"
 #include "bulkhead/maps.h"
 #include "dataplane/pins.h"
+#include "dataplane/programs.h"
 #include "dataplane/why.h"
 
 enum bh_map {
@@ -30,25 +31,7 @@ enum bh_map {
 		BH_MAP_COUNT
 };
 
-enum bh_program_kind {
-	BH_PROG_FROM_POD = 0, /* SEC("tc") */
-	BH_PROG_TO_POD,
-	BH_PROG_XDP_POD, /* SEC("xdp"), loaded when first asked for */
-	BH_PROG_XDP_UPLINK,
-	BH_PROG_COUNT
-};
-
-struct bpf_object;
-struct bh_programs_loaded {
-	int fd[BH_PROG_COUNT]; /* -1 = not loaded */
-	uint32_t id[BH_PROG_COUNT];
-};
-
 struct bh_object {
-	struct bpf_object *tc;
-	struct bpf_object *xdp;  /* NULL until needed */
-	struct bpf_object *twin; /* the TC programs once more, see bh_object_twin() */
-	void *skeletons[3];
 	struct bh_pins pins;
 	int map[BH_MAP_COUNT];
 	uint32_t size[BH_MAP_COUNT];
@@ -75,18 +58,6 @@ void bh_object_free(struct bh_object *object);
 int bh_object_parse_size(const char *text, uint32_t sizes[BH_MAP_COUNT], struct bh_why *why);
 
 const char *bh_map_name(enum bh_map map);
-const char *bh_program_name(enum bh_program_kind kind);
-
-/* Loads the XDP programs unless they are. Programs' fds and ids are in object->programs then. */
-int bh_object_need_xdp(struct bh_object *object, struct bh_why *why);
-
-/*
- * A second copy of the TC programs over the same maps: what runs for a moment while a link is put
- * in another place, because the kernel does not take one program twice on a hook.
- */
-int bh_object_twin(
-	struct bh_object *object, enum bh_program_kind kind, int *ret_fd, struct bh_why *why);
-void bh_object_drop_twin(struct bh_object *object);
 
 /* Jiffies and CLOCK_MONOTONIC now, as the programs see them. Returns 0 or -errno. */
 int bh_object_clock(struct bh_object *object, struct bh_clock *ret_clock);

@@ -24,6 +24,7 @@ enum bh_problem_source {
 	BH_SOURCE_MAPS,
 	BH_SOURCE_HOLD,
 	BH_SOURCE_REDIRECTS,
+	BH_SOURCE_LEAVING,
 	BH_SOURCES,
 };
 

@@ -121,7 +121,8 @@ static void log_problems(struct bh_problems *problems)
 static uint64_t version_now(const struct bh_serve *serve)
 {
 	return serve->sources.endpoints->version + serve->sources.problems->version +
-	       (serve->sources.hold ? serve->sources.hold->version : 0);
+	       (serve->sources.hold ? serve->sources.hold->version : 0) +
+	       (serve->sources.leaving ? serve->sources.leaving->version : 0);
 }
 
 static void send_status(struct bh_serve *serve)
@@ -190,9 +191,12 @@ static int apply_plan(
 {
 	struct bh_tables *tables = serve->sources.tables;
 	struct bh_endpoints *endpoints = serve->sources.endpoints;
+	struct bh_leaving *leaving = serve->sources.leaving;
 	bool full = plan->change->full;
-	int err = bh_tables_apply(tables, plan, why);
+	int err = leaving ? bh_leaving_prepare(leaving, plan->change, why) : 0;
 
+	if (!err)
+		err = bh_tables_apply(tables, plan, why);
 	if (err < 0)
 		return err;
 	if (bh_endpoints_want(endpoints, next) == 0)
@@ -224,6 +228,8 @@ int bh_serve_apply(struct bh_serve *serve, struct bh_change *change, struct bh_w
 		err = bh_tables_plan(serve->sources.tables, change, switches, n, &plan, why);
 	if (!err)
 		err = apply_plan(serve, plan, &next, why);
+	if (plan && serve->sources.leaving)
+		bh_leaving_settle(serve->sources.leaving);
 	if (next.pods)
 		bh_pods_discard(endpoints, &next);
 	if (err == -ENOMEM && !why->text[0])

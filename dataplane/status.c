@@ -154,6 +154,8 @@ struct lists {
 	Bulkhead__Wire__Held *held;
 	Bulkhead__Wire__Held **held_pointers;
 	ProtobufCBinaryData *held_ips; /* four for each */
+	char **leaving;
+	size_t n_leaving;
 	struct counters counters;
 	char dropped[96];
 };
@@ -168,6 +170,7 @@ static void lists_cleanup(struct lists **lists)
 	free((*lists)->held);
 	free((*lists)->held_pointers);
 	free((*lists)->held_ips);
+	free((*lists)->leaving);
 	free(*lists);
 }
 
@@ -301,6 +304,40 @@ static int list_held(
 	return 0;
 }
 
+static void count_device(uint32_t ifindex, const char *name, void *arg)
+{
+	(*(size_t *)arg)++;
+}
+
+static void list_device(uint32_t ifindex, const char *name, void *arg)
+{
+	struct lists *lists = arg;
+
+	lists->leaving[lists->n_leaving++] = (char *)name;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int list_leaving(
+	const struct bh_status_sources *s, struct lists *lists, Bulkhead__Wire__Status *status)
+{
+	size_t n = 0;
+
+	bh_attach_devices(s->attach, count_device, &n);
+	lists->leaving = calloc(n + 1, sizeof(*lists->leaving));
+	if (!lists->leaving)
+		return -ENOMEM;
+	bh_attach_devices(s->attach, list_device, lists);
+	if (n)
+		qsort(lists->leaving, n, sizeof(*lists->leaving), compare_names);
+	status->n_leaving = n;
+	status->leaving = lists->leaving;
+	return 0;
+}
+
 int bh_status_send(const struct bh_status_sources *s, uint64_t applied, struct bh_wire *wire)
 {
 	_cleanup_(lists_cleanup) struct lists *lists = calloc(1, sizeof(*lists));
@@ -318,6 +355,8 @@ int bh_status_send(const struct bh_status_sources *s, uint64_t applied, struct b
 		err = list_host_addresses(s, lists, &status);
 	if (!err)
 		err = list_held(s, lists, &status);
+	if (!err)
+		err = list_leaving(s, lists, &status);
 	if (err < 0)
 		return err;
 	uname(&kernel);

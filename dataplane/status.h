@@ -13,6 +13,7 @@
 #include "dataplane/flows.h"
 #include "dataplane/object.h"
 #include "dataplane/hold.h"
+#include "dataplane/leaving.h"
 #include "dataplane/problems.h"
 #include "dataplane/tables.h"
 #include "proto/wire.h"
@@ -25,6 +26,7 @@ struct bh_status_sources {
 	struct bh_discovery *discovery;
 	struct bh_endpoints *endpoints;
 	const struct bh_hold *hold;
+	struct bh_leaving *leaving;
 	struct bh_flows *flows;
 	struct bh_edges *edges;
 	struct bh_problems *problems;

@@ -48,6 +48,10 @@ static const char *hook_word(uint8_t hook)
 		return "to-pod";
 	case BH_HOOK_UPLINK:
 		return "uplink";
+	case BH_HOOK_LEAVING:
+		return "leaving";
+	case BH_HOOK_ARRIVING:
+		return "arriving";
 	}
 	return "unknown";
 }

@@ -381,6 +381,15 @@ static json_t *held(const Bulkhead__Wire__Status *status)
 	return array;
 }
 
+static json_t *leaving(const Bulkhead__Wire__Status *status)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < status->n_leaving; i++)
+		json_array_append_new(array, json_string(status->leaving[i]));
+	return array;
+}
+
 static json_t *dataplane_state(const struct bh_api *api, uint64_t now)
 {
 	struct bh_link_state state;
@@ -498,6 +507,7 @@ json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 		json_object_set_new(answer, "losses", losses);
 		json_object_set_new(answer, "maps", map_pressure(state.status));
 		json_object_set_new(answer, "held", held(state.status));
+		json_object_set_new(answer, "leaving", leaving(state.status));
 		json_object_set_new(answer, "holds", json_integer((json_int_t)state.status->holds));
 		if (bh_flow_log_lost(api->flows))
 			json_object_set_new(losses, "events-lost-sending",

@@ -134,6 +134,20 @@ static void print_held(const json_t *status)
 	}
 }
 
+/* Where what services put off is judged; nothing is said while nothing is put off. */
+static void print_leaving(const json_t *status)
+{
+	const json_t *leaving = json_object_get(status, "leaving");
+	const json_t *one;
+	size_t i;
+
+	if (!json_array_size(leaving))
+		return;
+	printf(LABEL, "leaving by");
+	json_array_foreach(leaving, i, one) printf("%s%s", i ? ", " : "", json_string_value(one));
+	printf("\n");
+}
+
 static int64_t total(const json_t *counters)
 {
 	const char *name;
@@ -270,6 +284,7 @@ int bh_cli_status(int argc, char **argv)
 	print_sources(status);
 	print_endpoints(status);
 	print_held(status);
+	print_leaving(status);
 	print_drops(status);
 	print_losses(status);
 	print_problems(status);

@@ -216,7 +216,8 @@ static void xdp_takes_the_place_of_ingress_and_gives_it_back(void **state)
 	assert_string_equal(attach_host(true), "xdp+tcx");
 	assert_int_equal(bh_links_xdp_program(ifindex, &id), 0);
 	assert_int_equal(id, object->programs.id[BH_PROG_XDP_POD]);
-	assert_int_equal(first_in_chain(BH_LINK_INGRESS), 0);
+	/* What is left of it there marks packets to services, which XDP cannot. */
+	assert_int_equal(first_in_chain(BH_LINK_INGRESS), object->programs.id[BH_PROG_MARK]);
 	assert_int_equal(first_in_chain(BH_LINK_EGRESS), object->programs.id[BH_PROG_TO_POD]);
 	assert_string_equal(attach_host(false), "tcx");
 	assert_int_equal(bh_links_xdp_program(ifindex, &id), 0);

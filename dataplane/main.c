@@ -4,14 +4,16 @@
  * The dataplane daemon: opens everything in order, drops its privileges, and runs one loop. What
  * it does when:
  *
- *   controller's message   staged, applied, answered                             serve.c
- *   rtnetlink event        at once: hold what is new                               hold.c
- *                          20 ms later: where are the pods, are our programs there   endpoints.c,
- * attach.c every 50–200 ms        the event ring                                        events.c
- *   every second           the edge counters                                     edges.c
+ *   controller's message   staged, applied, answered                       serve.c
+ *   rtnetlink event        at once: hold what is new, and see to the
+ *                          devices that leave the node                     hold.c, leaving.c
+ *                          20 ms later: where are the pods, are our
+ *                          programs there                                  endpoints.c, attach.c
+ *   every 50–200 ms        the event ring                                  events.c
+ *   every second           the edge counters                               edges.c
  *   every 2 s or 15 s      pods looked for (2 s while one is missing)
- *   every 10 s             hooks checked, flow tables swept                      attach.c, flows.c
- *                          programs that redirect past pods named                redirects.c
+ *   every 10 s             hooks checked, flow tables swept                attach.c, flows.c
+ *                          programs that redirect past pods named         redirects.c
  *
  * SIGTERM and SIGINT end the daemon. What is pinned in the kernel goes on enforcing.
  */

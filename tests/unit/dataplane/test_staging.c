@@ -101,6 +101,23 @@ static void ranges_overlap(struct update *u)
 	add_rule(entry, 6, 90, 100, 2);
 }
 
+static void deferred_ingress(struct update *u)
+{
+	Bulkhead__Wire__ProgramEntry *entry = add_entry(add_program(u, IN | 7), false, 5);
+
+	add_rule(entry, 6, 80, 80, 0);
+	entry->rules[0]->defer = true;
+}
+
+static void deferred_denial(struct update *u)
+{
+	Bulkhead__Wire__ProgramEntry *entry =
+		add_entry(add_program(u, BH_PROGRAM_EGRESS_ISOLATED | 7), true, 5);
+
+	add_rule(entry, 6, 80, 80, 0);
+	entry->rules[0]->defer = entry->rules[0]->deny = true;
+}
+
 static void endpoint_without_address(struct update *u)
 {
 	add_endpoint(u, "a", NULL, BH_PROGRAM_NONE);
@@ -158,6 +175,8 @@ static const struct wrong wrongs[] = {
 	{"refuses_a_port_above_65535", port_too_big, "ports 80-65536"},
 	{"refuses_ports_without_a_protocol", ports_without_protocol, "without a protocol"},
 	{"refuses_ranges_that_overlap", ranges_overlap, "80-90 and 90-100 of protocol 6 overlap"},
+	{"refuses_to_defer_what_comes_in", deferred_ingress, "only egress can be"},
+	{"refuses_what_is_both_denied_and_deferred", deferred_denial, "both denied and deferred"},
 	{"refuses_an_endpoint_without_address", endpoint_without_address, "has no address"},
 	{"refuses_an_endpoint_without_uid", endpoint_without_uid, "uid of 0 bytes"},
 	{"refuses_control_characters_in_a_uid", endpoint_with_newline, "control character"},
@@ -339,6 +358,47 @@ static void spills_ranges_as_prefixes_that_cover_exactly_them(void **state)
 	update_free(update);
 }
 
+static void defers_inline_and_spilled(void **state)
+{
+	for (uint32_t n = 1; n <= BH_RULES_INLINE + 1; n += BH_RULES_INLINE) {
+		struct update *update = update_new(1, true);
+		Bulkhead__Wire__ProgramEntry *wire =
+			add_entry(add_program(update, BH_PROGRAM_EGRESS_ISOLATED | 7), true, 5);
+		struct bh_program *program = bh_program_new(BH_PROGRAM_EGRESS_ISOLATED | 7);
+		struct bh_entry entry;
+
+		for (uint32_t i = 0; i < n; i++)
+			add_rule(wire, 6, 80 + 2 * i, 80 + 2 * i, 0);
+		entry = entry_of(wire);
+		assert_int_equal(bh_program_add(program, &entry), 0);
+		assert_false(bh_program_defers(program));
+		wire->rules[n - 1]->defer = true;
+		entry = entry_of(wire);
+		assert_int_equal(bh_program_add(program, &entry), 0);
+		assert_true(bh_program_defers(program));
+		bh_program_free(program);
+		update_free(update);
+	}
+}
+
+static void knows_which_addresses_are_services(void **state)
+{
+	struct update *update = update_new(1, true);
+	const uint32_t service = ip4("10.96.0.1"), pod = ip4("10.1.0.2");
+	const struct bh_staged_identity *identity;
+	struct bh_change *change;
+
+	add_address(update, "10.96.0.1", 5, 0);
+	update->wire.addresses[0]->service = true;
+	add_address(update, "10.1.0.2", 6, 0);
+	change = change_of(update);
+	identity = bh_table_get(&change->addr4, &service);
+	assert_int_equal(identity->flags, BH_IDENTITY_SERVICE);
+	identity = bh_table_get(&change->addr4, &pod);
+	assert_int_equal(identity->flags, 0);
+	bh_change_free(change);
+}
+
 static void cuts_the_worst_range_into_thirty_prefixes(void **state)
 {
 	struct update *update = update_new(1, true);
@@ -400,7 +460,7 @@ static void a_table_holds_what_was_put_and_not_removed(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[WRONGS + 9] = {};
+	struct CMUnitTest tests[WRONGS + 11] = {};
 	size_t n = 0;
 
 	for (; n < WRONGS; n++)
@@ -417,10 +477,12 @@ int main(void)
 		cmocka_unit_test(notes_the_protocols_of_which_a_port_is_denied),
 		cmocka_unit_test(spills_ranges_as_prefixes_that_cover_exactly_them),
 		cmocka_unit_test(cuts_the_worst_range_into_thirty_prefixes),
+		cmocka_unit_test(defers_inline_and_spilled),
+		cmocka_unit_test(knows_which_addresses_are_services),
 		cmocka_unit_test(reads_a_spill_back_as_it_was_packed),
 		cmocka_unit_test(a_table_holds_what_was_put_and_not_removed),
 	};
 
 	memcpy(tests + n, others, sizeof(others));
-	return _cmocka_run_group_tests("staging", tests, n + 8, NULL, NULL);
+	return _cmocka_run_group_tests("staging", tests, n + 11, NULL, NULL);
 }

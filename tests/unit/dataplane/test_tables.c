@@ -182,6 +182,32 @@ static void any_class_change_moves_every_epoch(void **state)
 	assert_true(object->endpoints[1].epoch != object->endpoints[2].epoch);
 }
 
+/* Flows remember whether their packets are to be marked. */
+static void an_address_that_becomes_a_service_moves_every_epoch(void **state)
+{
+	const uint32_t ip = ip4("10.96.0.1");
+	struct bh_identity identity;
+	uint64_t epoch = 0;
+
+	put_endpoint(1, BH_PROGRAM_NONE);
+	for (int i = 0; i < 4; i++) {
+		struct update *update = update_new(1, true);
+
+		add_address(update, "10.96.0.1", 5, 50);
+		update->wire.addresses[0]->service = i == 1 || i == 2;
+		apply(update, 1, (const uint32_t[]){BH_PROGRAM_NONE});
+		assert_int_equal(
+			bpf_map_lookup_elem(object->map[BH_MAP_bh_addr4], &ip, &identity), 0);
+		assert_int_equal(identity.flags, i == 1 || i == 2 ? BH_IDENTITY_SERVICE : 0);
+		/* 0, 1 and 3 change something; 2 does not. */
+		if (i == 2)
+			assert_int_equal(object->endpoints[1].epoch, epoch);
+		else
+			assert_true(object->endpoints[1].epoch > epoch);
+		epoch = object->endpoints[1].epoch;
+	}
+}
+
 /* Killed between the last address and the epochs: what is compared shows no difference any more. */
 static void the_update_after_one_cut_short_moves_every_epoch(void **state)
 {
@@ -473,6 +499,7 @@ int main(void)
 		TEST(spilled_entries_come_and_go_whole),
 		TEST(the_same_again_moves_no_epoch),
 		TEST(any_class_change_moves_every_epoch),
+		TEST(an_address_that_becomes_a_service_moves_every_epoch),
 		TEST(the_update_after_one_cut_short_moves_every_epoch),
 		TEST(an_update_that_fails_is_known_as_one_cut_short),
 		TEST(a_program_change_moves_only_its_endpoint),

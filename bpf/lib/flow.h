@@ -584,7 +584,7 @@ static __always_inline int bh_flow_verdict(struct bh_packet *p, const int family
 	union bh_flow_key key;
 	const struct bh_leg *leg, *other;
 	struct bh_flow *flow;
-	bool both;
+	bool both = false;
 	int reason;
 
 	if (!config)
@@ -600,13 +600,15 @@ static __always_inline int bh_flow_verdict(struct bh_packet *p, const int family
 	if (p->hook == BH_HOOK_UPLINK)
 		return leg->reason;
 	other = &flow->leg[bh_pod_side(p) ^ 1];
-	both = (other->flags & BH_LEG_AWAY || p->tag) && !p->away;
-	if (bh_unlikely(both)) {
-		if (!bh_away_in_force(p, other))
+	/* One branch for all that has nothing to do with services. */
+	if (bh_unlikely(leg->flags | other->flags | p->tag)) {
+		both = (other->flags & BH_LEG_AWAY || p->tag) && !p->away;
+		if (both && !bh_away_in_force(p, other))
 			goto slow;
-		bh_edge_count(other->edge, p, !bh_packet_from_pod(p), now, 0, false);
+		if (both)
+			bh_edge_count(other->edge, p, !bh_packet_from_pod(p), now, 0, false);
+		bh_flow_mark(p, leg);
 	}
-	bh_flow_mark(p, leg);
 	bh_edge_count(leg->edge, p, bh_packet_from_pod(p), now, 0, false);
 	bh_flow_account(p, flow, now, both);
 	return leg->reason;

@@ -144,6 +144,7 @@ class _Worker:
         self.name = name.encode()
         self.loop = asyncio.new_event_loop()
         self.servers = []
+        self.accepted = set()  # connections of the servers' that are open
         self.arrived = (
             collections.Counter()
         )  # (protocol, source address, port) → connections, datagrams
@@ -216,6 +217,7 @@ class _Worker:
             pass
 
     async def _echo(self, sock):
+        self.accepted.add(sock)
         with sock:
             try:
                 await self.loop.sock_sendall(sock, self.name + b"\n")
@@ -223,6 +225,12 @@ class _Worker:
                     await self.loop.sock_sendall(sock, data)
             except OSError:
                 pass
+            finally:
+                self.accepted.discard(sock)
+
+    async def do_tell(self, word):
+        """Says it on every connection that a server here has, of its own accord."""
+        await asyncio.gather(*(self.loop.sock_sendall(sock, word) for sock in self.accepted))
 
     def _datagram(self, sock, port):
         try:
@@ -361,6 +369,18 @@ class _Worker:
             return True
         except (TimeoutError, OSError):
             return False
+
+    async def do_hear_all(self, names, timeout):
+        """What the other end says of its own accord, in time: {name: bytes}."""
+
+        async def hear(name):
+            try:
+                async with asyncio.timeout(timeout):
+                    return await self.loop.sock_recv(self.connections[name], 65536)
+            except (TimeoutError, OSError):
+                return b""
+
+        return dict(zip(names, await asyncio.gather(*map(hear, names))))
 
     async def do_say_all(self, names, timeout):
         """do_say() on all of them at the same time: {name: bool}."""

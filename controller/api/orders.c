@@ -249,7 +249,8 @@ static char *broken_manifest(const struct bh_api *api)
 
 	bh_manifests_status(api->manifests, &status);
 	for (size_t i = 0; i < status.n_problems; i++) {
-		if (strcmp(status.problems[i].code, "duplicate-object") != 0)
+		if (strcmp(status.problems[i].code, "duplicate-object") != 0 &&
+			strcmp(status.problems[i].code, "foreign-policy") != 0)
 			return bh_xasprintf(
 				"%s: %s", status.problems[i].object, status.problems[i].text);
 	}

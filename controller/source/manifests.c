@@ -543,8 +543,8 @@ static void note_file(struct bh_manifests *manifests, const struct file *file)
 				file->objects.n ? "its last good content stays in force"
 						: "nothing of it is in force"));
 	for (size_t i = 0; i < file->objects.n_foreign; i++)
-		add_problem(manifests, "unknown-version", file->name,
-			bh_arena_printf(&manifests->arena, "%s", file->objects.foreign[i]));
+		add_problem(manifests, file->objects.foreign[i].code, file->name,
+			bh_arena_printf(&manifests->arena, "%s", file->objects.foreign[i].text));
 }
 
 /* Puts the difference between the files and what the model has from here into the model. */

@@ -348,8 +348,9 @@ static bool decode_policy(struct bh_decoder *decoder, const json_t *json,
 /* ---- Documents --------------------------------------------------------------------------------
  */
 
+/* Somebody's policy that does not count here must not be thought to: `known` is what would. */
 static void note_foreign(struct bh_decoder *decoder, const struct bh_metadata *metadata,
-	const char *kind, const char *version, const char *known)
+	const char *code, const char *kind, const char *version, const char *known)
 {
 	struct bh_object_list *list = decoder->list;
 	const json_t *name = bh_read_field(metadata->json, "name");
@@ -357,7 +358,8 @@ static void note_foreign(struct bh_decoder *decoder, const struct bh_metadata *m
 	char quoted[2][BH_QUOTE_MAX];
 
 	bh_xgrow(list->foreign, list->n_foreign, list->foreign_capacity);
-	list->foreign[list->n_foreign++] = bh_arena_printf(decoder->arena,
+	list->foreign[list->n_foreign].code = code;
+	list->foreign[list->n_foreign++].text = bh_arena_printf(decoder->arena,
 		"%s %s%s%s has apiVersion %s; only %s is understood, so it has no effect", kind,
 		json_is_string(namespace) ? json_string_value(namespace) : "",
 		json_is_string(namespace) ? "/" : "",
@@ -375,7 +377,8 @@ static bool decode_object(struct bh_decoder *decoder, const struct bh_path *path
 	if (!bh_decode_member(decoder, path, json, "metadata", &metadata.json))
 		return false;
 	if (strcmp(version, kinds[kind].version)) {
-		note_foreign(decoder, &metadata, kinds[kind].kind, version, kinds[kind].version);
+		note_foreign(decoder, &metadata, "unknown-version", kinds[kind].kind, version,
+			kinds[kind].version);
 		return true;
 	}
 	if (!read_metadata(decoder, &metadata, &object))
@@ -468,6 +471,16 @@ static bool decode_any(struct bh_decoder *decoder, const struct bh_path *path, c
 	for (size_t i = 0; i < N_KINDS; i++) {
 		if (!strcmp(kind, kinds[i].kind))
 			return decode_object(decoder, path, json, (enum bh_object_kind)i, version);
+	}
+	/* Cilium's, Calico's, and the API's own older kinds. */
+	if (strstr(kind, "NetworkPolicy")) {
+		struct bh_metadata metadata = {.path = BH_FIELD(path, "metadata")};
+
+		if (!bh_decode_member(decoder, path, json, "metadata", &metadata.json))
+			return false;
+		note_foreign(decoder, &metadata, "foreign-policy", kind, version,
+			"NetworkPolicy (networking.k8s.io/v1) or ClusterNetworkPolicy "
+			"(policy.networking.k8s.io/v1alpha2)");
 	}
 	return true;
 }

@@ -36,15 +36,19 @@ struct bh_object {
 	};
 };
 
+/* An object that is understood to have no effect here, and that people may think has. */
+struct bh_foreign {
+	const char *code; /* unknown-version: of a kind that is read; foreign-policy: of none */
+	const char *text;
+};
+
 struct bh_object_list {
 	size_t n;
 	size_t capacity;
 	struct bh_object *items;
-	/* Objects of a kind we know in a version we do not: "NetworkPolicy shop/web has apiVersion
-	 * …" */
 	size_t n_foreign;
 	size_t foreign_capacity;
-	const char **foreign;
+	struct bh_foreign *foreign;
 };
 
 /*

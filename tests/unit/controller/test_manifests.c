@@ -251,6 +251,22 @@ static void an_unknown_version_of_a_known_kind_is_named(void **state)
 	assert_int_equal(status_of(folder).n_problems, 1);
 }
 
+static void a_policy_of_another_product_is_named(void **state)
+{
+	struct folder *folder = *state;
+
+	write_file(folder, "a.yaml",
+		POD("a") "---\n{kind: CiliumNetworkPolicy, apiVersion: cilium.io/v2, metadata: "
+			 "{name: p, namespace: shop}}\n");
+	bh_manifests_rescan(folder->manifests);
+	assert_true(has_pod(folder, "a"));
+	assert_problem(folder, 0, "foreign-policy", "a.yaml",
+		"CiliumNetworkPolicy shop/\"p\" has apiVersion \"cilium.io/v2\"; only "
+		"NetworkPolicy (networking.k8s.io/v1) or ClusterNetworkPolicy "
+		"(policy.networking.k8s.io/v1alpha2) is understood, so it has no effect");
+	assert_int_equal(status_of(folder).n_problems, 1);
+}
+
 static void files_that_vanish_take_their_objects_along(void **state)
 {
 	struct folder *folder = *state;
@@ -512,6 +528,7 @@ int main(void)
 		WITH_FOLDER(an_object_of_the_wrong_shape_names_line_and_field),
 		WITH_FOLDER(an_object_twice_is_named_and_the_first_file_wins),
 		WITH_FOLDER(an_unknown_version_of_a_known_kind_is_named),
+		WITH_FOLDER(a_policy_of_another_product_is_named),
 		WITH_FOLDER(files_that_vanish_take_their_objects_along),
 		WITH_FOLDER(an_object_moved_to_another_file_stays_the_same),
 		WITH_FOLDER(what_is_not_a_file_is_named),

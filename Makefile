@@ -43,7 +43,7 @@ CFLAGS_ALL += -D_FORTIFY_SOURCE=2
 endif
 
 PKGS_dataplane := libbpf libnl-3.0 libnl-route-3.0 libmnl libprotobuf-c libuv
-PKGS_controller := jansson yaml-0.1 libprotobuf-c libuv libcurl
+PKGS_controller := jansson yaml-0.1 libprotobuf-c libuv libcurl sqlite3
 PKGS_cli := jansson smartcols yaml-0.1 libmnl
 PKGS_cni := jansson
 

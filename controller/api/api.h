@@ -14,6 +14,7 @@
 #include "controller/flows/edges.h"
 #include "controller/flows/log.h"
 #include "controller/flows/names.h"
+#include "controller/history/history.h"
 #include "controller/link/link.h"
 #include "controller/source/source.h"
 
@@ -33,6 +34,7 @@ struct bh_api {
 	struct bh_names *names;
 	struct bh_flow_log *flows;
 	struct bh_edges *edges;
+	struct bh_history *history;
 	const struct bh_desired *desired; /* what the link was last told to want */
 	uint64_t started_ns;              /* since 1970 */
 	bool mode_by_command; /* the node's mode was set by command, and not by --mode */

@@ -66,8 +66,12 @@ bool bh_cli_output_is(const char *command, unsigned int allowed);
 /* Parses a command without options or arguments of its own. */
 void bh_cli_parse_plain(int argc, char **argv, const char *doc);
 
-/* "30s", "500ms", "2m", "1h", "30" (seconds) in milliseconds. Returns 0 or -EINVAL. */
+/* "30s", "500ms", "2m", "1h", "7d", "30" (seconds) in milliseconds. Returns 0 or -EINVAL. */
 int bh_cli_parse_duration(const char *text, uint64_t *ret_ms);
+
+/* So long ago ("1h"), or "2026-01-31T12:00:00Z", as the latter. Returns 0 or -EINVAL. */
+#define BH_MOMENT_MAX 40
+int bh_cli_parse_moment(const char *text, char ret_time[BH_MOMENT_MAX]);
 
 /* "80/tcp", "80/UDP", "icmp", "47": port (0 if none) and protocol name. Returns 0 or -EINVAL.
  * *ret_protocol points into `text`. */

@@ -69,6 +69,7 @@ struct options {
 struct controller {
 	struct options options;
 	char *settings_path;
+	char *decisions_path;
 	int pid_fd;
 	uv_loop_t loop;
 	uv_poll_t link_poll;
@@ -494,6 +495,28 @@ static int load_settings(struct controller *c)
 	return 0;
 }
 
+/* Without them each suggestion lists what was rejected before, which is no harm. */
+static void load_decisions(struct controller *c)
+{
+	char text[256] = "it is no object";
+	int r;
+
+	c->decisions_path = bh_xasprintf("%s/suggestions.json", c->options.state_dir);
+	c->api.decisions_path = c->decisions_path;
+	r = bh_settings_read_json(c->decisions_path, &c->api.decisions, text, sizeof(text));
+	if (r == 0 && !json_is_object(c->api.decisions))
+		r = -EBADMSG;
+	if (r == 0)
+		return;
+	json_decref(c->api.decisions);
+	c->api.decisions = json_object();
+	if (r != -ENOENT)
+		add_notice(c, "suggestions-unusable", "suggestions.json",
+			bh_xasprintf("%s cannot be used: %s; what was approved and rejected is not "
+				     "known",
+				c->decisions_path, r == -EBADMSG ? text : strerror(-r)));
+}
+
 static void open_history(struct controller *c)
 {
 	_cleanup_free_ char *path = bh_xasprintf("%s/history.db", c->options.state_dir);
@@ -574,6 +597,7 @@ static int start(struct controller *c)
 	r = load_settings(c);
 	if (r < 0)
 		return r;
+	load_decisions(c);
 	open_history(c);
 	uv_timer_init(&c->loop, &c->timer);
 	c->timer.data = c;
@@ -606,6 +630,8 @@ static void end(struct controller *c)
 		free((char *)c->notices[i].text);
 	json_decref(c->told);
 	free(c->settings_path);
+	free(c->decisions_path);
+	json_decref(c->api.decisions);
 	if (c->pid_fd >= 0)
 		close(c->pid_fd);
 }

@@ -39,6 +39,9 @@ struct bh_api {
 	uint64_t started_ns;              /* since 1970 */
 	bool mode_by_command; /* the node's mode was set by command, and not by --mode */
 	int settings_error;   /* -errno: what was set by command is in force, but not on disk */
+	/* What the operator said of suggestions: {id: "approved" or "rejected"}, and its file. */
+	json_t *decisions;
+	const char *decisions_path;
 	size_t n_notices;
 	const struct bh_api_notice *notices;
 

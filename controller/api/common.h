@@ -19,6 +19,8 @@ bh_api_command bh_api_explain;
 bh_api_command bh_api_mode;
 bh_api_command bh_api_quarantine;
 bh_api_command bh_api_wait;
+bh_api_command bh_api_policy_diff;
+bh_api_command bh_api_policy_suggest;
 bh_api_command bh_api_endpoint_ready;
 bh_api_command bh_api_endpoint_gone;
 

@@ -387,8 +387,13 @@ static int read_part(struct reading *reading, int level, uint64_t from, uint64_t
 		r = read_series(
 			gather, reading->store, &reading->variants, level, from, to);
 		break;
-	default:
+	case BH_HISTORY_PODS:
 		r = read_pods(gather, reading->store, level, from, to);
+		break;
+	default:
+		r = read_counts(gather, reading->store, &reading->rows, level, from, to);
+		if (r == 0)
+			r = read_pods(gather, reading->store, level, from, to);
 	}
 	if (r == 0)
 		r = bh_sql_number(reading->store, &lost,
@@ -485,7 +490,7 @@ int bh_gather_from(struct bh_gather *gather, struct bh_store *store)
 	} else {
 		r = read_window(&reading, level, from, gather->to_s);
 	}
-	if (r == 0 && gather->question.subject == BH_HISTORY_EDGES)
+	if (r == 0 && reading.rows.n)
 		r = take_rows(gather, store, &reading.rows);
 	bh_table_clear(&reading.rows);
 	free(reading.variants.items);

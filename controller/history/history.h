@@ -81,6 +81,7 @@ enum bh_history_subject {
 	BH_HISTORY_EDGES,  /* every edge of the window: answer.edges */
 	BH_HISTORY_SERIES, /* one conversation over time: answer.points */
 	BH_HISTORY_PODS,   /* conversations of pods, from records: answer.pods */
+	BH_HISTORY_BOTH,   /* edges and pods of one window */
 };
 
 struct bh_history_question {

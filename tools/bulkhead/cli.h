@@ -15,6 +15,7 @@
 
 #define BH_CLI_FAILED 1
 #define BH_CLI_USAGE 2
+#define BH_CLI_DENIES 3 /* policy diff: something would newly be denied */
 
 enum bh_output {
 	BH_OUTPUT_TABLE,
@@ -38,6 +39,7 @@ typedef int bh_cli_command(int argc, char **argv);
 bh_cli_command bh_cli_status;
 bh_cli_command bh_cli_pods;
 bh_cli_command bh_cli_policies;
+bh_cli_command bh_cli_policy;
 bh_cli_command bh_cli_flows;
 bh_cli_command bh_cli_edges;
 bh_cli_command bh_cli_graph;
@@ -88,6 +90,9 @@ int bh_cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * hold names that strangers chose.
  */
 json_t *bh_ask(const char *command, json_t *arguments, uint64_t timeout_ms);
+/* The same, with the strings as they came; bh_json_clean() makes them harmless. */
+json_t *bh_ask_raw(const char *command, json_t *arguments, uint64_t timeout_ms);
+void bh_json_clean(json_t *value);
 
 /* 0 if something listens on the control socket, else -errno. */
 int bh_ask_reachable(void);

@@ -279,6 +279,18 @@ static void link_changed(void *data)
 	c->applied = applied;
 }
 
+static void record_losses(struct controller *c, const Bulkhead__Wire__Status *status)
+{
+	static const char lost[] = "events-lost-";
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < status->n_losses; i++) {
+		if (strncmp(status->losses[i]->name, lost, strlen(lost)) == 0)
+			total += status->losses[i]->value;
+	}
+	bh_history_record_losses(c->api.history, total);
+}
+
 static void link_status(void *data, const Bulkhead__Wire__Status *status)
 {
 	struct controller *c = data;
@@ -293,6 +305,7 @@ static void link_status(void *data, const Bulkhead__Wire__Status *status)
 		ips[n].family = address->len == 4 ? 4 : 6;
 		memcpy(ips[n++].ip, address->data, address->len);
 	}
+	record_losses(c, status);
 	if (bh_model_set_host_addresses(c->api.model, n, ips))
 		compile(c);
 }

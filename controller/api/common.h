@@ -38,8 +38,7 @@ json_t *bh_api_protocol(const json_t *request, uint8_t *ret_protocol, bool *ret_
  * The window of "from" and "to", times in RFC 3339 (UTC): into question's from_ns and to_ns.
  * *ret_given: there is one.
  */
-json_t *bh_api_window(
-	const json_t *request, bool *ret_given, struct bh_history_question *question);
+json_t *bh_api_window(const json_t *request, bool *ret_given, struct bh_history_question *question);
 /* Splits "namespace/name" in place of the copy it makes; free() *ret_namespace, which holds both.
  */
 json_t *bh_api_pod_name(const char *text, char **ret_namespace, const char **ret_name);

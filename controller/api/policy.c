@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #include "controller/api/common.h"
 #include "controller/compile/reader.h"
@@ -46,8 +47,7 @@ static const struct bh_desired_workload *name_workload(void *data, uint32_t numb
 	workload->number = number;
 	workload->namespace = name ? name->namespace : "";
 	workload->kind = name ? name->kind : "Unknown";
-	workload->name = name ? name->name
-			      : bh_arena_printf(&seen->arena, "unknown-%08x", number);
+	workload->name = name ? name->name : bh_arena_printf(&seen->arena, "unknown-%08x", number);
 	bh_table_put(&seen->workloads, &workload->number, sizeof(workload->number), workload);
 	return workload;
 }
@@ -111,8 +111,8 @@ static bool look(
 		return true;
 	seen->api = api;
 	n = list_outside(answer, &outside);
-	bh_replay_edges_make(&seen->edges, answer->n_edges, answer->edges, n, outside,
-		name_workload, seen);
+	bh_replay_edges_make(
+		&seen->edges, answer->n_edges, answer->edges, n, outside, name_workload, seen);
 	seen->window = bh_json_window(answer);
 	seen->lost = answer->lost;
 	bh_api_history_done(api, call);
@@ -148,9 +148,9 @@ static json_t *edge_object(const struct bh_replay_edge *edge)
 	json_object_set_new(object, "protocol", bh_json_protocol(edge->protocol));
 	json_object_set_new(object, "port", json_integer(edge->port));
 	json_object_set_new(object, "flows", json_integer((json_int_t)edge->flows));
-	json_object_set_new(object, "flowsDenied", json_integer((json_int_t)edge->flows_denied));
-	json_object_set_new(
-		object, "flowsWouldDeny", json_integer((json_int_t)edge->flows_would_deny));
+	bh_json_set_text(object, "verdict", edge->denied ? "denied" : "allowed");
+	bh_json_set_text(
+		object, "pending", edge->denied || edge->would_deny ? "denied" : "allowed");
 	json_object_set_new(object, "packets", bh_json_both_ways(edge->packets));
 	json_object_set_new(object, "bytes", bh_json_both_ways(edge->octets));
 	json_object_set_new(object, "first", bh_json_time(edge->first_ns));
@@ -178,8 +178,8 @@ static void drop_candidates(struct candidates *candidates)
 }
 
 /* The last one of a name counts, as it would when applied. */
-static void add_change(struct candidates *candidates, const char *namespace, const char *name,
-	json_t *spec)
+static void add_change(
+	struct candidates *candidates, const char *namespace, const char *name, json_t *spec)
 {
 	for (size_t i = 0; i < candidates->n; i++) {
 		struct bh_replay_change *change = &candidates->changes[i];
@@ -219,7 +219,7 @@ static json_t *read_manifest(struct candidates *candidates, const json_t *manife
 	for (size_t i = before; i < candidates->objects.n; i++) {
 		const struct bh_object *object = &candidates->objects.items[i];
 
-		if (object->kind != BH_OBJECT_POLICY)
+		if (object->kind != BH_OBJECT_POLICY && object->kind != BH_OBJECT_CLUSTER_POLICY)
 			continue;
 		/* Without a spec it is invalid, and not a removal. */
 		if (!object->policy.spec)
@@ -229,31 +229,40 @@ static json_t *read_manifest(struct candidates *candidates, const json_t *manife
 		policies++;
 	}
 	if (!policies)
-		return bh_control_error("%s: there is no NetworkPolicy in it", name);
+		return bh_control_error(
+			"%s: there is no NetworkPolicy or ClusterNetworkPolicy in it", name);
 	return NULL;
 }
 
-/* "NetworkPolicy/shop/web" or "shop/web". */
+/* "NetworkPolicy/shop/web" or "ClusterNetworkPolicy/base". */
 static json_t *read_removal(
 	struct candidates *candidates, const struct bh_model *model, const json_t *removal)
 {
-	static const char kind[] = "NetworkPolicy/";
-	const char *text = json_string_value(removal);
-	char *copy, *slash;
+	static const char of_namespace[] = "NetworkPolicy/", of_cluster[] = "ClusterNetworkPolicy/";
+	const char *text = json_string_value(removal), *namespace = "", *name;
+	char *slash;
 
 	if (!text)
 		return bh_control_error("'delete' is no list of names");
-	if (!strncasecmp(text, kind, strlen(kind)))
-		text += strlen(kind);
-	copy = bh_arena_strdup(&candidates->arena, text);
-	slash = strchr(copy, '/');
-	if (!slash || slash == copy || !slash[1] || strchr(slash + 1, '/'))
-		return bh_control_error(
-			"'%s' names no policy: write NetworkPolicy/namespace/name", text);
-	*slash = '\0';
-	if (!bh_replay_has_policy(model, copy, slash + 1))
-		return bh_control_error("there is no NetworkPolicy %s", text);
-	add_change(candidates, copy, slash + 1, NULL);
+	if (!strncasecmp(text, of_cluster, strlen(of_cluster))) {
+		name = bh_arena_strdup(&candidates->arena, text + strlen(of_cluster));
+	} else {
+		namespace = bh_arena_strdup(&candidates->arena,
+			text + (strncasecmp(text, of_namespace, strlen(of_namespace))
+					       ? 0
+					       : strlen(of_namespace)));
+		slash = strchr(namespace, '/');
+		if (!slash || slash == namespace)
+			return bh_control_error("'%s' names no policy: write "
+						"NetworkPolicy/namespace/name or "
+						"ClusterNetworkPolicy/name",
+				text);
+		*slash = '\0';
+		name = slash + 1;
+	}
+	if (!*name || strchr(name, '/') || !bh_replay_has_policy(model, namespace, name))
+		return bh_control_error("there is no policy %s", text);
+	add_change(candidates, namespace, name, NULL);
 	return NULL;
 }
 
@@ -320,8 +329,8 @@ static json_t *compare_worlds(
 	const struct bh_api *api, struct seen *seen, const struct candidates *candidates)
 {
 	struct bh_replay_world *before = bh_replay_world_new(api->model, &seen->edges, 0, NULL);
-	struct bh_replay_world *after = bh_replay_world_new(
-		api->model, &seen->edges, candidates->n, candidates->changes);
+	struct bh_replay_world *after =
+		bh_replay_world_new(api->model, &seen->edges, candidates->n, candidates->changes);
 	struct bh_replay_diff diff = {0};
 	json_t *answer = NULL;
 
@@ -330,8 +339,10 @@ static json_t *compare_worlds(
 		const char *fault = bh_replay_fault(after, change->namespace, change->name);
 
 		if (fault)
-			answer = bh_control_error(
-				"NetworkPolicy %s/%s: %s", change->namespace, change->name, fault);
+			answer = bh_control_error("%s %s%s%s: %s",
+				*change->namespace ? "NetworkPolicy" : "ClusterNetworkPolicy",
+				change->namespace, *change->namespace ? "/" : "", change->name,
+				fault);
 	}
 	if (!answer) {
 		bh_replay_diff(&seen->edges, before, after, &diff);

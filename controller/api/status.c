@@ -138,8 +138,8 @@ static void history_problems(const struct bh_api *api, json_t *problems)
 
 	bh_history_status(api->history, &status);
 	for (size_t i = 0; i < status.n_problems; i++)
-		add_problem(problems, "history", status.problems[i].code,
-			status.problems[i].object, status.problems[i].text);
+		add_problem(problems, "history", status.problems[i].code, status.problems[i].object,
+			status.problems[i].text);
 	if (status.dropped) {
 		_cleanup_free_ char *text = bh_xasprintf(
 			"%" PRIu64 " counts could not be taken in since the start: there is more "

@@ -46,7 +46,8 @@ static json_t *read_time(const json_t *request, const char *name, bool *ret_foun
 	if (error || !text)
 		return error;
 	if (parse_time(text, ret_ns) < 0)
-		return bh_control_error("'%s' is no time: write it like 2026-01-31T12:00:00Z", name);
+		return bh_control_error(
+			"'%s' is no time: write it like 2026-01-31T12:00:00Z", name);
 	return NULL;
 }
 
@@ -139,8 +140,7 @@ json_t *bh_json_history(const struct bh_api *api)
 	json_object_set_new(object, "days", json_integer(status.keep_days));
 	json_object_set_new(object, "edges", json_integer((json_int_t)status.edges));
 	json_object_set_new(object, "written", bh_json_time(status.written_ns));
-	json_object_set_new(
-		object, "writeMicroseconds", json_integer((json_int_t)status.write_us));
+	json_object_set_new(object, "writeMicroseconds", json_integer((json_int_t)status.write_us));
 	json_object_set_new(object, "late", json_integer((json_int_t)status.late));
 	json_object_set_new(object, "dropped", json_integer((json_int_t)status.dropped));
 	return object;

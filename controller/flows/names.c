@@ -123,8 +123,7 @@ void bh_names_learn(struct bh_names *names, const struct bh_desired *desired)
 }
 
 void bh_names_recall(struct bh_names *names, size_t n_workloads,
-	const struct bh_workload_name *workloads, size_t n_rules,
-	const struct bh_rule_label *rules)
+	const struct bh_workload_name *workloads, size_t n_rules, const struct bh_rule_label *rules)
 {
 	for (size_t i = 0; i < n_workloads; i++) {
 		const struct bh_workload_name *from = &workloads[i];
@@ -135,9 +134,8 @@ void bh_names_recall(struct bh_names *names, size_t n_workloads,
 	for (size_t i = 0; i < n_rules; i++) {
 		const struct bh_rule_label *from = &rules[i];
 
-		learn_rule(names,
-			&(struct bh_desired_rule_name){from->number, from->namespace, from->policy,
-				from->egress, from->index, from->text});
+		learn_rule(names, &(struct bh_desired_rule_name){from->number, from->namespace,
+					  from->policy, from->egress, from->index, from->text});
 	}
 }
 

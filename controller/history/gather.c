@@ -128,8 +128,8 @@ static int read_counts(struct bh_gather *gather, struct bh_store *store, struct 
 	return r ? r : bh_sql_errno(result);
 }
 
-#define EDGE_COLUMNS                                                                              \
-	"id, client, server, protocol, port, egress, verdict, pending, rule, pending_rule,"       \
+#define EDGE_COLUMNS                                                                        \
+	"id, client, server, protocol, port, egress, verdict, pending, rule, pending_rule," \
 	" family, peer_local, app, encrypted, tls_version, sni"
 
 static struct bh_history_edge edge_of(sqlite3_stmt *row)
@@ -164,8 +164,7 @@ static struct bh_history_edge edge_of(sqlite3_stmt *row)
 
 static struct bh_history_edge *edge_at(struct bh_gather *gather, const struct bh_history_edge *like)
 {
-	struct bh_history_edge *edge =
-		bh_table_get(&gather->edges, &like->key, sizeof(like->key));
+	struct bh_history_edge *edge = bh_table_get(&gather->edges, &like->key, sizeof(like->key));
 
 	if (edge)
 		return edge;
@@ -273,7 +272,7 @@ struct variants {
 	struct variant {
 		uint64_t id;
 		struct bh_history_key key;
-	} *items;
+	} * items;
 	bool client_seen;
 };
 
@@ -302,8 +301,7 @@ static void add_point(struct bh_gather *gather, const struct variants *variants,
 {
 	uint64_t length = gather->point_s ? gather->point_s : bh_store_span[level];
 	uint64_t start = bh_sql_u64(row, 0) / length * length * 1000000000;
-	struct bh_history_point *point =
-		bh_table_get(&gather->points, &start, sizeof(start));
+	struct bh_history_point *point = bh_table_get(&gather->points, &start, sizeof(start));
 	struct bh_history_edge edge = {0};
 
 	if (!point) {
@@ -384,8 +382,7 @@ static int read_part(struct reading *reading, int level, uint64_t from, uint64_t
 		r = read_counts(gather, reading->store, &reading->rows, level, from, to);
 		break;
 	case BH_HISTORY_SERIES:
-		r = read_series(
-			gather, reading->store, &reading->variants, level, from, to);
+		r = read_series(gather, reading->store, &reading->variants, level, from, to);
 		break;
 	case BH_HISTORY_PODS:
 		r = read_pods(gather, reading->store, level, from, to);
@@ -553,8 +550,8 @@ const struct bh_history_answer *bh_gather_finish(
 	if (error < 0)
 		return answer;
 	answer->n_edges = gather->edges.n;
-	answer->edges = list(
-		gather, &gather->edges, sizeof(struct bh_history_edge), bh_history_compare);
+	answer->edges =
+		list(gather, &gather->edges, sizeof(struct bh_history_edge), bh_history_compare);
 	answer->n_points = gather->points.n;
 	answer->points =
 		list(gather, &gather->points, sizeof(struct bh_history_point), compare_points);

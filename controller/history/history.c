@@ -31,6 +31,8 @@
 #define HAND_OVER_MS (BH_HISTORY_SPAN_0 * 1000)
 /* After the end of a span, so that what was seen in its last second has come. */
 #define HAND_OVER_LATE_MS 1500
+/* New names are written so long after they came, together. */
+#define NAMES_MS 100
 #define PROBLEMS_MAX 3
 
 enum job_kind {
@@ -198,8 +200,9 @@ static bool try_disk(struct bh_history *history)
 	}
 	if (r < 0)
 		set_text(&history->trouble,
-			bh_xasprintf("%s cannot be opened: %s; history is kept in memory (64 MiB at "
-				     "most) until it can",
+			bh_xasprintf(
+				"%s cannot be opened: %s; history is kept in memory (64 MiB at "
+				"most) until it can",
 				history->path, text));
 	free(text);
 	return r == 0;
@@ -463,8 +466,7 @@ static void free_list(struct list *list)
 
 static void put_write(struct bh_history *history)
 {
-	struct bh_batch *batch =
-		bh_recorder_take(history->recorder, clock_ns(CLOCK_REALTIME));
+	struct bh_batch *batch = bh_recorder_take(history->recorder, clock_ns(CLOCK_REALTIME));
 	struct job *job;
 
 	if (bh_batch_is_empty(batch)) {
@@ -596,8 +598,8 @@ void bh_history_dispatch(struct bh_history *history, uint64_t now)
 
 void bh_history_record_edges(struct bh_history *history, const Bulkhead__Wire__EdgeBatch *batch)
 {
-	bh_recorder_edges(history->recorder, batch, clock_ns(CLOCK_REALTIME),
-		clock_ns(CLOCK_MONOTONIC));
+	bh_recorder_edges(
+		history->recorder, batch, clock_ns(CLOCK_REALTIME), clock_ns(CLOCK_MONOTONIC));
 }
 
 void bh_history_record_flows(
@@ -606,9 +608,18 @@ void bh_history_record_flows(
 	bh_recorder_flows(history->recorder, log, next);
 }
 
+void bh_history_record_losses(struct bh_history *history, uint64_t total)
+{
+	bh_recorder_losses(history->recorder, total);
+}
+
 void bh_history_record_names(struct bh_history *history, const struct bh_desired *desired)
 {
-	bh_recorder_names(history->recorder, desired);
+	uint64_t soon = clock_ns(CLOCK_MONOTONIC) / 1000000 + NAMES_MS;
+
+	/* A name that is lost is lost for good, unlike a count. */
+	if (bh_recorder_names(history->recorder, desired) && soon < history->hand_over_at)
+		history->hand_over_at = soon;
 }
 
 /* ---- Questions ------------------------------------------------------------------------------- */
@@ -637,8 +648,7 @@ uint64_t bh_history_ask(struct bh_history *history, const struct bh_history_ques
 	return job->ticket;
 }
 
-const struct bh_history_answer *bh_history_answer(
-	const struct bh_history *history, uint64_t ticket)
+const struct bh_history_answer *bh_history_answer(const struct bh_history *history, uint64_t ticket)
 {
 	for (const struct job *job = history->answered.first; job; job = job->next) {
 		if (job->ticket == ticket)

@@ -72,6 +72,9 @@ void bh_history_record_edges(struct bh_history *history, const Bulkhead__Wire__E
 void bh_history_record_flows(
 	struct bh_history *history, const struct bh_flow_log *log, uint64_t *next);
 
+/* How many records the kernel had no room for, in all, as the data plane last said. */
+void bh_history_record_losses(struct bh_history *history, uint64_t total);
+
 /* The names of a compilation: those that are new are kept. */
 void bh_history_record_names(struct bh_history *history, const struct bh_desired *desired);
 

@@ -46,7 +46,8 @@ static int load_rules(struct bh_store *store, struct bh_batch *batch)
 	_cleanup_free_ struct bh_rule_label *list = NULL;
 	size_t n = 0, capacity = 0;
 	int r = bh_sql_prepare(store, &statement,
-		"SELECT number, namespace, policy, egress, place, text FROM rules LIMIT " NAMES_MAX);
+		"SELECT number, namespace, policy, egress, place, text FROM rules "
+		"LIMIT " NAMES_MAX);
 
 	if (r < 0)
 		return r;
@@ -98,7 +99,8 @@ static int load_counters(struct bh_store *store, struct bh_batch *batch)
 	_cleanup_free_ struct bh_counter *list = NULL;
 	size_t n = 0, capacity = 0;
 	int r = bh_sql_prepare(store, &statement,
-		"SELECT local, remote, port, protocol, egress, verdict, pending, peer_local, family,"
+		"SELECT local, remote, port, protocol, egress, verdict, pending, peer_local, "
+		"family,"
 		" packets_0, packets_1, octets_0, octets_1, flows, resets, refusals, first_mono,"
 		" seen, gone FROM counters");
 
@@ -231,8 +233,9 @@ static int merge_pods(struct bh_store *store, struct bh_store *from, int level, 
 static int merge_lost(struct bh_store *store, struct bh_store *from, int level, uint64_t until)
 {
 	_cleanup_sql_ sqlite3_stmt *row = NULL;
-	int r = bh_sql_prepare(from, &row, "SELECT bucket, records FROM lost_%d WHERE bucket < %llu",
-		level, (unsigned long long)until);
+	int r = bh_sql_prepare(from, &row,
+		"SELECT bucket, records FROM lost_%d WHERE bucket < %llu", level,
+		(unsigned long long)until);
 	int result = SQLITE_DONE;
 
 	while (r == 0 && (result = sqlite3_step(row)) == SQLITE_ROW)

@@ -45,8 +45,10 @@ struct bh_recorder {
 	struct bh_table rows; /* bh_history_key → bh_history_edge */
 	struct bh_table pods; /* text → pod_entry */
 	struct bh_table fans; /* text → fan */
-	uint64_t lost;     /* records, since the last hand-over */
-	uint64_t log_lost; /* what the log said last */
+	uint64_t lost;        /* records, since the last hand-over */
+	uint64_t log_lost;    /* what the log said last */
+	uint64_t kernel_lost;
+	bool kernel_said; /* how many it has lost */
 	uint64_t dropped;
 	struct bh_table workloads; /* number → told */
 	struct bh_table rules;
@@ -107,8 +109,7 @@ static void forget_gone(struct bh_recorder *recorder)
 		gone[n++] = counter;
 	}
 	for (size_t i = 0; i < n; i++) {
-		bh_table_remove(
-			&recorder->counters, &gone[i]->c.key, sizeof(gone[i]->c.key));
+		bh_table_remove(&recorder->counters, &gone[i]->c.key, sizeof(gone[i]->c.key));
 		free(gone[i]);
 	}
 	free(gone);
@@ -151,7 +152,8 @@ static struct bh_counter counter_of(
 		.octets = {edge->octets_out, edge->octets_in},
 		.flows = edge->flows,
 		.resets = edge->resets,
-		/* May be before the clock's zero, seen from a clock that was set: still one value. */
+		/* May be before the clock's zero, seen from a clock that was set: still one value.
+		 */
 		.first_mono = edge->first_ns - real_ns + mono_ns,
 		.seen_s = real_ns / 1000000000,
 		.gone = edge->gone,
@@ -309,8 +311,8 @@ static bool is_outside(const struct bh_flow_end *end)
 static struct pod_entry *new_pod(
 	struct bh_recorder *recorder, const char *key, const struct bh_history_pod *like)
 {
-	const char *texts[4] = {like->client_namespace, like->client_pod, like->server_namespace,
-		like->server_pod};
+	const char *texts[4] = {
+		like->client_namespace, like->client_pod, like->server_namespace, like->server_pod};
 	const char *copies[4];
 	size_t room = strlen(key) + 1;
 	struct pod_entry *entry;
@@ -375,17 +377,17 @@ static bool record_flow(struct bh_recorder *recorder, const struct bh_flow_recor
 
 	if (!record->src.ip.family)
 		return true; /* a frame without addresses is nobody's conversation */
-	fan_key = bh_xasprintf("%d\n%s\n%s\n%s\n%s\n%u\n%u", record->verdict,
-		record->src.namespace, record->src.pod, record->dst.namespace, record->dst.pod,
-		record->protocol, record->dst.port);
+	fan_key = bh_xasprintf("%d\n%s\n%s\n%s\n%s\n%u\n%u", record->verdict, record->src.namespace,
+		record->src.pod, record->dst.namespace, record->dst.pod, record->protocol,
+		record->dst.port);
 	for (int i = 0; i < 2; i++) {
 		if (is_outside(ends[i]))
 			name_outside(recorder, &ends[i]->ip, fan_key, outside[i]);
 	}
 	pod.client_pod = is_outside(ends[0]) ? outside[0] : record->src.pod;
 	pod.server_pod = is_outside(ends[1]) ? outside[1] : record->dst.pod;
-	key = bh_xasprintf("%s\n%s\n%s\n%u\n%u", fan_key, outside[0], outside[1], pod.client,
-		pod.server);
+	key = bh_xasprintf(
+		"%s\n%s\n%s\n%u\n%u", fan_key, outside[0], outside[1], pod.client, pod.server);
 	entry = bh_table_get(&recorder->pods, key, strlen(key));
 	if (!entry) {
 		if (recorder->pods.n >= PODS_MAX)
@@ -398,8 +400,7 @@ static bool record_flow(struct bh_recorder *recorder, const struct bh_flow_recor
 	return true;
 }
 
-void bh_recorder_flows(
-	struct bh_recorder *recorder, const struct bh_flow_log *log, uint64_t *next)
+void bh_recorder_flows(struct bh_recorder *recorder, const struct bh_flow_log *log, uint64_t *next)
 {
 	uint64_t lost = bh_flow_log_lost(log);
 
@@ -413,6 +414,14 @@ void bh_recorder_flows(
 		if (!record_flow(recorder, bh_flow_log_get(log, *next)))
 			recorder->lost++;
 	}
+}
+
+void bh_recorder_losses(struct bh_recorder *recorder, uint64_t total)
+{
+	if (recorder->kernel_said && total > recorder->kernel_lost)
+		recorder->lost += total - recorder->kernel_lost;
+	recorder->kernel_said = true;
+	recorder->kernel_lost = total;
 }
 
 /* ---- Names ----------------------------------------------------------------------------------- */
@@ -430,7 +439,7 @@ static bool tell(struct bh_table *table, uint32_t number)
 	return true;
 }
 
-void bh_recorder_names(struct bh_recorder *recorder, const struct bh_desired *desired)
+bool bh_recorder_names(struct bh_recorder *recorder, const struct bh_desired *desired)
 {
 	struct bh_arena *arena = &recorder->new_names;
 
@@ -462,6 +471,7 @@ void bh_recorder_names(struct bh_recorder *recorder, const struct bh_desired *de
 			.text = bh_arena_strdup(arena, from->text),
 		};
 	}
+	return recorder->n_workloads || recorder->n_rules;
 }
 
 /* ---- Hand-over ------------------------------------------------------------------------------- */

@@ -20,9 +20,11 @@ void bh_recorder_load(struct bh_recorder *recorder, const struct bh_batch *known
 /* Times are the caller's: CLOCK_REALTIME and CLOCK_MONOTONIC of this moment. */
 void bh_recorder_edges(struct bh_recorder *recorder, const Bulkhead__Wire__EdgeBatch *batch,
 	uint64_t real_ns, uint64_t mono_ns);
-void bh_recorder_flows(
-	struct bh_recorder *recorder, const struct bh_flow_log *log, uint64_t *next);
-void bh_recorder_names(struct bh_recorder *recorder, const struct bh_desired *desired);
+void bh_recorder_flows(struct bh_recorder *recorder, const struct bh_flow_log *log, uint64_t *next);
+/* The kernel's own count of lost records, cumulative. What was there at first is not new. */
+void bh_recorder_losses(struct bh_recorder *recorder, uint64_t total);
+/* True if there were new ones. */
+bool bh_recorder_names(struct bh_recorder *recorder, const struct bh_desired *desired);
 
 /* Everything new since the last one; empty if there is nothing. Free with bh_batch_free(). */
 struct bh_batch *bh_recorder_take(struct bh_recorder *recorder, uint64_t real_ns);

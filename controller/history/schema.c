@@ -13,27 +13,29 @@
 #include "controller/history/sql.h"
 
 /* The columns of counts_0, _1 and _2. */
-#define COUNTS                                                                                    \
-	"bucket INTEGER NOT NULL, edge INTEGER NOT NULL,"                                         \
-	" packets_0 INTEGER NOT NULL, packets_1 INTEGER NOT NULL,"                                \
-	" octets_0 INTEGER NOT NULL, octets_1 INTEGER NOT NULL,"                                  \
-	" flows INTEGER NOT NULL, resets INTEGER NOT NULL,"                                       \
-	" first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (bucket, edge)) WITHOUT ROWID;"
+#define COUNTS                                                                                 \
+	"bucket INTEGER NOT NULL, edge INTEGER NOT NULL,"                                      \
+	" packets_0 INTEGER NOT NULL, packets_1 INTEGER NOT NULL,"                             \
+	" octets_0 INTEGER NOT NULL, octets_1 INTEGER NOT NULL,"                               \
+	" flows INTEGER NOT NULL, resets INTEGER NOT NULL,"                                    \
+	" first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (bucket, edge)) WITHOUT " \
+	"ROWID;"
 
-#define POD_COUNTS                                                                                \
-	"bucket INTEGER NOT NULL, pod INTEGER NOT NULL,"                                          \
-	" began INTEGER NOT NULL, ended INTEGER NOT NULL, denials INTEGER NOT NULL,"              \
-	" packets_0 INTEGER NOT NULL, packets_1 INTEGER NOT NULL,"                                \
-	" octets_0 INTEGER NOT NULL, octets_1 INTEGER NOT NULL,"                                  \
-	" first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (bucket, pod)) WITHOUT ROWID;"
+#define POD_COUNTS                                                                            \
+	"bucket INTEGER NOT NULL, pod INTEGER NOT NULL,"                                      \
+	" began INTEGER NOT NULL, ended INTEGER NOT NULL, denials INTEGER NOT NULL,"          \
+	" packets_0 INTEGER NOT NULL, packets_1 INTEGER NOT NULL,"                            \
+	" octets_0 INTEGER NOT NULL, octets_1 INTEGER NOT NULL,"                              \
+	" first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (bucket, pod)) WITHOUT " \
+	"ROWID;"
 
 #define LOST "bucket INTEGER PRIMARY KEY, records INTEGER NOT NULL);"
 
 /* What a handshake took, and who refused: came with version 2. */
-#define TALK_COUNTS(level)                                                                        \
-	"ALTER TABLE counts_" level " ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;"            \
-	"ALTER TABLE counts_" level " ADD COLUMN rtt_min INTEGER NOT NULL DEFAULT 0;"             \
-	"ALTER TABLE counts_" level " ADD COLUMN rtt_sum INTEGER NOT NULL DEFAULT 0;"             \
+#define TALK_COUNTS(level)                                                             \
+	"ALTER TABLE counts_" level " ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;" \
+	"ALTER TABLE counts_" level " ADD COLUMN rtt_min INTEGER NOT NULL DEFAULT 0;"  \
+	"ALTER TABLE counts_" level " ADD COLUMN rtt_sum INTEGER NOT NULL DEFAULT 0;"  \
 	"ALTER TABLE counts_" level " ADD COLUMN rtt_n INTEGER NOT NULL DEFAULT 0;"
 
 static const char *const steps[] = {
@@ -76,8 +78,8 @@ static const char *const steps[] = {
 	"ALTER TABLE edges ADD COLUMN encrypted INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE edges ADD COLUMN tls_version INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE edges ADD COLUMN sni TEXT NOT NULL DEFAULT '';"
-	"ALTER TABLE counters ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;"
-	TALK_COUNTS("0") TALK_COUNTS("1") TALK_COUNTS("2"),
+	"ALTER TABLE counters ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;" TALK_COUNTS("0")
+		TALK_COUNTS("1") TALK_COUNTS("2"),
 };
 
 _Static_assert(sizeof(steps) / sizeof(steps[0]) == BH_SCHEMA_VERSION, "a step a version");

@@ -13,31 +13,32 @@ const uint32_t bh_store_span[BH_HISTORY_LEVELS] = {
 	BH_HISTORY_SPAN_0, BH_HISTORY_SPAN_1, BH_HISTORY_SPAN_2};
 
 /* A row that is there already takes the new counts in. */
-#define ADD_COUNTS(level)                                                                         \
-	"INSERT INTO counts_" level                                                               \
-	" (bucket, edge, packets_0, packets_1, octets_0, octets_1, flows, resets, refusals, first," \
-	" last, rtt_min, rtt_sum, rtt_n) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"                    \
-	" ON CONFLICT (bucket, edge) DO UPDATE SET packets_0 = packets_0 + excluded.packets_0,"   \
-	" packets_1 = packets_1 + excluded.packets_1, octets_0 = octets_0 + excluded.octets_0,"   \
-	" octets_1 = octets_1 + excluded.octets_1, flows = flows + excluded.flows,"               \
-	" resets = resets + excluded.resets, refusals = refusals + excluded.refusals,"            \
-	" first = min(first, excluded.first), last = max(last, excluded.last),"                   \
-	" rtt_min = CASE WHEN rtt_n = 0 THEN excluded.rtt_min WHEN excluded.rtt_n = 0 THEN rtt_min" \
-	" ELSE min(rtt_min, excluded.rtt_min) END, rtt_sum = rtt_sum + excluded.rtt_sum,"         \
+#define ADD_COUNTS(level)                                                                        \
+	"INSERT INTO counts_" level " (bucket, edge, packets_0, packets_1, octets_0, octets_1, " \
+	"flows, resets, refusals, first,"                                                        \
+	" last, rtt_min, rtt_sum, rtt_n) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"                   \
+	" ON CONFLICT (bucket, edge) DO UPDATE SET packets_0 = packets_0 + excluded.packets_0,"  \
+	" packets_1 = packets_1 + excluded.packets_1, octets_0 = octets_0 + excluded.octets_0,"  \
+	" octets_1 = octets_1 + excluded.octets_1, flows = flows + excluded.flows,"              \
+	" resets = resets + excluded.resets, refusals = refusals + excluded.refusals,"           \
+	" first = min(first, excluded.first), last = max(last, excluded.last),"                  \
+	" rtt_min = CASE WHEN rtt_n = 0 THEN excluded.rtt_min WHEN excluded.rtt_n = 0 THEN "     \
+	"rtt_min"                                                                                \
+	" ELSE min(rtt_min, excluded.rtt_min) END, rtt_sum = rtt_sum + excluded.rtt_sum,"        \
 	" rtt_n = rtt_n + excluded.rtt_n"
 
-#define ADD_POD_COUNTS(level)                                                                     \
-	"INSERT INTO pod_counts_" level                                                           \
-	" (bucket, pod, began, ended, denials, packets_0, packets_1, octets_0, octets_1, first,"  \
-	" last) VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (bucket, pod) DO UPDATE SET"           \
-	" began = began + excluded.began, ended = ended + excluded.ended,"                        \
-	" denials = denials + excluded.denials, packets_0 = packets_0 + excluded.packets_0,"      \
-	" packets_1 = packets_1 + excluded.packets_1, octets_0 = octets_0 + excluded.octets_0,"   \
-	" octets_1 = octets_1 + excluded.octets_1, first = min(first, excluded.first),"           \
+#define ADD_POD_COUNTS(level)                                                                    \
+	"INSERT INTO pod_counts_" level                                                          \
+	" (bucket, pod, began, ended, denials, packets_0, packets_1, octets_0, octets_1, first," \
+	" last) VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (bucket, pod) DO UPDATE SET"          \
+	" began = began + excluded.began, ended = ended + excluded.ended,"                       \
+	" denials = denials + excluded.denials, packets_0 = packets_0 + excluded.packets_0,"     \
+	" packets_1 = packets_1 + excluded.packets_1, octets_0 = octets_0 + excluded.octets_0,"  \
+	" octets_1 = octets_1 + excluded.octets_1, first = min(first, excluded.first),"          \
 	" last = max(last, excluded.last)"
 
-#define ADD_LOST(level)                                                                           \
-	"INSERT INTO lost_" level " (bucket, records) VALUES (?,?)"                               \
+#define ADD_LOST(level)                                             \
+	"INSERT INTO lost_" level " (bucket, records) VALUES (?,?)" \
 	" ON CONFLICT (bucket) DO UPDATE SET records = records + excluded.records"
 
 static const char *const texts[BH_SQL_STATEMENTS] = {

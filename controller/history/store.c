@@ -46,7 +46,7 @@ static int read_marks(struct bh_store *store)
 	int r = get_meta(store, "generation", &store->generation);
 
 	for (int level = 0; r == 0 && level < BH_HISTORY_LEVELS; level++) {
-		char name[16];
+		char name[24];
 
 		snprintf(name, sizeof(name), "rolled_%d", level);
 		r = get_meta(store, name, &store->rolled[level]);
@@ -188,8 +188,8 @@ static bool says_something(const struct bh_history_talk *talk)
 	return talk->app || talk->encrypted || talk->tls_version || talk->sni[0];
 }
 
-static int touch_edge(struct bh_store *store, uint64_t id, uint64_t second,
-	const struct bh_history_talk *talk)
+static int touch_edge(
+	struct bh_store *store, uint64_t id, uint64_t second, const struct bh_history_talk *talk)
 {
 	sqlite3_stmt *touch = bh_sql_kept(store, BH_SQL_TOUCH_EDGE);
 
@@ -289,8 +289,8 @@ static void bind_pod(sqlite3_stmt *statement, const struct bh_history_pod *pod)
 		bh_sql_bind(statement, i + 5, values[i]);
 }
 
-static int pod_id(struct bh_store *store, uint64_t second, const struct bh_history_pod *pod,
-	uint64_t *ret_id)
+static int pod_id(
+	struct bh_store *store, uint64_t second, const struct bh_history_pod *pod, uint64_t *ret_id)
 {
 	sqlite3_stmt *find = bh_sql_kept(store, BH_SQL_FIND_POD), *other;
 	uint64_t seen;

@@ -63,7 +63,8 @@ struct bh_gather *bh_gather_new(const struct bh_history_question *question);
 /* Adds what the store has. */
 int bh_gather_from(struct bh_gather *gather, struct bh_store *store);
 /* Ends it: the answer lives as long as the gather. */
-const struct bh_history_answer *bh_gather_finish(struct bh_gather *gather, int error, const char *text);
+const struct bh_history_answer *bh_gather_finish(
+	struct bh_gather *gather, int error, const char *text);
 void bh_gather_free(struct bh_gather *gather);
 
 #endif

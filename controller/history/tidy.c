@@ -29,7 +29,7 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 
 static int set_mark(struct bh_store *store, const char *what, int level, uint64_t value)
 {
-	char name[16];
+	char name[24];
 
 	snprintf(name, sizeof(name), "%s_%d", what, level);
 	return bh_store_put_meta(store, name, value);
@@ -61,7 +61,8 @@ static int roll_rows(struct bh_store *store, int level, uint64_t from, uint64_t 
 			" sum(packets_0), sum(packets_1), sum(octets_0), sum(octets_1),"
 			" min(first + bucket %% %u * 1000000),"
 			" max(last + bucket %% %u * 1000000)"
-			" FROM pod_counts_%d WHERE bucket >= %llu AND bucket < %llu GROUP BY b, pod",
+			" FROM pod_counts_%d WHERE bucket >= %llu AND bucket < %llu GROUP BY b, "
+			"pod",
 			level, span, span, span, span, level - 1, begin, end);
 	if (r == 0)
 		r = bh_sql_run(store,
@@ -128,8 +129,8 @@ static int forget_before(struct bh_store *store, int level, uint64_t to)
 
 static int forget_old(struct bh_store *store, uint64_t now_s)
 {
-	const uint64_t keep[BH_HISTORY_LEVELS] = {BH_HISTORY_KEEP_0, BH_HISTORY_KEEP_1,
-		store->config.keep_days * 86400ull};
+	const uint64_t keep[BH_HISTORY_LEVELS] = {
+		BH_HISTORY_KEEP_0, BH_HISTORY_KEEP_1, store->config.keep_days * 86400ull};
 	int r = 0;
 
 	for (int level = 0; r == 0 && level < BH_HISTORY_LEVELS; level++) {
@@ -170,8 +171,8 @@ static int oldest(struct bh_store *store, int level, uint64_t *ret_second)
 }
 
 /* One slice less, of the finest table that keeps more than `least`. *ret_done: there is none. */
-static int forget_slice(
-	struct bh_store *store, uint64_t now_s, const uint32_t least[BH_HISTORY_LEVELS], bool *ret_done)
+static int forget_slice(struct bh_store *store, uint64_t now_s,
+	const uint32_t least[BH_HISTORY_LEVELS], bool *ret_done)
 {
 	*ret_done = false;
 	for (int level = 0; level < BH_HISTORY_LEVELS; level++) {
@@ -182,7 +183,8 @@ static int forget_slice(
 			return r;
 		if (!begin || begin + least[level] >= now_s)
 			continue;
-		r = forget_before(store, level, smaller(begin + slice[level], now_s - least[level]));
+		r = forget_before(
+			store, level, smaller(begin + slice[level], now_s - least[level]));
 		if (r < 0 || store->floor[level] > before)
 			return r;
 	}

@@ -49,15 +49,23 @@ static bool is_policy(uint8_t reason)
 	       reason == BH_REASON_ISOLATED || reason == BH_REASON_POLICY_DENY;
 }
 
+/* The latest row of each end says how the conversation stands. */
+static void judge(struct bh_replay_edge *edge, const struct bh_history_edge *const latest[2])
+{
+	for (int i = 0; i < 2; i++) {
+		if (!latest[i])
+			continue;
+		edge->denied |= !BH_REASON_PASSES(latest[i]->key.verdict);
+		edge->would_deny |= !BH_REASON_PASSES(latest[i]->key.pending);
+	}
+	edge->would_deny &= !edge->denied;
+}
+
 static void add_row(
 	struct bh_replay_edge *edge, const struct bh_history_edge *row, bool client_seen)
 {
 	const struct bh_history_counts *counts = &row->counts;
 
-	if (!BH_REASON_PASSES(row->key.verdict))
-		edge->flows_denied += counts->flows;
-	else if (!BH_REASON_PASSES(row->key.pending))
-		edge->flows_would_deny += counts->flows;
 	if (!edge->first_ns || counts->first_ns < edge->first_ns)
 		edge->first_ns = counts->first_ns;
 	if (counts->last_ns > edge->last_ns)
@@ -73,8 +81,7 @@ static void add_row(
 	edge->resets += counts->resets;
 }
 
-static bool is_outside_of(
-	const struct bh_replay_outside *outside, const struct bh_history_key *key)
+static bool is_outside_of(const struct bh_replay_outside *outside, const struct bh_history_key *key)
 {
 	return outside->client == key->client && outside->server == key->server &&
 	       outside->protocol == key->protocol && outside->port == key->port;
@@ -114,17 +121,22 @@ void bh_replay_edges_make(struct bh_replay_edges *edges, size_t n,
 			.port = key->port,
 			.family = key->family,
 		};
-		bool any = false;
+		const struct bh_history_edge *latest[2] = {NULL, NULL};
 
 		for (end = i; end < n && bh_history_same_conversation(key, &rows[end].key); end++) {
 			if (!is_policy(rows[end].key.verdict))
 				continue;
 			/* The client's end comes first. */
 			add_row(&edge, &rows[end], rows[i].key.egress);
-			any = true;
+			bool egress = rows[end].key.egress;
+
+			if (!latest[egress] ||
+				rows[end].counts.last_ns > latest[egress]->counts.last_ns)
+				latest[egress] = &rows[end];
 		}
-		if (!any || !edge.client || !edge.server)
+		if ((!latest[0] && !latest[1]) || !edge.client || !edge.server)
 			continue;
+		judge(&edge, latest);
 		if (bh_replay_is_world(edge.client) || bh_replay_is_world(edge.server))
 			add_blocks(&edges->arena, &edge, key, n_outside, outside);
 		edges->edges[edges->n++] = edge;

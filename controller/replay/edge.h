@@ -19,11 +19,11 @@ struct bh_replay_edge {
 	uint64_t packets[2]; /* counted once */
 	uint64_t octets[2];
 	uint64_t flows;
-	uint64_t flows_denied;     /* at either end, in force */
-	uint64_t flows_would_deny; /* … by what is pending only */
 	uint64_t resets;
 	uint64_t first_ns;
 	uint64_t last_ns;
+	bool denied;     /* when last seen, at either end */
+	bool would_deny; /* … by what is pending only */
 	bool node_probe; /* the node itself to its own pod: no policy is asked */
 	/* Of the end that is outside the cluster, as records tell; none: it is not known. */
 	size_t n_blocks;

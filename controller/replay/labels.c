@@ -5,7 +5,8 @@
 
 #include "controller/compile/workload.h"
 
-/* What controllers write on pods for themselves, and what a new version of the same thing changes. */
+/* What controllers write on pods for themselves, and what a new version of the same thing changes.
+ */
 static const char *const unstable[] = {"pod-template-hash", "controller-revision-hash",
 	"pod-template-generation", "statefulset.kubernetes.io/pod-name",
 	"apps.kubernetes.io/pod-index", "controller-uid", "batch.kubernetes.io/controller-uid",
@@ -60,8 +61,8 @@ static size_t keep_common(const struct bh_pod *pod, size_t n, struct bh_label *i
 	return kept;
 }
 
-static bool selects_others(const struct bh_model *model,
-	const struct bh_desired_workload *workload, size_t n, const struct bh_label *items)
+static bool selects_others(const struct bh_model *model, const struct bh_desired_workload *workload,
+	size_t n, const struct bh_label *items)
 {
 	const struct bh_pod *pod;
 
@@ -112,7 +113,8 @@ struct bh_replay_labels bh_replay_labels_of(struct bh_arena *arena, const struct
 	}
 	known = bh_arena_array(arena, n, struct bh_label);
 	for (size_t i = 0; i < n; i++) {
-		if (is_one_of(common[i].key, well_known, sizeof(well_known) / sizeof(well_known[0])))
+		if (is_one_of(
+			    common[i].key, well_known, sizeof(well_known) / sizeof(well_known[0])))
 			known[n_known++] = common[i];
 	}
 	labels.others = n_known && selects_others(model, workload, n_known, known);

@@ -19,13 +19,13 @@ static const struct {
 } fates[BH_SUGGEST_FATES] = {
 	[BH_SUGGEST_INCLUDED] = {"included", "is in the suggestion"},
 	[BH_SUGGEST_REJECTED] = {"rejected", "was rejected before"},
-	[BH_SUGGEST_DENIED] = {"denied", "was denied when it was seen"},
+	[BH_SUGGEST_DENIED] = {"denied", "was denied when last seen"},
 	[BH_SUGGEST_WOULD_DENY] = {"would-deny", "a policy in dry-run does not allow it"},
 	[BH_SUGGEST_SCAN] = {"scan", "looks like a scan: very many ports"},
 	[BH_SUGGEST_UNANSWERED] = {"unanswered", "was never answered, or refused"},
-	[BH_SUGGEST_UNNAMED] = {"unnamed",
-		"an end has no stable labels, or no known address, to name it by: approved, its whole "
-		"namespace, or all the world, is named"},
+	[BH_SUGGEST_UNNAMED] = {"unnamed", "an end has no stable labels, or no known address, to "
+					   "name it by: approved, its whole "
+					   "namespace, or all the world, is named"},
 	[BH_SUGGEST_NO_PORTS] = {"no-ports",
 		"has no ports: approved, every port between the two is opened"},
 	[BH_SUGGEST_GONE] = {"gone", "no pod of one end exists any more"},
@@ -46,7 +46,7 @@ const char *bh_suggest_sentence(enum bh_suggest_fate fate)
 struct party {
 	const struct bh_desired_workload *workload;
 	struct bh_replay_labels labels;
-	size_t tries;  /* servers and ports without an answer */
+	size_t tries; /* servers and ports without an answer */
 	char key[];
 };
 
@@ -76,8 +76,8 @@ static struct party *party_of(struct making *making, const struct bh_desired_wor
 		memcpy(party->key, key, size);
 		party->workload = workload;
 		if (bh_replay_is_pods(workload))
-			party->labels = bh_replay_labels_of(&making->suggestion->arena,
-				making->query->model, workload);
+			party->labels = bh_replay_labels_of(
+				&making->suggestion->arena, making->query->model, workload);
 		bh_table_put(&making->parties, party->key, size, party);
 	}
 	free(key);
@@ -86,8 +86,8 @@ static struct party *party_of(struct making *making, const struct bh_desired_wor
 
 static struct pair *pair_of(struct making *making, const struct bh_replay_edge *edge)
 {
-	char *key = bh_xasprintf("%s\n%s", party_of(making, edge->client)->key,
-		party_of(making, edge->server)->key);
+	char *key = bh_xasprintf(
+		"%s\n%s", party_of(making, edge->client)->key, party_of(making, edge->server)->key);
 	size_t size = strlen(key);
 	struct pair *pair = bh_table_get(&making->pairs, key, size);
 
@@ -126,8 +126,8 @@ static void measure(struct making *making)
 
 static bool wanted_namespace(const struct making *making, const struct bh_desired_workload *end)
 {
-	return bh_replay_is_pods(end) && (!making->query->namespace ||
-						 !strcmp(end->namespace, making->query->namespace));
+	return bh_replay_is_pods(end) &&
+	       (!making->query->namespace || !strcmp(end->namespace, making->query->namespace));
 }
 
 static bool is_named(struct making *making, const struct bh_replay_edge *edge,
@@ -165,9 +165,9 @@ static enum bh_suggest_fate fate_of(
 		return BH_SUGGEST_GONE;
 	if (query->approved && query->approved(query->data, id))
 		return BH_SUGGEST_INCLUDED;
-	if (edge->flows_denied)
+	if (edge->denied)
 		return BH_SUGGEST_DENIED;
-	if (edge->flows_would_deny)
+	if (edge->would_deny)
 		return BH_SUGGEST_WOULD_DENY;
 	if (is_scan(making, edge))
 		return BH_SUGGEST_SCAN;
@@ -190,8 +190,7 @@ static json_t *peer_of(struct making *making, const struct bh_replay_edge *edge,
 
 	if (!bh_replay_is_pods(end))
 		return bh_write_blocks(making->query->model, edge, end);
-	peer = json_pack(
-		"{s:o}", "podSelector", bh_write_selector(&party_of(making, end)->labels));
+	peer = json_pack("{s:o}", "podSelector", bh_write_selector(&party_of(making, end)->labels));
 	if (strcmp(end->namespace, own_namespace))
 		json_object_set_new(peer, "namespaceSelector",
 			json_pack("{s:{s:s}}", "matchLabels", "kubernetes.io/metadata.name",
@@ -212,10 +211,9 @@ static void add_rules(struct making *making, struct bh_writer *writer, struct pa
 		json_t *peers;
 
 		/* Who has no labels of its own is subject to whatever selects some pod of it. */
-		if (own != party &&
-			(own->labels.n || !bh_replay_is_pods(own->workload) ||
-				!bh_replay_labels_select(making->query->model, namespace,
-					&party->labels, own->workload)))
+		if (own != party && (own->labels.n || !bh_replay_is_pods(own->workload) ||
+					    !bh_replay_labels_select(making->query->model,
+						    namespace, &party->labels, own->workload)))
 			continue;
 		if (!egress && edge->node_probe)
 			continue;
@@ -266,8 +264,8 @@ static void write_policies(struct making *making)
 			if (suggestion->edges[j].fate == BH_SUGGEST_INCLUDED)
 				add_rules(making, writer, parties[i], &suggestion->edges[j]);
 		}
-		bh_writer_finish(
-			writer, &suggestion->arena, &suggestion->policies[suggestion->n_policies++]);
+		bh_writer_finish(writer, &suggestion->arena,
+			&suggestion->policies[suggestion->n_policies++]);
 	}
 	free(parties);
 }
@@ -286,8 +284,7 @@ static void forget_policies(struct bh_suggestion *suggestion)
 static bool check(struct making *making, const struct bh_replay_world *now)
 {
 	struct bh_suggestion *suggestion = making->suggestion;
-	struct bh_replay_change *changes =
-		bh_xcalloc(suggestion->n_policies, sizeof(*changes));
+	struct bh_replay_change *changes = bh_xcalloc(suggestion->n_policies, sizeof(*changes));
 	struct bh_replay_world *then;
 	bool all = true;
 

@@ -4,9 +4,9 @@
 
 /*
  * Least-privilege NetworkPolicies from what was seen: one per workload, with a rule for each set of
- * ports it was spoken to at, or spoke to, and by whom. What looks like no ordinary conversation (was
- * denied, was never answered, a scan), and what a NetworkPolicy cannot say, is left out and listed,
- * for the operator to approve or reject.
+ * ports it was spoken to at, or spoke to, and by whom. What looks like no ordinary conversation
+ * (was denied, was never answered, a scan), and what a NetworkPolicy cannot say, is left out and
+ * listed, for the operator to approve or reject.
  *
  * Nothing that is in the suggestion is denied by it: each conversation is asked of the compiler
  * under the suggested policies before it is called approved.
@@ -19,7 +19,7 @@
 enum bh_suggest_fate {
 	BH_SUGGEST_INCLUDED,
 	BH_SUGGEST_REJECTED,   /* by the operator */
-	BH_SUGGEST_DENIED,     /* was denied when it was seen */
+	BH_SUGGEST_DENIED,     /* was denied when last seen */
 	BH_SUGGEST_WOULD_DENY, /* … by a policy in dry-run */
 	BH_SUGGEST_SCAN,       /* more ports than a conversation has */
 	BH_SUGGEST_UNANSWERED, /* TCP without an answer, or refused */

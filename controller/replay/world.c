@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controller/replay/world.h"
 
+#include "controller/compile/compilation.h"
 #include "controller/compile/lookup.h"
 #include "controller/compile/workload.h"
 #include "controller/model/memory.h"
@@ -99,10 +100,8 @@ static void copy_nodes(struct bh_model *to, const struct bh_model *from)
 	const struct bh_node *node;
 	const struct bh_ip *ips;
 	size_t n = bh_model_host_addresses(from, &ips);
-	const struct bh_node own = {
-		.uid = "/host", .name = bh_model_node_name(from), .n_ips = n, .ips = ips};
 
-	bh_model_put_node(to, &own);
+	bh_model_set_host_addresses(to, n, ips);
 	for (size_t at = 0; (node = bh_model_next_node(from, &at));)
 		bh_model_put_node(to, node);
 }
@@ -141,7 +140,7 @@ static void copy_policies(struct bh_model *to, const struct bh_model *from, size
 static struct bh_model *copy_model(const struct bh_model *from, const struct bh_table *seen,
 	size_t n_changes, const struct bh_replay_change *changes)
 {
-	struct bh_model *to = bh_model_new(NODE, BH_MODE_ENFORCE);
+	struct bh_model *to = bh_model_new(bh_model_node_name(from), BH_MODE_ENFORCE);
 	const struct bh_namespace *namespace;
 
 	for (size_t at = 0; (namespace = bh_model_next_namespace(from, &at));) {
@@ -240,7 +239,7 @@ struct bh_replay_world *bh_replay_world_new(const struct bh_model *model,
 	world->model = copy_model(model, &seen, n_changes, changes);
 	free_keys(&seen);
 	world->compiler = bh_compiler_new();
-	world->desired = bh_compile(world->compiler, world->model);
+	world->desired = bh_compile_as(world->compiler, world->model, NODE);
 	index_world(world);
 	return world;
 }
@@ -266,7 +265,8 @@ void bh_replay_world_free(struct bh_replay_world *world)
 const char *bh_replay_fault(
 	const struct bh_replay_world *world, const char *namespace, const char *name)
 {
-	char *object = bh_xasprintf("NetworkPolicy %s/%s", namespace, name);
+	char *object = *namespace ? bh_xasprintf("NetworkPolicy %s/%s", namespace, name)
+				  : bh_xasprintf("ClusterNetworkPolicy %s", name);
 	const char *text = NULL;
 
 	for (size_t i = 0; !text && i < world->desired->n_problems; i++) {

@@ -21,7 +21,7 @@ struct bh_replay_world;
 
 /* A policy that is put into the world or taken out of it. */
 struct bh_replay_change {
-	const char *namespace;
+	const char *namespace; /* "": a ClusterNetworkPolicy */
 	const char *name;
 	json_t *spec; /* NULL: taken out. Referenced */
 };
@@ -39,11 +39,11 @@ const char *bh_replay_fault(
 	const struct bh_replay_world *world, const char *namespace, const char *name);
 
 struct bh_replay_verdict {
-	bool judged;  /* false: no pod of either end exists any more, nobody is asked */
-	bool allowed; /* for every pod, address and end */
-	bool denied;  /* for some at least */
-	bool egress;  /* the end that denies, or else that a rule allows */
-	uint32_t rule; /* that decided there; BH_RULE_NONE */
+	bool judged;      /* false: no pod of either end exists any more, nobody is asked */
+	bool allowed;     /* for every pod, address and end */
+	bool denied;      /* for some at least */
+	bool egress;      /* the end that denies, or else that a rule allows */
+	uint32_t rule;    /* that decided there; BH_RULE_NONE */
 	const char *text; /* one line: why, valid as long as the world */
 };
 

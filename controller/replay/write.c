@@ -51,7 +51,8 @@ json_t *bh_write_selector(const struct bh_replay_labels *labels)
 		return json_object();
 	}
 	for (size_t i = 0; i < labels->n; i++)
-		json_object_set_new(match, labels->items[i].key, json_string(labels->items[i].value));
+		json_object_set_new(
+			match, labels->items[i].key, json_string(labels->items[i].value));
 	return json_pack("{s:o}", "matchLabels", match);
 }
 
@@ -59,9 +60,9 @@ static void add_block(json_t *peers, const struct bh_ip *ip, unsigned int bits)
 {
 	char address[BH_IP_TEXT_MAX];
 
-	json_array_append_new(peers,
-		json_pack("{s:{s:o}}", "ipBlock", "cidr",
-			json_sprintf("%s/%u", bh_ip_format(ip, address), bits)));
+	json_array_append_new(
+		peers, json_pack("{s:{s:o}}", "ipBlock", "cidr",
+			       json_sprintf("%s/%u", bh_ip_format(ip, address), bits)));
 }
 
 static void add_node(json_t *peers, const struct bh_model *model, const char *name)
@@ -119,8 +120,8 @@ json_t *bh_write_blocks(const struct bh_model *model, const struct bh_replay_edg
 		add_block(peers, &edge->blocks[i].ip, edge->blocks[i].bits);
 	if (json_array_size(peers) == 0) {
 		if (end->name[0] && bh_replay_is_world(end))
-			json_array_append_new(peers,
-				json_pack("{s:{s:s}}", "ipBlock", "cidr", end->name));
+			json_array_append_new(
+				peers, json_pack("{s:{s:s}}", "ipBlock", "cidr", end->name));
 		else
 			add_block(peers, &anyone, 0);
 	}
@@ -213,8 +214,8 @@ static void add_comment(struct entry *entry, const struct bh_replay_edge *edge, 
 	text = bh_xasprintf("%s %s%s%s%s%s: %s%s, %llu flows, last %s (%s)",
 		entry->egress ? "to" : "from", other->namespace, other->namespace[0] ? "/" : "",
 		other->kind, other->name[0] ? "/" : "", other->name, protocol ? protocol : number,
-		bh_replay_has_ports(edge->protocol) ? port : "",
-		(unsigned long long)edge->flows, time_text(edge->last_ns, last), id);
+		bh_replay_has_ports(edge->protocol) ? port : "", (unsigned long long)edge->flows,
+		time_text(edge->last_ns, last), id);
 	make_harmless(text);
 	bh_xgrow(entry->comments, entry->n_comments, entry->comments_room);
 	entry->comments[entry->n_comments++] = text;
@@ -309,10 +310,9 @@ static json_t *ports_of(const struct entry *entry)
 	json_t *ports = json_array();
 
 	for (size_t i = 0; i < entry->n_ports; i++)
-		json_array_append_new(ports,
-			json_pack("{s:s, s:i}", "protocol",
-				bh_protocol_name(entry->ports[i].protocol), "port",
-				entry->ports[i].port));
+		json_array_append_new(ports, json_pack("{s:s, s:i}", "protocol",
+						     bh_protocol_name(entry->ports[i].protocol),
+						     "port", entry->ports[i].port));
 	return ports;
 }
 

@@ -22,8 +22,8 @@ void bh_writer_add(struct bh_writer *writer, bool egress, json_t *peers,
 	const struct bh_replay_edge *edge, const char *id);
 
 /* Frees the writer. */
-void bh_writer_finish(struct bh_writer *writer, struct bh_arena *arena,
-	struct bh_suggest_policy *ret_policy);
+void bh_writer_finish(
+	struct bh_writer *writer, struct bh_arena *arena, struct bh_suggest_policy *ret_policy);
 
 /* {"matchLabels": …}; {} without labels. */
 json_t *bh_write_selector(const struct bh_replay_labels *labels);

@@ -25,7 +25,8 @@ enum {
 static const struct argp_option options[] = {
 	{"namespace", 'n', "NAMESPACE", 0, "Only what touches this namespace", 0},
 	{"since", OPTION_SINCE, "AGO|TIME", 0,
-		"From history instead of the kernel's counters: since so long ago (1h, 7d), or since "
+		"From history instead of the kernel's counters: since so long ago (1h, 7d), or "
+		"since "
 		"2026-01-31T12:00:00Z",
 		0},
 	{"until", OPTION_UNTIL, "AGO|TIME", 0, "Up to then", 0},

@@ -198,14 +198,15 @@ static int diff(int argc, char **argv)
 	static const struct argp_option options[] = {
 		{"since", OPTION_SINCE, "AGO|TIME", 0, "Asked of what was seen since then (7d)", 0},
 		{"until", OPTION_UNTIL, "AGO|TIME", 0, "Up to then", 0},
-		{"delete", OPTION_DELETE, "KIND/NAMESPACE/NAME", 0, "As if this policy were not there",
-			0},
+		{"delete", OPTION_DELETE, "KIND/[NAMESPACE/]NAME", 0,
+			"As if this policy were not there", 0},
 		{0},
 	};
 	const struct argp argp = {.options = options,
 		.parser = parse_diff,
 		.args_doc = "[FILE...]",
-		.doc = "Which of the conversations seen would be denied or allowed by the policies in "
+		.doc = "Which of the conversations seen would be denied or allowed by the policies "
+		       "in "
 		       "the files (- is standard input), and are not now. Nothing is applied. "
 		       "Status 3 if something would newly be denied.",
 		.children = bh_cli_children};
@@ -258,8 +259,7 @@ static void print_left(const json_t *answer)
 		printf("---\n# Left out; --approve ID takes one in, --reject ID is remembered:\n");
 	json_array_foreach(left, i, edge)
 	{
-		printf("# %s  %s -> %s %s, %lld flows, last %s: %s\n",
-			bh_json_get_text(edge, "id"),
+		printf("# %s  %s -> %s %s, %lld flows, last %s: %s\n", bh_json_get_text(edge, "id"),
 			bh_print_workload(json_object_get(edge, "client"), client, sizeof(client)),
 			bh_print_workload(json_object_get(edge, "server"), server, sizeof(server)),
 			bh_print_port(bh_json_get_number(edge, "port"),
@@ -282,7 +282,8 @@ static int suggest(int argc, char **argv)
 	};
 	const struct argp argp = {.options = options,
 		.parser = parse_suggest,
-		.doc = "The least NetworkPolicies that allow what was seen, as YAML for kubectl. What "
+		.doc = "The least NetworkPolicies that allow what was seen, as YAML for kubectl. "
+		       "What "
 		       "was denied, never answered or looks like a scan is left out and listed.",
 		.children = bh_cli_children};
 	struct policy_options wanted = {.request = json_object()};

@@ -19,7 +19,8 @@ static const struct argp_option argp_options[] = {
 	{"config", OPTION_CONFIG, "FILE", 0,
 		"Options from a YAML or JSON file; the command line wins", 0},
 	{"state-dir", OPTION_FIRST, "DIR", 0,
-		"Where settings made by command and the history are kept (/var/lib/bulkhead; with another run "
+		"Where settings made by command and the history are kept (/var/lib/bulkhead; with "
+		"another run "
 		"directory: its folder state)",
 		0},
 	{"manifests", OPTION_FIRST + 1, "DIR", 0, "Folder of Kubernetes manifests", 0},

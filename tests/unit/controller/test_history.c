@@ -265,7 +265,8 @@ static void a_database_of_the_first_version_is_taken_over(void **state)
 	assert_int_equal(bh_schema_make(&old, 1), 0);
 	assert_int_equal(
 		bh_sql_run(&old,
-			"INSERT INTO edges VALUES (5, 1, 2, 6, 80, 1, 1, 1, 0, 0, 4, 0, 1700000000);"
+			"INSERT INTO edges VALUES (5, 1, 2, 6, 80, 1, 1, 1, 0, 0, 4, 0, "
+			"1700000000);"
 			"INSERT INTO counts_0 VALUES (1700000010, 5, 3, 2, 300, 200, 1, 0, 0, 9);"
 			"INSERT INTO counters VALUES"
 			" (1, 2, 80, 6, 1, 1, 1, 0, 4, 3, 2, 300, 200, 1, 0, 77, 1700000010, 0);"
@@ -314,8 +315,8 @@ static Bulkhead__Wire__Edge wire_edge(uint64_t flows, uint64_t first_ns)
 	return edge;
 }
 
-static void report(
-	struct bh_recorder *recorder, uint64_t generation, Bulkhead__Wire__Edge edge, uint64_t step_ns)
+static void report(struct bh_recorder *recorder, uint64_t generation, Bulkhead__Wire__Edge edge,
+	uint64_t step_ns)
 {
 	Bulkhead__Wire__Edge *edges[1] = {&edge};
 	Bulkhead__Wire__EdgeBatch batch = BULKHEAD__WIRE__EDGE_BATCH__INIT;
@@ -394,6 +395,153 @@ static void a_restart_goes_on_where_the_database_ends(void **state)
 	assert_int_equal(flows_taken(recorder, store), 3);
 	assert_int_equal(sum_of(store, 0, real_ns() / NS + 15).flows, 8);
 	bh_recorder_free(recorder);
+	bh_store_close(store);
+}
+
+/* ---- Conversations of pods, and series ----------------------------------------------------------
+ */
+
+static const struct bh_history_answer *answer_of(struct bh_store *store,
+	const struct bh_history_question *question, struct bh_gather **ret_gather)
+{
+	struct bh_gather *gather = bh_gather_new(question);
+
+	assert_int_equal(bh_gather_from(gather, store), 0);
+	*ret_gather = gather;
+	return bh_gather_finish(gather, 0, "");
+}
+
+/* The n-th address outside speaks with the pod web: a flow of that type. */
+static void log_flow(
+	struct bh_flow_log *log, struct bh_names *own, Bulkhead__Wire__FlowType type, uint32_t n)
+{
+	Bulkhead__Wire__Flow flow = BULKHEAD__WIRE__FLOW__INIT;
+	Bulkhead__Wire__Flow *flows[1] = {&flow};
+	Bulkhead__Wire__FlowBatch batch = BULKHEAD__WIRE__FLOW_BATCH__INIT;
+	uint8_t src[4] = {203, 0, (uint8_t)(n >> 8), (uint8_t)n}, dst[4] = {10, 0, 0, 1};
+
+	flow.type = type;
+	flow.time_ns = real_ns();
+	flow.reason = type == BULKHEAD__WIRE__FLOW_TYPE__FLOW_DENIED ? BH_REASON_ISOLATED
+								     : BH_REASON_POLICY;
+	flow.pending = flow.reason;
+	flow.uid = (char *)"web";
+	flow.local = 10;
+	flow.remote = 1;
+	flow.src = (ProtobufCBinaryData){4, src};
+	flow.dst = (ProtobufCBinaryData){4, dst};
+	flow.dport = 80;
+	flow.protocol = 6;
+	flow.packets_out = 5;
+	flow.octets_out = 500;
+	flow.suppressed = 2;
+	batch.n_flows = 1;
+	batch.flows = flows;
+	bh_flow_log_add(log, own, &batch);
+}
+
+static void conversations_of_pods_come_from_records_and_say_what_is_lost(void **state)
+{
+	const struct bh_history_question question = {
+		.subject = BH_HISTORY_PODS, .to_ns = real_ns() + 60 * NS};
+	struct bh_model *own_model = bh_model_new("n1", BH_MODE_ENFORCE);
+	struct bh_names *own = bh_names_new(own_model);
+	struct bh_flow_log *log = bh_flow_log_new(300, 1 << 20);
+	struct bh_recorder *recorder = bh_recorder_new();
+	struct bh_store *store = open_store(NULL, 64 * MIB, 90);
+	const struct bh_desired_endpoint web = {.uid = "web", .namespace = "shop", .name = "web"};
+	const struct bh_desired desired = {.n_endpoints = 1, .endpoints = &web};
+	const struct bh_history_answer *answer;
+	uint64_t next = 1, began = 0, wide = 0;
+	struct bh_gather *gather;
+
+	bh_names_learn(own, &desired);
+	for (int i = 0; i < 3; i++)
+		log_flow(log, own, BULKHEAD__WIRE__FLOW_TYPE__FLOW_NEW, 0xff07);
+	log_flow(log, own, BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED, 0xff07);
+	log_flow(log, own, BULKHEAD__WIRE__FLOW_TYPE__FLOW_DENIED, 0xff07);
+	bh_recorder_flows(recorder, log, &next);
+	bh_recorder_losses(recorder, 100);
+	bh_recorder_losses(recorder, 107);
+	flows_taken(recorder, store);
+	answer = answer_of(store, &question, &gather);
+	assert_int_equal(answer->n_pods, 2); /* allowed, denied */
+	assert_int_equal(answer->lost, 7);
+	assert_string_equal(answer->pods[0].client_pod, "203.0.255.7/32");
+	assert_string_equal(answer->pods[0].client_namespace, "");
+	assert_string_equal(answer->pods[0].server_pod, "web");
+	assert_string_equal(answer->pods[0].server_namespace, "shop");
+	assert_int_equal(answer->pods[0].began, 3);
+	assert_int_equal(answer->pods[0].ended, 1);
+	assert_int_equal(answer->pods[0].octets[0], 500);
+	assert_int_equal(answer->pods[1].verdict, BH_FLOW_DENIED);
+	assert_int_equal(answer->pods[1].denials, 3);
+	bh_gather_free(gather);
+
+	/* Five hundred records in a log of three hundred, each from another address. */
+	for (uint32_t i = 0; i < 500; i++)
+		log_flow(log, own, BULKHEAD__WIRE__FLOW_TYPE__FLOW_NEW, i * 17);
+	bh_recorder_flows(recorder, log, &next);
+	flows_taken(recorder, store);
+	answer = answer_of(store, &question, &gather);
+	assert_true(answer->n_pods < 200);
+	assert_int_equal(answer->lost, 207);
+	for (size_t i = 0; i < answer->n_pods; i++) {
+		began += answer->pods[i].began;
+		wide += strstr(answer->pods[i].client_pod, "/24") != NULL;
+	}
+	assert_int_equal(began, 303);
+	assert_true(wide > 0);
+	bh_gather_free(gather);
+	bh_recorder_free(recorder);
+	bh_store_close(store);
+	bh_flow_log_free(log);
+	bh_names_free(own);
+	bh_model_free(own_model);
+}
+
+static void a_series_has_what_its_window_has_once_for_both_ends(void **state)
+{
+	struct bh_store *store = open_store(NULL, 256 * MIB, 90);
+	const uint64_t begin = 20000 * DAY, end = begin + 2 * DAY;
+	static const size_t points[] = {0, 10, 100, 3000};
+	uint64_t written = 0;
+
+	for (uint64_t at = begin; at < end; at += 600) {
+		struct bh_history_edge edges[2] = {edge_of(1, 80, at), edge_of(1, 80, at)};
+
+		edges[0].key.peer_local = edges[1].key.peer_local = 1;
+		edges[1].key.egress = 0; /* the same packets, at the server's end */
+		edges[1].key.verdict = BH_REASON_ISOLATED;
+		put(store, at, 2, edges);
+		assert_int_equal(bh_store_tidy(store, at), 0);
+		written++;
+	}
+	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
+		const struct bh_history_question question = {.subject = BH_HISTORY_SERIES,
+			.from_ns = begin * NS,
+			.to_ns = end * NS,
+			.client = 1,
+			.server = 2,
+			.protocol = 6,
+			.port = 80,
+			.max_points = points[i]};
+		struct bh_gather *gather;
+		const struct bh_history_answer *answer = answer_of(store, &question, &gather);
+		uint64_t flows = 0, denied = 0, after = 0;
+
+		for (size_t j = 0; j < answer->n_points; j++) {
+			assert_true(answer->points[j].start_ns >= after);
+			after = answer->points[j].start_ns + answer->points[j].length_ns;
+			flows += answer->points[j].counts.flows;
+			denied += answer->points[j].flows_denied;
+		}
+		assert_int_equal(flows, written);
+		assert_int_equal(denied, written);
+		if (points[i])
+			assert_true(answer->n_points <= points[i] + 1);
+		bh_gather_free(gather);
+	}
 	bh_store_close(store);
 }
 
@@ -519,7 +667,8 @@ static void names_come_back_with_the_database(void **state)
 	_cleanup_free_ char *path = path_of("names.db");
 	struct bh_history *history = open_history(path);
 	const struct bh_desired_workload workload = {10, "shop", "Deployment", "web"};
-	const struct bh_desired_rule_name rule = {5, "shop", "web", false, 0, "shop/web ingress[0]"};
+	const struct bh_desired_rule_name rule = {
+		5, "shop", "web", false, 0, "shop/web ingress[0]"};
 	const struct bh_desired desired = {
 		.n_workloads = 1, .workloads = &workload, .n_rule_names = 1, .rule_names = &rule};
 
@@ -722,6 +871,8 @@ int main(void)
 		cmocka_unit_test(a_database_of_the_first_version_is_taken_over),
 		cmocka_unit_test(counters_are_counted_once_over_every_kind_of_change),
 		cmocka_unit_test(a_restart_goes_on_where_the_database_ends),
+		cmocka_unit_test(conversations_of_pods_come_from_records_and_say_what_is_lost),
+		cmocka_unit_test(a_series_has_what_its_window_has_once_for_both_ends),
 	};
 	const struct CMUnitTest histories[] = {
 		cmocka_unit_test(a_question_sees_what_was_counted_this_moment),

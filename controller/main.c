@@ -7,9 +7,8 @@
  *   folder changed → (settle) → rescan ──┐
  *   API server     → reflectors ─────────┴→ model → compile → link → data plane
  *   data plane     → link → flow log, edges, status
+ *                         └→ history (with a thread of its own: this one never waits for the disk)
  *   command line   → control → api → an answer, at once or when what it waits for has come
- *
- *                            └→ history (a thread of its own: this one never waits for the disk)
  *
  * Nothing here holds the kernel's keys, and nothing is lost when it ends: what it needs is in the
  * folder and the state directory, what it forgets are single flows.

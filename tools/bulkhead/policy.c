@@ -42,19 +42,15 @@ static void append(struct policy_options *wanted, const char *name, json_t *item
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
-static int read_file(FILE *file, char **ret_text, size_t *ret_size)
+/* At most one byte more than may be, so that too much is seen as such. */
+static int read_file(FILE *file, char *text, size_t *ret_size)
 {
-	size_t size = 0;
-	_cleanup_free_ char *text = malloc(MANIFESTS_BYTES_MAX + 1);
+	size_t size = fread(text, 1, MANIFESTS_BYTES_MAX + 1, file);
 
-	if (!text)
-		return -ENOMEM;
-	size = fread(text, 1, MANIFESTS_BYTES_MAX + 1, file);
 	if (ferror(file))
 		return -EIO;
 	if (size > MANIFESTS_BYTES_MAX)
 		return -EFBIG;
-	*ret_text = bh_take_pointer(text);
 	*ret_size = size;
 	return 0;
 }
@@ -63,14 +59,14 @@ static int add_file(struct policy_options *wanted, const char *path)
 {
 	bool standard = strcmp(path, "-") == 0;
 	_cleanup_fclose_ FILE *file = standard ? NULL : fopen(path, "re");
-	_cleanup_free_ char *text = NULL;
+	static char text[MANIFESTS_BYTES_MAX + 1];
 	json_t *string;
 	size_t size = 0;
 	int r;
 
 	if (!standard && !file)
 		return bh_cli_fail("%s: %s", path, strerror(errno));
-	r = read_file(standard ? stdin : file, &text, &size);
+	r = read_file(standard ? stdin : file, text, &size);
 	wanted->n_bytes += size;
 	if (r == -EFBIG || wanted->n_bytes > MANIFESTS_BYTES_MAX)
 		return bh_cli_fail("%s: more than 900 KiB of manifests", path);

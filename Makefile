@@ -43,7 +43,7 @@ CFLAGS_ALL += -D_FORTIFY_SOURCE=2
 endif
 
 PKGS_dataplane := libbpf libnl-3.0 libnl-route-3.0 libmnl libprotobuf-c libuv
-PKGS_controller := jansson yaml-0.1 libprotobuf-c libuv libcurl
+PKGS_controller := jansson yaml-0.1 libprotobuf-c libuv libcurl sqlite3
 PKGS_cli := jansson smartcols yaml-0.1 libmnl
 PKGS_cni := jansson
 
@@ -268,6 +268,14 @@ build/bench: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/b
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg_libs,libbpf) -lcmocka
 $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))): | $(SKELETONS)
 
+## make bench-history  what keeping history costs, at 10,000 edges (no root; minutes)
+bench-history: build/bench-history
+	@rm -f build/bench-history.db*
+	@build/bench-history build/bench-history.db $(BENCH_ARGS)
+build/bench-history: $(B)/obj/tools/bench/history/main.o $(LIB_controller)
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller)
+
 ## make lint       format, cppcheck, layering, licences
 lint:
 	@tools/setup build lint
@@ -318,4 +326,4 @@ clean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all setup test test-unit test-kernels tests asan coverage fuzz test-kube demo bench bench-packet bench-agent lint format man install install-host deb image clean help
+.PHONY: all setup test test-unit test-kernels tests asan coverage fuzz test-kube demo bench bench-packet bench-agent bench-history lint format man install install-host deb image clean help

@@ -7,10 +7,11 @@
  *   folder changed → (settle) → rescan ──┐
  *   API server     → reflectors ─────────┴→ model → compile → link → data plane
  *   data plane     → link → flow log, edges, status
+ *                         └→ history (with a thread of its own: this one never waits for the disk)
  *   command line   → control → api → an answer, at once or when what it waits for has come
  *
  * Nothing here holds the kernel's keys, and nothing is lost when it ends: what it needs is in the
- * folder and the state directory, what it forgets (flows) is history.
+ * folder and the state directory, what it forgets are single flows.
  */
 
 #include <argp.h>
@@ -26,6 +27,7 @@
 #include <uv.h>
 
 #include "controller/api/api.h"
+#include "controller/history/history.h"
 #include "controller/model/memory.h"
 #include "controller/settings.h"
 #include "proto/cleanup.h"
@@ -57,6 +59,8 @@ struct options {
 	unsigned int kube_page;
 	unsigned int kube_watch_s;
 	unsigned int kube_silence_s;
+	unsigned int history_days;
+	unsigned int history_mib;
 	enum bh_mode mode;
 	enum bh_log_level log_level;
 };
@@ -64,11 +68,13 @@ struct options {
 struct controller {
 	struct options options;
 	char *settings_path;
+	char *decisions_path;
 	int pid_fd;
 	uv_loop_t loop;
 	uv_poll_t link_poll;
 	uv_poll_t control_poll;
 	uv_poll_t manifests_poll;
+	uv_poll_t history_poll;
 	uv_timer_t timer;
 	uv_signal_t signals[2];
 	struct bh_control *control;
@@ -80,7 +86,8 @@ struct controller {
 	uint64_t settle_end;
 	uint64_t rescan_at;
 	uint64_t applied;
-	bool kube_current; /* said in the log */
+	uint64_t next_record; /* of the flow log, that history has not seen */
+	bool kube_current;    /* said in the log */
 };
 
 /* ---- Time ------------------------------------------------------------------------------------ */
@@ -108,10 +115,10 @@ static void arm_timer(struct controller *c)
 {
 	uint64_t now = now_ms();
 	uint64_t next = c->rescan_at;
-	uint64_t others[3] = {
-		c->settle_at, bh_link_deadline(c->api.link), bh_control_deadline(c->control)};
+	uint64_t others[4] = {c->settle_at, bh_link_deadline(c->api.link),
+		bh_control_deadline(c->control), bh_history_deadline(c->api.history)};
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		if (others[i] && others[i] < next)
 			next = others[i];
 	}
@@ -171,6 +178,7 @@ static void compile(struct controller *c)
 	c->api.mode_by_command =
 		bh_model_mode(c->api.model, BH_SCOPE_NODE, NULL, NULL) != BH_MODE_UNSET;
 	bh_names_learn(c->api.names, desired);
+	bh_history_record_names(c->api.history, desired);
 	bh_debug("compiled revision %llu: %zu pods of this node, %zu addresses, %zu programs",
 		(unsigned long long)desired->revision, desired->n_endpoints, desired->n_addresses,
 		desired->n_programs);
@@ -270,6 +278,18 @@ static void link_changed(void *data)
 	c->applied = applied;
 }
 
+static void record_losses(struct controller *c, const Bulkhead__Wire__Status *status)
+{
+	static const char lost[] = "events-lost-";
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < status->n_losses; i++) {
+		if (strncmp(status->losses[i]->name, lost, strlen(lost)) == 0)
+			total += status->losses[i]->value;
+	}
+	bh_history_record_losses(c->api.history, total);
+}
+
 static void link_status(void *data, const Bulkhead__Wire__Status *status)
 {
 	struct controller *c = data;
@@ -284,6 +304,7 @@ static void link_status(void *data, const Bulkhead__Wire__Status *status)
 		ips[n].family = address->len == 4 ? 4 : 6;
 		memcpy(ips[n++].ip, address->data, address->len);
 	}
+	record_losses(c, status);
 	if (bh_model_set_host_addresses(c->api.model, n, ips))
 		compile(c);
 }
@@ -293,6 +314,7 @@ static void link_flows(void *data, const Bulkhead__Wire__FlowBatch *batch)
 	struct controller *c = data;
 
 	bh_flow_log_add(c->api.flows, c->api.names, batch);
+	bh_history_record_flows(c->api.history, c->api.flows, &c->next_record);
 }
 
 static void link_edges(void *data, const Bulkhead__Wire__EdgeBatch *batch)
@@ -300,6 +322,7 @@ static void link_edges(void *data, const Bulkhead__Wire__EdgeBatch *batch)
 	struct controller *c = data;
 
 	bh_edges_add(c->api.edges, batch);
+	bh_history_record_edges(c->api.history, batch);
 }
 
 static void link_notice(void *data, const char *text)
@@ -323,6 +346,7 @@ static const struct bh_link_events link_events = {
 static void turn(struct controller *c)
 {
 	bh_link_dispatch(c->api.link, now_ms());
+	bh_history_dispatch(c->api.history, now_ms());
 	bh_control_dispatch(c->control, now_ms());
 	arm_timer(c);
 }
@@ -401,6 +425,7 @@ static void run_loop(struct controller *c)
 
 	watch(c, &c->link_poll, bh_link_fd(c->api.link), on_poll);
 	watch(c, &c->control_poll, bh_control_fd(c->control), on_poll);
+	watch(c, &c->history_poll, bh_history_fd(c->api.history), on_poll);
 	if (c->api.manifests)
 		watch(c, &c->manifests_poll, bh_manifests_fd(c->api.manifests), on_manifests);
 	for (int i = 0; i < 2; i++) {
@@ -482,6 +507,42 @@ static int load_settings(struct controller *c)
 	return 0;
 }
 
+/* Without them each suggestion lists what was rejected before, which is no harm. */
+static void load_decisions(struct controller *c)
+{
+	char text[256] = "it is no object";
+	int r;
+
+	c->decisions_path = bh_xasprintf("%s/suggestions.json", c->options.state_dir);
+	c->api.decisions_path = c->decisions_path;
+	r = bh_settings_read_json(c->decisions_path, &c->api.decisions, text, sizeof(text));
+	if (r == 0 && !json_is_object(c->api.decisions))
+		r = -EBADMSG;
+	if (r == 0)
+		return;
+	json_decref(c->api.decisions);
+	c->api.decisions = json_object();
+	if (r != -ENOENT)
+		add_notice(c, "suggestions-unusable", "suggestions.json",
+			bh_xasprintf("%s cannot be used: %s; what was approved and rejected is not "
+				     "known",
+				c->decisions_path, r == -EBADMSG ? text : strerror(-r)));
+}
+
+static void open_history(struct controller *c)
+{
+	_cleanup_free_ char *path = bh_xasprintf("%s/history.db", c->options.state_dir);
+	const struct bh_history_config config = {
+		.path = path,
+		.max_bytes = c->options.history_mib * 1024ull * 1024,
+		.keep_days = c->options.history_days,
+		.names = c->api.names,
+	};
+
+	c->next_record = bh_flow_log_next(c->api.flows);
+	c->api.history = bh_history_open(&config);
+}
+
 static int open_sockets(struct controller *c)
 {
 	_cleanup_free_ char *wire = bh_xasprintf("%s/dataplane.sock", c->options.run_dir);
@@ -548,6 +609,8 @@ static int start(struct controller *c)
 	r = load_settings(c);
 	if (r < 0)
 		return r;
+	load_decisions(c);
+	open_history(c);
 	uv_timer_init(&c->loop, &c->timer);
 	c->timer.data = c;
 	r = open_source(c);
@@ -569,6 +632,7 @@ static void end(struct controller *c)
 	bh_manifests_free(c->api.manifests);
 	if (c->desired)
 		bh_desired_unref(c->desired);
+	bh_history_close(c->api.history);
 	bh_edges_free(c->api.edges);
 	bh_flow_log_free(c->api.flows);
 	bh_names_free(c->api.names);
@@ -578,6 +642,8 @@ static void end(struct controller *c)
 		free((char *)c->notices[i].text);
 	json_decref(c->told);
 	free(c->settings_path);
+	free(c->decisions_path);
+	json_decref(c->api.decisions);
 	if (c->pid_fd >= 0)
 		close(c->pid_fd);
 }
@@ -597,13 +663,15 @@ enum {
 	OPTION_KUBE_PAGE,
 	OPTION_KUBE_WATCH,
 	OPTION_KUBE_SILENCE,
+	OPTION_HISTORY_DAYS,
+	OPTION_HISTORY_SIZE,
 	OPTION_LOG_LEVEL,
 };
 
 static const struct argp_option argp_options[] = {
 	{"run-dir", OPTION_RUN_DIR, "DIR", 0, "Where the sockets are (/run/bulkhead)", 0},
 	{"state-dir", OPTION_STATE_DIR, "DIR", 0,
-		"Where settings made by command are kept (/var/lib/bulkhead)", 0},
+		"Where settings made by command and the history are kept (/var/lib/bulkhead)", 0},
 	{"node", OPTION_NODE, "NAME", 0, "This node's name, as pods' spec.nodeName says it", 0},
 	{"mode", OPTION_MODE, "observe|dry-run|enforce", 0, "The node's mode (dry-run)", 0},
 	{"manifests", OPTION_MANIFESTS, "DIR", 0, "Folder of Kubernetes manifests", 0},
@@ -621,18 +689,26 @@ static const struct argp_option argp_options[] = {
 		"A watch is begun anew after one to two times that (300)", 0},
 	{"kube-silence", OPTION_KUBE_SILENCE, "SECONDS", 0,
 		"A request on which nothing came for so long is given up (120)", 0},
+	{"history-days", OPTION_HISTORY_DAYS, "N", 0, "How long history is kept (90)", 0},
+	{"history-size", OPTION_HISTORY_SIZE, "MIB", 0, "How large it may become on disk (1024)",
+		0},
 	{"log-level", OPTION_LOG_LEVEL, "error|warning|info|debug", 0, "How much to say (info)", 0},
 	{0},
 };
 
-static unsigned int parse_count(struct argp_state *state, const char *text, long max)
+static unsigned int parse_number(struct argp_state *state, const char *text, long min, long max)
 {
 	char *end_of_number;
 	long number = strtol(text, &end_of_number, 10);
 
-	if (!*text || *end_of_number || number < 1 || number > max)
-		argp_error(state, "'%s' is no number from 1 to %ld", text, max);
+	if (!*text || *end_of_number || number < min || number > max)
+		argp_error(state, "'%s' is no number from %ld to %ld", text, min, max);
 	return (unsigned int)number;
+}
+
+static unsigned int parse_count(struct argp_state *state, const char *text, long max)
+{
+	return parse_number(state, text, 1, max);
 }
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -683,6 +759,13 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case OPTION_KUBE_SILENCE:
 		options->kube_silence_s = parse_count(state, argument, 3600);
 		break;
+	case OPTION_HISTORY_DAYS:
+		options->history_days = parse_count(state, argument, BH_HISTORY_DAYS_MAX);
+		break;
+	case OPTION_HISTORY_SIZE:
+		options->history_mib = parse_number(
+			state, argument, BH_HISTORY_BYTES_MIN / 1024 / 1024, 1024 * 1024);
+		break;
 	case OPTION_LOG_LEVEL:
 		if (bh_log_level_parse(argument, &options->log_level) < 0)
 			argp_error(state, "'%s' is no log level: error, warning, info or debug",
@@ -726,6 +809,8 @@ int main(int argc, char **argv)
 				.kube_page = 500,
 				.kube_watch_s = 300,
 				.kube_silence_s = 120,
+				.history_days = BH_HISTORY_DAYS_DEFAULT,
+				.history_mib = BH_HISTORY_BYTES_DEFAULT / 1024 / 1024,
 				.log_level = BH_LOG_INFO,
 			},
 		.pid_fd = -1,

@@ -30,7 +30,7 @@ static void json_cleanup(json_t **json)
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-static int read_json(const char *path, json_t **ret_json, char *ret_text, size_t size)
+int bh_settings_read_json(const char *path, json_t **ret_json, char *ret_text, size_t size)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	json_error_t error;
@@ -132,7 +132,7 @@ int bh_settings_load(const char *path, struct bh_model *model, char **ret_proble
 {
 	_cleanup_json_ json_t *settings = NULL;
 	char text[256] = "it does not say what settings say";
-	int r = read_json(path, &settings, text, sizeof(text));
+	int r = bh_settings_read_json(path, &settings, text, sizeof(text));
 
 	if (r == -ENOENT)
 		return 0;
@@ -204,10 +204,9 @@ static int write_file(const char *path, const char *text, size_t size)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-int bh_settings_save(const char *path, const struct bh_model *model)
+int bh_settings_write_json(const char *path, const json_t *json)
 {
-	_cleanup_json_ json_t *settings = settings_of(model);
-	_cleanup_free_ char *text = settings ? json_dumps(settings, JSON_INDENT(2)) : NULL;
+	_cleanup_free_ char *text = json_dumps(json, JSON_INDENT(2));
 	_cleanup_free_ char *line = text ? bh_xasprintf("%s\n", text) : NULL;
 	_cleanup_free_ char *temporary = bh_xasprintf("%s.new", path);
 	int r;
@@ -224,4 +223,11 @@ int bh_settings_save(const char *path, const struct bh_model *model)
 		return r;
 	}
 	return sync_folder_of(path);
+}
+
+int bh_settings_save(const char *path, const struct bh_model *model)
+{
+	_cleanup_json_ json_t *settings = settings_of(model);
+
+	return settings ? bh_settings_write_json(path, settings) : -EILSEQ;
 }

@@ -7,6 +7,8 @@
  * state directory, so that a restart of anything does not undo an order.
  */
 
+#include <jansson.h>
+
 #include "controller/model/model.h"
 
 /*
@@ -19,5 +21,12 @@ int bh_settings_load(const char *path, struct bh_model *model, char **ret_proble
 /* Writes them all, so that after a crash the file is either the old one or the new one. 0 or
  * -errno. */
 int bh_settings_save(const char *path, const struct bh_model *model);
+
+/*
+ * The same for any other small file of the state directory: 0 or -errno. Reading gives -ENOENT if
+ * there is none, and -EBADMSG and one line in `ret_text` for what makes no sense.
+ */
+int bh_settings_read_json(const char *path, json_t **ret_json, char *ret_text, size_t size);
+int bh_settings_write_json(const char *path, const json_t *json);
 
 #endif

@@ -17,6 +17,8 @@ static const struct {
 	{"mode", bh_api_mode},
 	{"quarantine", bh_api_quarantine},
 	{"wait", bh_api_wait},
+	{"policy-diff", bh_api_policy_diff},
+	{"policy-suggest", bh_api_policy_suggest},
 	{"endpoint-ready", bh_api_endpoint_ready},
 	{"endpoint-gone", bh_api_endpoint_gone},
 };

@@ -14,6 +14,7 @@
 #include "controller/flows/edges.h"
 #include "controller/flows/log.h"
 #include "controller/flows/names.h"
+#include "controller/history/history.h"
 #include "controller/link/link.h"
 #include "controller/source/source.h"
 
@@ -33,10 +34,14 @@ struct bh_api {
 	struct bh_names *names;
 	struct bh_flow_log *flows;
 	struct bh_edges *edges;
+	struct bh_history *history;
 	const struct bh_desired *desired; /* what the link was last told to want */
 	uint64_t started_ns;              /* since 1970 */
 	bool mode_by_command; /* the node's mode was set by command, and not by --mode */
 	int settings_error;   /* -errno: what was set by command is in force, but not on disk */
+	/* What the operator said of suggestions: {id: "approved" or "rejected"}, and its file. */
+	json_t *decisions;
+	const char *decisions_path;
 	size_t n_notices;
 	const struct bh_api_notice *notices;
 

@@ -19,6 +19,8 @@ bh_api_command bh_api_explain;
 bh_api_command bh_api_mode;
 bh_api_command bh_api_quarantine;
 bh_api_command bh_api_wait;
+bh_api_command bh_api_policy_diff;
+bh_api_command bh_api_policy_suggest;
 bh_api_command bh_api_endpoint_ready;
 bh_api_command bh_api_endpoint_gone;
 
@@ -32,6 +34,11 @@ json_t *bh_api_number(const json_t *request, const char *name, uint64_t max, uin
 json_t *bh_api_flag(const json_t *request, const char *name, bool *ret_value);
 /* "tcp", "SCTP", "47": *ret_found says if it is there. */
 json_t *bh_api_protocol(const json_t *request, uint8_t *ret_protocol, bool *ret_found);
+/*
+ * The window of "from" and "to", times in RFC 3339 (UTC): into question's from_ns and to_ns.
+ * *ret_given: there is one.
+ */
+json_t *bh_api_window(const json_t *request, bool *ret_given, struct bh_history_question *question);
 /* Splits "namespace/name" in place of the copy it makes; free() *ret_namespace, which holds both.
  */
 json_t *bh_api_pod_name(const char *text, char **ret_namespace, const char **ret_name);
@@ -52,6 +59,11 @@ json_t *bh_json_rule(const struct bh_api *api, uint32_t number);
 json_t *bh_json_ip(const struct bh_ip *ip);
 /* {"fromClient": a, "fromServer": b} */
 json_t *bh_json_both_ways(const uint64_t counts[2]);
+
+/* What a window became: whole spans of what is kept. */
+json_t *bh_json_window(const struct bh_history_answer *answer);
+/* How the history stands. */
+json_t *bh_json_history(const struct bh_api *api);
 
 /* ---- Shared answers -------------------------------------------------------------------------- */
 
@@ -84,5 +96,15 @@ bool bh_api_refreshed(const struct bh_api *api, uint64_t ticket, char **ret_miss
 /* True once the wanted state, as it was at `revision`, is in force; else *ret_missing says what is
  * missing: free() it. Pods that cannot be supported do not count. */
 bool bh_api_in_force(const struct bh_api *api, uint64_t revision, char **ret_missing);
+
+/*
+ * Asks the history, over as many turns as it takes: false means return NULL and be called again.
+ * True: *ret_error is to be answered, or there is *ret_answer, which lives until
+ * bh_api_history_done().
+ */
+bool bh_api_history(struct bh_api *api, struct bh_control_call *call,
+	const struct bh_history_question *question, const struct bh_history_answer **ret_answer,
+	json_t **ret_error);
+void bh_api_history_done(struct bh_api *api, struct bh_control_call *call);
 
 #endif

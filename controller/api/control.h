@@ -17,7 +17,7 @@
 #include <jansson.h>
 
 /* Longer requests are hung up on. */
-#define BH_CONTROL_REQUEST_MAX (64 * 1024)
+#define BH_CONTROL_REQUEST_MAX (1024 * 1024)
 /* Requests under way at once; more wait their turn. */
 #define BH_CONTROL_CALLS 32
 

@@ -7,6 +7,7 @@
 
 #include "bulkhead/abi.h"
 #include "controller/api/common.h"
+#include "controller/history/view.h"
 #include "controller/flows/reasons.h"
 #include "controller/model/memory.h"
 #include "controller/model/table.h"
@@ -321,25 +322,64 @@ static bool in_namespace(
 	return false;
 }
 
+/* What `edges` and `graph` show: all the kernel counts, or a window of history. */
+struct shown {
+	const char *namespace;
+	size_t n;
+	struct bh_edge_view *views;
+	json_t *window; /* NULL: the kernel's counters */
+};
+
+/* False: be called again. True: *ret_error is the answer, or `shown` is there. */
+static bool show(
+	struct bh_api *api, struct bh_control_call *call, struct shown *shown, json_t **ret_error)
+{
+	struct bh_history_question question = {.subject = BH_HISTORY_EDGES};
+	const struct bh_history_answer *answer;
+	bool windowed = false;
+
+	*ret_error = bh_api_string(call->request, "namespace", &shown->namespace);
+	if (!*ret_error)
+		*ret_error = bh_api_window(call->request, &windowed, &question);
+	if (*ret_error)
+		return true;
+	if (!windowed) {
+		if (!bh_api_fresh(api, call))
+			return false;
+		shown->n = bh_edges_view(api->edges, &shown->views);
+		return true;
+	}
+	if (!bh_api_history(api, call, &question, &answer, ret_error))
+		return false;
+	if (*ret_error)
+		return true;
+	shown->n = bh_history_view(answer->n_edges, answer->edges, &shown->views);
+	shown->window = bh_json_window(answer);
+	bh_api_history_done(api, call);
+	return true;
+}
+
 json_t *bh_api_edges(struct bh_api *api, struct bh_control_call *call)
 {
-	_cleanup_free_ struct bh_edge_view *views = NULL;
-	const char *namespace;
-	json_t *error = bh_api_string(call->request, "namespace", &namespace);
+	struct shown shown = {0};
+	json_t *error;
 	json_t *edges;
-	size_t n;
+	json_t *answer;
 
+	if (!show(api, call, &shown, &error))
+		return NULL;
 	if (error)
 		return error;
-	if (!bh_api_fresh(api, call))
-		return NULL;
 	edges = json_array();
-	n = bh_edges_view(api->edges, &views);
-	for (size_t i = 0; i < n; i++) {
-		if (in_namespace(api, &views[i], namespace))
-			json_array_append_new(edges, edge_object(api, &views[i]));
+	for (size_t i = 0; i < shown.n; i++) {
+		if (in_namespace(api, &shown.views[i], shown.namespace))
+			json_array_append_new(edges, edge_object(api, &shown.views[i]));
 	}
-	return json_pack("{s:b, s:o}", "ok", 1, "edges", edges);
+	free(shown.views);
+	answer = json_pack("{s:b, s:o}", "ok", 1, "edges", edges);
+	if (shown.window)
+		json_object_set_new(answer, "window", shown.window);
+	return answer;
 }
 
 /* ---- graph ----------------------------------------------------------------------------------- */
@@ -384,35 +424,37 @@ static json_t *link_object(const struct bh_api *api, const struct bh_edge_view *
 
 json_t *bh_api_graph(struct bh_api *api, struct bh_control_call *call)
 {
-	_cleanup_free_ struct bh_edge_view *views = NULL;
+	struct shown shown = {0};
 	struct bh_table seen = {0};
-	const char *namespace;
-	json_t *error = bh_api_string(call->request, "namespace", &namespace);
+	json_t *error;
 	json_t *nodes;
 	json_t *edges;
-	size_t n;
+	json_t *answer;
 
+	if (!show(api, call, &shown, &error))
+		return NULL;
 	if (error)
 		return error;
-	if (!bh_api_fresh(api, call))
-		return NULL;
 	nodes = json_array();
 	edges = json_array();
-	n = bh_edges_view(api->edges, &views);
 	/* Workloads of this node are there even if they never spoke. */
 	for (size_t i = 0; i < api->desired->n_endpoints; i++) {
 		const struct bh_desired_endpoint *endpoint = &api->desired->endpoints[i];
 
-		if (!namespace || strcmp(endpoint->namespace, namespace) == 0)
+		if (!shown.namespace || strcmp(endpoint->namespace, shown.namespace) == 0)
 			add_node(api, nodes, &seen, &endpoint->workload);
 	}
-	for (size_t i = 0; i < n; i++) {
-		if (!in_namespace(api, &views[i], namespace))
+	for (size_t i = 0; i < shown.n; i++) {
+		if (!in_namespace(api, &shown.views[i], shown.namespace))
 			continue;
-		add_node(api, nodes, &seen, &views[i].client);
-		add_node(api, nodes, &seen, &views[i].server);
-		json_array_append_new(edges, link_object(api, &views[i]));
+		add_node(api, nodes, &seen, &shown.views[i].client);
+		add_node(api, nodes, &seen, &shown.views[i].server);
+		json_array_append_new(edges, link_object(api, &shown.views[i]));
 	}
 	bh_table_clear(&seen);
-	return json_pack("{s:b, s:o, s:o}", "ok", 1, "nodes", nodes, "edges", edges);
+	free(shown.views);
+	answer = json_pack("{s:b, s:o, s:o}", "ok", 1, "nodes", nodes, "edges", edges);
+	if (shown.window)
+		json_object_set_new(answer, "window", shown.window);
+	return answer;
 }

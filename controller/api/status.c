@@ -133,6 +133,24 @@ static void endpoint_problems(const struct bh_api *api, json_t *problems)
 	}
 }
 
+static void history_problems(const struct bh_api *api, json_t *problems)
+{
+	struct bh_history_status status;
+
+	bh_history_status(api->history, &status);
+	for (size_t i = 0; i < status.n_problems; i++)
+		add_problem(problems, "history", status.problems[i].code, status.problems[i].object,
+			status.problems[i].text);
+	if (status.dropped) {
+		_cleanup_free_ char *text = bh_xasprintf(
+			"%" PRIu64 " counts could not be taken in since the start: there is more "
+			"to count than is kept in memory until the disk takes it",
+			status.dropped);
+
+		add_problem(problems, "history", "history-incomplete", status.path, text);
+	}
+}
+
 static void source_problems(const struct bh_api *api, json_t *problems)
 {
 	const struct bh_source_problem *list;
@@ -171,6 +189,7 @@ json_t *bh_api_problems(const struct bh_api *api)
 		add_problem(problems, "controller", api->notices[i].code, api->notices[i].object,
 			api->notices[i].text);
 	source_problems(api, problems);
+	history_problems(api, problems);
 	for (size_t i = 0; i < api->desired->n_problems; i++)
 		add_problem(problems, "policy", api->desired->problems[i].code,
 			api->desired->problems[i].object, api->desired->problems[i].text);
@@ -483,6 +502,7 @@ json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 		"endpointModes", count_modes(api), "problems", bh_api_problems(api));
 	if (missing)
 		bh_json_set_text(answer, "missing", missing);
+	json_object_set_new(answer, "history", bh_json_history(api));
 	bh_json_set_text(answer, "node", bh_model_node_name(api->model));
 	bh_json_set_text(answer, "version", BH_VERSION);
 	json_object_set_new(answer, "started", bh_json_time(api->started_ns));

@@ -176,6 +176,16 @@ static uint32_t holder_workload(struct bh_compilation *compilation, const struct
 	return bh_compilation_workload(compilation, "", "Node", holder->node);
 }
 
+/* The world by the blocks that policies name; what is in none of them, or in all, is just that. */
+static uint32_t block_workload(struct bh_compilation *compilation, const struct bh_prefix *prefix)
+{
+	char text[BH_PREFIX_TEXT_MAX];
+
+	if (prefix->bits == 0)
+		return BH_WORKLOAD_WORLD;
+	return bh_compilation_workload(compilation, "", "World", bh_prefix_format(prefix, text));
+}
+
 void bh_compilation_place(struct bh_compilation *compilation)
 {
 	struct bh_desired *desired = &compilation->result->public;
@@ -209,7 +219,7 @@ void bh_compilation_place(struct bh_compilation *compilation)
 		out[i].ip = blocks->nodes[i].prefix.ip;
 		out[i].bits = blocks->nodes[i].prefix.bits;
 		out[i].class = class ? class->number : BH_CLASS_NONE;
-		out[i].workload = BH_WORKLOAD_WORLD;
+		out[i].workload = block_workload(compilation, &blocks->nodes[i].prefix);
 	}
 	bh_compilation_place_services(compilation, addresses);
 	desired->n_addresses = compilation->n_holders;

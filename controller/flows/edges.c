@@ -290,7 +290,7 @@ static void judge(struct bh_edge_view *view)
 	}
 }
 
-static void finish(struct bh_edge_view *view)
+void bh_edge_view_finish(struct bh_edge_view *view)
 {
 	for (size_t i = 0; i < view->n_variants; i++) {
 		const struct bh_edge_variant *variant = &view->variants[i];
@@ -336,7 +336,7 @@ size_t bh_edges_view(const struct bh_edges *edges, struct bh_edge_view **ret_vie
 		views[n_views - 1].n_variants++;
 	}
 	for (i = 0; i < n_views; i++)
-		finish(&views[i]);
+		bh_edge_view_finish(&views[i]);
 	*ret_views = views;
 	return n_views;
 }

@@ -77,6 +77,9 @@ uint64_t bh_edges_generation(const struct bh_edges *edges);
 /* Edges that were forgotten because there were more than BH_EDGES_MAX. */
 uint64_t bh_edges_forgotten(const struct bh_edges *edges);
 
+/* Fills everything in that the variants of a view say; they are in the order given above. */
+void bh_edge_view_finish(struct bh_edge_view *view);
+
 /*
  * The edges as people mean them, sorted by client, server, protocol and port. Returns their number;
  * *ret_views is one block to free() and owns everything it points to.

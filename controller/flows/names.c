@@ -122,6 +122,23 @@ void bh_names_learn(struct bh_names *names, const struct bh_desired *desired)
 		learn_endpoint(names, &desired->endpoints[i]);
 }
 
+void bh_names_recall(struct bh_names *names, size_t n_workloads,
+	const struct bh_workload_name *workloads, size_t n_rules, const struct bh_rule_label *rules)
+{
+	for (size_t i = 0; i < n_workloads; i++) {
+		const struct bh_workload_name *from = &workloads[i];
+
+		learn_workload(names, &(struct bh_desired_workload){from->number, from->namespace,
+					      from->kind, from->name});
+	}
+	for (size_t i = 0; i < n_rules; i++) {
+		const struct bh_rule_label *from = &rules[i];
+
+		learn_rule(names, &(struct bh_desired_rule_name){from->number, from->namespace,
+					  from->policy, from->egress, from->index, from->text});
+	}
+}
+
 /* ---- Looking up ------------------------------------------------------------------------------ */
 
 const struct bh_workload_name *bh_names_workload(const struct bh_names *names, uint32_t number)

@@ -46,6 +46,11 @@ void bh_names_free(struct bh_names *names);
 /* Learns the names that a compilation knows. */
 void bh_names_learn(struct bh_names *names, const struct bh_desired *desired);
 
+/* Takes in names that were kept from before; what is known already stays. */
+void bh_names_recall(struct bh_names *names, size_t n_workloads,
+	const struct bh_workload_name *workloads, size_t n_rules,
+	const struct bh_rule_label *rules);
+
 /*
  * Each returns NULL for what nobody ever named. Results live until the next bh_names_learn(), those
  * by address until the model changes.

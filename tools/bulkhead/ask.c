@@ -132,7 +132,7 @@ static void clean_text(json_t *string)
 		json_string_set(string, copy);
 }
 
-static void clean(json_t *value)
+void bh_json_clean(json_t *value)
 {
 	const char *key;
 	json_t *member;
@@ -140,11 +140,11 @@ static void clean(json_t *value)
 
 	if (json_is_string(value))
 		clean_text(value);
-	json_array_foreach(value, i, member) clean(member);
-	json_object_foreach(value, key, member) clean(member);
+	json_array_foreach(value, i, member) bh_json_clean(member);
+	json_object_foreach(value, key, member) bh_json_clean(member);
 }
 
-json_t *bh_ask(const char *command, json_t *arguments, uint64_t timeout_ms)
+json_t *bh_ask_raw(const char *command, json_t *arguments, uint64_t timeout_ms)
 {
 	_cleanup_free_ char *text = NULL;
 	json_t *answer = NULL;
@@ -165,8 +165,15 @@ json_t *bh_ask(const char *command, json_t *arguments, uint64_t timeout_ms)
 		json_decref(answer);
 		return NULL;
 	}
-	if (bh_cli.output != BH_OUTPUT_JSON)
-		clean(answer);
+	return answer;
+}
+
+json_t *bh_ask(const char *command, json_t *arguments, uint64_t timeout_ms)
+{
+	json_t *answer = bh_ask_raw(command, arguments, timeout_ms);
+
+	if (answer && bh_cli.output != BH_OUTPUT_JSON)
+		bh_json_clean(answer);
 	return answer;
 }
 

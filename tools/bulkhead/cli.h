@@ -15,6 +15,7 @@
 
 #define BH_CLI_FAILED 1
 #define BH_CLI_USAGE 2
+#define BH_CLI_DENIES 3 /* policy diff: something would newly be denied */
 
 enum bh_output {
 	BH_OUTPUT_TABLE,
@@ -38,6 +39,7 @@ typedef int bh_cli_command(int argc, char **argv);
 bh_cli_command bh_cli_status;
 bh_cli_command bh_cli_pods;
 bh_cli_command bh_cli_policies;
+bh_cli_command bh_cli_policy;
 bh_cli_command bh_cli_flows;
 bh_cli_command bh_cli_edges;
 bh_cli_command bh_cli_graph;
@@ -66,8 +68,12 @@ bool bh_cli_output_is(const char *command, unsigned int allowed);
 /* Parses a command without options or arguments of its own. */
 void bh_cli_parse_plain(int argc, char **argv, const char *doc);
 
-/* "30s", "500ms", "2m", "1h", "30" (seconds) in milliseconds. Returns 0 or -EINVAL. */
+/* "30s", "500ms", "2m", "1h", "7d", "30" (seconds) in milliseconds. Returns 0 or -EINVAL. */
 int bh_cli_parse_duration(const char *text, uint64_t *ret_ms);
+
+/* So long ago ("1h"), or "2026-01-31T12:00:00Z", as the latter. Returns 0 or -EINVAL. */
+#define BH_MOMENT_MAX 40
+int bh_cli_parse_moment(const char *text, char ret_time[BH_MOMENT_MAX]);
 
 /* "80/tcp", "80/UDP", "icmp", "47": port (0 if none) and protocol name. Returns 0 or -EINVAL.
  * *ret_protocol points into `text`. */
@@ -84,6 +90,9 @@ int bh_cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * hold names that strangers chose.
  */
 json_t *bh_ask(const char *command, json_t *arguments, uint64_t timeout_ms);
+/* The same, with the strings as they came; bh_json_clean() makes them harmless. */
+json_t *bh_ask_raw(const char *command, json_t *arguments, uint64_t timeout_ms);
+void bh_json_clean(json_t *value);
 
 /* 0 if something listens on the control socket, else -errno. */
 int bh_ask_reachable(void);

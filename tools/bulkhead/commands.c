@@ -30,6 +30,7 @@ static const struct command {
 	{"status", bh_cli_status, "how it stands: mode, revision, pods, drops, problems"},
 	{"pods", bh_cli_pods, "this node's pods: interface, mode, state, policies"},
 	{"policies", bh_cli_policies, "the policies, whom they select, their rules"},
+	{"policy", bh_cli_policy, "diff: try policies on what was seen; suggest: make some of it"},
 	{"flows", bh_cli_flows, "what was seen, record by record; --follow goes on"},
 	{"edges", bh_cli_edges, "who talks to whom, how much, and by which rule"},
 	{"graph", bh_cli_graph, "the same as a graph: table, json, dot, svg"},

@@ -10,7 +10,7 @@ _bulkhead_pods() {
 
 _bulkhead() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands="up down wait status pods policies flows edges graph explain mode quarantine
+	local commands="up down wait status pods policies policy flows edges graph explain mode quarantine
 		doctor cni completion version help"
 	local command= i word
 	local -a _bulkhead_instance=()
@@ -89,13 +89,14 @@ _bulkhead() {
 	case $command in
 	up)
 		options+=" --config --state-dir --manifests --kube --kubeconfig --context --node --mode --user --attach --uplink
-			--xdp-generic --map-size --hold --hold-exclude --hold-timeout --log-level"
+			--xdp-generic --map-size --hold --hold-exclude --hold-timeout --history-days --history-size --log-level"
 		;;
 	wait) options+=" --timeout" ;;
 	flows)
 		options+=" --follow --namespace --pod --verdict --protocol --port --since --limit"
 		;;
-	edges | graph) options+=" --namespace" ;;
+	edges | graph) options+=" --namespace --since --until" ;;
+	policy) options+=" --since --until --delete --namespace --approve --reject --undecide" ;;
 	mode) options+=" --namespace --pod" ;;
 	quarantine) options+=" --release" ;;
 	status) options+=" --ready" ;;
@@ -112,6 +113,7 @@ _bulkhead() {
 	explain) COMPREPLY=($(compgen -W "node $(_bulkhead_pods)" -- "$current")) ;;
 	quarantine) COMPREPLY=($(compgen -W "$(_bulkhead_pods)" -- "$current")) ;;
 	cni) COMPREPLY=($(compgen -W "install uninstall" -- "$current")) ;;
+	policy) COMPREPLY=($(compgen -W "diff suggest" -- "$current") $(compgen -f -- "$current")) ;;
 	completion) COMPREPLY=($(compgen -W "bash" -- "$current")) ;;
 	help) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
 	esac

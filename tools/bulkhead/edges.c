@@ -13,10 +13,23 @@
 
 struct edges_options {
 	const char *namespace;
+	char from[BH_MOMENT_MAX];
+	char to[BH_MOMENT_MAX];
+};
+
+enum {
+	OPTION_SINCE = 256,
+	OPTION_UNTIL,
 };
 
 static const struct argp_option options[] = {
 	{"namespace", 'n', "NAMESPACE", 0, "Only what touches this namespace", 0},
+	{"since", OPTION_SINCE, "AGO|TIME", 0,
+		"From history instead of the kernel's counters: since so long ago (1h, 7d), or "
+		"since "
+		"2026-01-31T12:00:00Z",
+		0},
+	{"until", OPTION_UNTIL, "AGO|TIME", 0, "Up to then", 0},
 	{0},
 };
 
@@ -27,6 +40,15 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	switch (key) {
 	case 'n':
 		wanted->namespace = argument;
+		return 0;
+	case OPTION_SINCE:
+	case OPTION_UNTIL:
+		if (bh_cli_parse_moment(argument, key == OPTION_SINCE ? wanted->from : wanted->to) <
+			0)
+			argp_error(state,
+				"'%s' is neither a duration (30s, 2h, 7d) nor a time "
+				"(2026-01-31T12:00:00Z)",
+				argument);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument '%s'", argument);
@@ -52,7 +74,11 @@ static int ask(const char *command, unsigned int outputs, int argc, char **argv,
 	arguments = json_object();
 	if (wanted.namespace)
 		json_object_set_new(arguments, "namespace", json_string(wanted.namespace));
-	*ret_answer = bh_ask(command, arguments, 10000);
+	if (wanted.from[0])
+		json_object_set_new(arguments, "from", json_string(wanted.from));
+	if (wanted.to[0])
+		json_object_set_new(arguments, "to", json_string(wanted.to));
+	*ret_answer = bh_ask(command, arguments, 60000);
 	return *ret_answer ? 0 : BH_CLI_FAILED;
 }
 

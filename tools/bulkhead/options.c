@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "tools/bulkhead/cli.h"
 
@@ -84,7 +85,8 @@ int bh_cli_parse_duration(const char *text, uint64_t *ret_ms)
 	static const struct {
 		const char *unit;
 		uint64_t ms;
-	} units[] = {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+	} units[] = {
+		{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
 	unsigned long long number;
 	char *end;
 
@@ -101,6 +103,29 @@ int bh_cli_parse_duration(const char *text, uint64_t *ret_ms)
 		}
 	}
 	return -EINVAL;
+}
+
+int bh_cli_parse_moment(const char *text, char ret_time[BH_MOMENT_MAX])
+{
+	uint64_t ago;
+	struct timespec now;
+	struct tm tm;
+	time_t seconds;
+
+	if (bh_cli_parse_duration(text, &ago) < 0) {
+		/* The controller says what is wrong with a time. */
+		if (!strchr(text, 'T') || strlen(text) >= BH_MOMENT_MAX)
+			return -EINVAL;
+		strcpy(ret_time, text);
+		return 0;
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (ago / 1000 > (uint64_t)now.tv_sec)
+		return -EINVAL;
+	seconds = now.tv_sec - (time_t)(ago / 1000);
+	gmtime_r(&seconds, &tm);
+	strftime(ret_time, BH_MOMENT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return 0;
 }
 
 int bh_cli_parse_port(const char *text, unsigned int *ret_port, const char **ret_protocol)

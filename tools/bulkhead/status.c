@@ -198,6 +198,18 @@ static void print_losses(const json_t *status)
 	}
 }
 
+static void print_history(const json_t *status)
+{
+	const json_t *history = json_object_get(status, "history");
+	const char *since = bh_json_get_text(history, "since");
+	char bytes[32], room[32];
+
+	printf(LABEL "since %s, %s of %s%s\n", "history", *since ? since : "now",
+		bh_print_bytes(bh_json_get_number(history, "bytes"), bytes, sizeof(bytes)),
+		bh_print_bytes(bh_json_get_number(history, "maxBytes"), room, sizeof(room)),
+		bh_json_get_flag(history, "onDisk") ? "" : ", in memory for now");
+}
+
 static void print_problems(const json_t *status)
 {
 	const json_t *problems = json_object_get(status, "problems");
@@ -287,6 +299,7 @@ int bh_cli_status(int argc, char **argv)
 	print_leaving(status);
 	print_drops(status);
 	print_losses(status);
+	print_history(status);
 	print_problems(status);
 	json_decref(status);
 	return fflush(stdout) == EOF ? bh_cli_fail("writing the output") : 0;

@@ -221,6 +221,8 @@ static int start_controller(struct up *up)
 	add_option(argv, &n, "--context", up->options.context);
 	if (brokered)
 		add_option(argv, &n, "--broker", number);
+	add_option(argv, &n, "--history-days", up->options.history_days);
+	add_option(argv, &n, "--history-size", up->options.history_size);
 	add_option(argv, &n, "--log-level", up->options.log_level);
 	return started(&up->controller, bh_process_start(up->controller.path, (char *const *)argv,
 						&up->controller.rights, broker));

@@ -31,6 +31,8 @@ struct bh_up_options {
 	char *hold;
 	char *hold_exclude;
 	char *hold_timeout;
+	char *history_days;
+	char *history_size;
 	char *log_level;
 };
 

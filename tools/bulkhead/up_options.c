@@ -19,7 +19,8 @@ static const struct argp_option argp_options[] = {
 	{"config", OPTION_CONFIG, "FILE", 0,
 		"Options from a YAML or JSON file; the command line wins", 0},
 	{"state-dir", OPTION_FIRST, "DIR", 0,
-		"Where settings made by command are kept (/var/lib/bulkhead; with another run "
+		"Where settings made by command and the history are kept (/var/lib/bulkhead; with "
+		"another run "
 		"directory: its folder state)",
 		0},
 	{"manifests", OPTION_FIRST + 1, "DIR", 0, "Folder of Kubernetes manifests", 0},
@@ -48,7 +49,9 @@ static const struct argp_option argp_options[] = {
 		"Interfaces, or whose bridge, are called so are no pods'", 0},
 	{"hold-timeout", OPTION_FIRST + 14, "SECONDS", 0,
 		"After which an interface that is still held is named as a problem (30)", 0},
-	{"log-level", OPTION_FIRST + 15, "LEVEL", 0, "error, warning, info or debug (info)", 0},
+	{"history-days", OPTION_FIRST + 15, "N", 0, "How long history is kept (90)", 0},
+	{"history-size", OPTION_FIRST + 16, "MIB", 0, "How large it may become on disk (1024)", 0},
+	{"log-level", OPTION_FIRST + 17, "LEVEL", 0, "error, warning, info or debug (info)", 0},
 	{0},
 };
 
@@ -58,7 +61,7 @@ char **bh_up_option(struct bh_up_options *options, const char *name)
 		&options->kubeconfig, &options->context, &options->node, &options->mode,
 		&options->user, &options->attach, &options->uplink, &options->xdp_generic,
 		&options->map_size, &options->hold, &options->hold_exclude, &options->hold_timeout,
-		&options->log_level};
+		&options->history_days, &options->history_size, &options->log_level};
 
 	if (strcmp(name, "run-dir") == 0)
 		return &options->run_dir;
@@ -86,12 +89,12 @@ static bool are_sizes(const char *value)
 	}
 }
 
-static bool are_seconds(const char *value)
+static bool is_number(const char *value, unsigned long min, unsigned long max)
 {
 	size_t digits = strspn(value, "0123456789");
-	unsigned long seconds = strtoul(value, NULL, 10);
+	unsigned long number = strtoul(value, NULL, 10);
 
-	return digits && digits <= 5 && !value[digits] && seconds >= 1 && seconds <= 86400;
+	return digits && digits <= 7 && !value[digits] && number >= min && number <= max;
 }
 
 const char *bh_up_check(const char *name, const char *value)
@@ -115,8 +118,12 @@ const char *bh_up_check(const char *name, const char *value)
 		return "an option is empty:";
 	if (strcmp(name, "map-size") == 0 && !are_sizes(value))
 		return "map-size is like bh_flows4=262144,bh_edges=16384, not";
-	if (strcmp(name, "hold-timeout") == 0 && !are_seconds(value))
+	if (strcmp(name, "hold-timeout") == 0 && !is_number(value, 1, 86400))
 		return "hold-timeout is a number of seconds, 1 to 86400, not";
+	if (strcmp(name, "history-days") == 0 && !is_number(value, 1, 3650))
+		return "history-days is a number of days, 1 to 3650, not";
+	if (strcmp(name, "history-size") == 0 && !is_number(value, 16, 1048576))
+		return "history-size is a number of MiB, 16 to 1048576, not";
 	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
 		if (strcmp(choices[i].name, name) != 0)
 			continue;

@@ -37,6 +37,8 @@ struct scene {
 	char url[160];
 	char manifests[128];
 	char settings[128];
+	char history[128];
+	char decisions[128];
 	struct bh_api api;
 	struct bh_desired *desired;
 	struct bh_control *control;
@@ -143,6 +145,14 @@ static int setup(void **state)
 	s->api.names = bh_names_new(s->api.model);
 	s->api.flows = bh_flow_log_new(1000, 1 << 20);
 	s->api.edges = bh_edges_new();
+	snprintf(s->history, sizeof(s->history), "%s/history.db", s->folder);
+	snprintf(s->decisions, sizeof(s->decisions), "%s/suggestions.json", s->folder);
+	s->api.history = bh_history_open(&(struct bh_history_config){.path = s->history,
+		.max_bytes = BH_HISTORY_BYTES_MIN,
+		.keep_days = 1,
+		.names = s->api.names});
+	s->api.decisions = json_object();
+	s->api.decisions_path = s->decisions;
 	s->api.refresh = refresh;
 	s->api.model_changed = model_changed;
 	s->api.settings_changed = settings_changed;
@@ -166,6 +176,8 @@ static int teardown(void **state)
 	bh_manifests_free(s->api.manifests);
 	bh_desired_unref(s->desired);
 	bh_edges_free(s->api.edges);
+	bh_history_close(s->api.history);
+	json_decref(s->api.decisions);
 	bh_flow_log_free(s->api.flows);
 	bh_names_free(s->api.names);
 	bh_compiler_free(s->api.compiler);
@@ -217,6 +229,7 @@ static void turn(struct scene *s)
 	struct pollfd p = {.fd = bh_control_fd(s->control), .events = POLLIN};
 
 	poll(&p, 1, 2);
+	bh_history_dispatch(s->api.history, now_ms());
 	bh_control_dispatch(s->control, now_ms());
 }
 
@@ -297,6 +310,23 @@ static void bad_requests_are_answered_with_the_reason(void **state)
 		{"{\"command\":\"flows\",\"protocol\":\"-1\"}", "no protocol"},
 		{"{\"command\":\"flows\",\"port\":65536}", "whole number"},
 		{"{\"command\":\"wait\",\"timeout\":\"1s\"}", "whole number"},
+		{"{\"command\":\"edges\",\"from\":7}", "not a string"},
+		{"{\"command\":\"graph\",\"from\":\"yesterday\"}", "'from' is no time"},
+		{"{\"command\":\"edges\",\"to\":\"2026-01-31T12:00:00\"}", "'to' is no time"},
+		{"{\"command\":\"edges\",\"from\":\"2026-02-01T00:00:00Z\",\"to\":"
+		 "\"2026-01-01T00:00:00Z\"}",
+			"ends before"},
+		{"{\"command\":\"policy-diff\"}", "no policy to try"},
+		{"{\"command\":\"policy-diff\",\"manifests\":[7]}", "no list"},
+		{"{\"command\":\"policy-diff\",\"manifests\":[{\"name\":\"a\",\"text\":\"{\"}]}",
+			"a: line"},
+		{"{\"command\":\"policy-diff\",\"manifests\":[{\"name\":\"a\",\"text\":\"\"}]}",
+			"no NetworkPolicy"},
+		{"{\"command\":\"policy-diff\",\"delete\":[\"web\"]}", "names no policy"},
+		{"{\"command\":\"policy-diff\",\"delete\":[\"NetworkPolicy/a/b\"]}",
+			"there is no policy"},
+		{"{\"command\":\"policy-suggest\",\"approve\":[\"../../x\"]}", "no id"},
+		{"{\"command\":\"policy-suggest\",\"reject\":[7]}", "no id"},
 		{"{\"command\":\"explain\",\"src\":\"shop/web\"}", "needs"},
 		{"{\"command\":\"explain\",\"src\":\"shop/no\",\"dst\":\"shop/web\",\"protocol\":"
 		 "\"tcp\",\"port\":80}",

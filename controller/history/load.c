@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What is read whole: at the start, and when what was kept in memory goes to the disk. */
+
+#include "controller/history/sql.h"
+#include "controller/model/memory.h"
+#include "proto/cleanup.h"
+
+/* As many of each as bh_names keeps without forgetting them at its next turn. */
+#define NAMES_MAX "40000"
+
+static const char *text_of(struct bh_batch *batch, sqlite3_stmt *statement, int column)
+{
+	const char *text = (const char *)sqlite3_column_text(statement, column);
+
+	return bh_arena_strdup(&batch->arena, text ? text : "");
+}
+
+static int load_workloads(struct bh_store *store, struct bh_batch *batch)
+{
+	_cleanup_sql_ sqlite3_stmt *statement = NULL;
+	_cleanup_free_ struct bh_workload_name *list = NULL;
+	size_t n = 0, capacity = 0;
+	int r = bh_sql_prepare(store, &statement,
+		"SELECT number, namespace, kind, name FROM workloads LIMIT " NAMES_MAX);
+
+	if (r < 0)
+		return r;
+	while ((r = sqlite3_step(statement)) == SQLITE_ROW) {
+		bh_xgrow(list, n, capacity);
+		list[n++] = (struct bh_workload_name){
+			.number = (uint32_t)bh_sql_u64(statement, 0),
+			.namespace = text_of(batch, statement, 1),
+			.kind = text_of(batch, statement, 2),
+			.name = text_of(batch, statement, 3),
+		};
+	}
+	batch->workloads = bh_arena_copy(&batch->arena, list, n, sizeof(*list));
+	batch->n_workloads = n;
+	return bh_sql_errno(r);
+}
+
+static int load_rules(struct bh_store *store, struct bh_batch *batch)
+{
+	_cleanup_sql_ sqlite3_stmt *statement = NULL;
+	_cleanup_free_ struct bh_rule_label *list = NULL;
+	size_t n = 0, capacity = 0;
+	int r = bh_sql_prepare(store, &statement,
+		"SELECT number, namespace, policy, egress, place, text FROM rules "
+		"LIMIT " NAMES_MAX);
+
+	if (r < 0)
+		return r;
+	while ((r = sqlite3_step(statement)) == SQLITE_ROW) {
+		bh_xgrow(list, n, capacity);
+		list[n++] = (struct bh_rule_label){
+			.number = (uint32_t)bh_sql_u64(statement, 0),
+			.namespace = text_of(batch, statement, 1),
+			.policy = text_of(batch, statement, 2),
+			.egress = bh_sql_u64(statement, 3),
+			.index = (int)bh_sql_u64(statement, 4),
+			.text = text_of(batch, statement, 5),
+		};
+	}
+	batch->rules = bh_arena_copy(&batch->arena, list, n, sizeof(*list));
+	batch->n_rules = n;
+	return bh_sql_errno(r);
+}
+
+static struct bh_counter counter_of(sqlite3_stmt *row)
+{
+	return (struct bh_counter){
+		.key =
+			{
+				.local = (uint32_t)bh_sql_u64(row, 0),
+				.remote = (uint32_t)bh_sql_u64(row, 1),
+				.port = (uint16_t)bh_sql_u64(row, 2),
+				.protocol = (uint8_t)bh_sql_u64(row, 3),
+				.egress = (uint8_t)bh_sql_u64(row, 4),
+				.verdict = (uint8_t)bh_sql_u64(row, 5),
+				.pending = (uint8_t)bh_sql_u64(row, 6),
+				.peer_local = (uint8_t)bh_sql_u64(row, 7),
+				.family = (uint8_t)bh_sql_u64(row, 8),
+			},
+		.packets = {bh_sql_u64(row, 9), bh_sql_u64(row, 10)},
+		.octets = {bh_sql_u64(row, 11), bh_sql_u64(row, 12)},
+		.flows = bh_sql_u64(row, 13),
+		.resets = bh_sql_u64(row, 14),
+		.refusals = bh_sql_u64(row, 15),
+		.first_mono = bh_sql_u64(row, 16),
+		.seen_s = bh_sql_u64(row, 17),
+		.gone = bh_sql_u64(row, 18),
+	};
+}
+
+static int load_counters(struct bh_store *store, struct bh_batch *batch)
+{
+	_cleanup_sql_ sqlite3_stmt *statement = NULL;
+	_cleanup_free_ struct bh_counter *list = NULL;
+	size_t n = 0, capacity = 0;
+	int r = bh_sql_prepare(store, &statement,
+		"SELECT local, remote, port, protocol, egress, verdict, pending, peer_local, "
+		"family,"
+		" packets_0, packets_1, octets_0, octets_1, flows, resets, refusals, first_mono,"
+		" seen, gone FROM counters");
+
+	if (r < 0)
+		return r;
+	while ((r = sqlite3_step(statement)) == SQLITE_ROW) {
+		bh_xgrow(list, n, capacity);
+		list[n++] = counter_of(statement);
+	}
+	batch->counters = bh_arena_copy(&batch->arena, list, n, sizeof(*list));
+	batch->n_counters = n;
+	return bh_sql_errno(r);
+}
+
+int bh_store_load(struct bh_store *store, struct bh_batch *ret_batch)
+{
+	int r = load_workloads(store, ret_batch);
+
+	ret_batch->generation = store->generation;
+	if (r == 0)
+		r = load_rules(store, ret_batch);
+	return r == 0 ? load_counters(store, ret_batch) : r;
+}
+
+/* ---- From one store into another ------------------------------------------------------------- */
+
+static uint64_t time_of(sqlite3_stmt *row, int column, uint64_t bucket)
+{
+	return (uint64_t)(sqlite3_column_int64(row, column) + (int64_t)bucket * 1000000) * 1000;
+}
+
+/*
+ * Everything of the finest table and, of what that one has lost already, of the coarser ones. The
+ * other store has nothing of this time but what came before memory was begun, and adds.
+ */
+static int merge_edges(struct bh_store *store, struct bh_store *from, int level, uint64_t until)
+{
+	_cleanup_sql_ sqlite3_stmt *row = NULL;
+	int r = bh_sql_prepare(from, &row,
+		"SELECT bucket, client, server, protocol, port, egress, verdict, pending, rule,"
+		" pending_rule, family, peer_local, app, encrypted, tls_version, sni, packets_0,"
+		" packets_1, octets_0, octets_1, flows, resets, refusals, first, last, rtt_min,"
+		" rtt_sum, rtt_n FROM counts_%d JOIN edges ON id = edge WHERE bucket < %llu"
+		" ORDER BY bucket",
+		level, (unsigned long long)until);
+	int result = SQLITE_DONE;
+
+	while (r == 0 && (result = sqlite3_step(row)) == SQLITE_ROW) {
+		uint64_t bucket = bh_sql_u64(row, 0);
+		struct bh_history_edge edge = {
+			.key =
+				{
+					.client = (uint32_t)bh_sql_u64(row, 1),
+					.server = (uint32_t)bh_sql_u64(row, 2),
+					.protocol = (uint8_t)bh_sql_u64(row, 3),
+					.port = (uint16_t)bh_sql_u64(row, 4),
+					.egress = (uint8_t)bh_sql_u64(row, 5),
+					.verdict = (uint8_t)bh_sql_u64(row, 6),
+					.pending = (uint8_t)bh_sql_u64(row, 7),
+					.rule = (uint32_t)bh_sql_u64(row, 8),
+					.pending_rule = (uint32_t)bh_sql_u64(row, 9),
+					.family = (uint8_t)bh_sql_u64(row, 10),
+					.peer_local = (uint8_t)bh_sql_u64(row, 11),
+				},
+			.talk =
+				{
+					.app = (uint8_t)bh_sql_u64(row, 12),
+					.encrypted = (uint8_t)bh_sql_u64(row, 13),
+					.tls_version = (uint16_t)bh_sql_u64(row, 14),
+					.rtt_min_us = (uint32_t)bh_sql_u64(row, 25),
+					.rtt_sum_us = bh_sql_u64(row, 26),
+					.rtt_n = bh_sql_u64(row, 27),
+				},
+			.counts =
+				{
+					.packets = {bh_sql_u64(row, 16), bh_sql_u64(row, 17)},
+					.octets = {bh_sql_u64(row, 18), bh_sql_u64(row, 19)},
+					.flows = bh_sql_u64(row, 20),
+					.resets = bh_sql_u64(row, 21),
+					.refusals = bh_sql_u64(row, 22),
+					.first_ns = time_of(row, 23, bucket),
+					.last_ns = time_of(row, 24, bucket),
+				},
+		};
+		const char *sni = (const char *)sqlite3_column_text(row, 15);
+
+		snprintf(edge.talk.sni, sizeof(edge.talk.sni), "%s", sni ? sni : "");
+		r = bh_store_add_edge(store, bucket, &edge);
+	}
+	return r ? r : bh_sql_errno(result);
+}
+
+static int merge_pods(struct bh_store *store, struct bh_store *from, int level, uint64_t until)
+{
+	_cleanup_sql_ sqlite3_stmt *row = NULL;
+	int r = bh_sql_prepare(from, &row,
+		"SELECT bucket, client, server, client_namespace, client_pod, server_namespace,"
+		" server_pod, protocol, port, verdict, began, ended, denials, packets_0, packets_1,"
+		" octets_0, octets_1, first, last FROM pod_counts_%d JOIN pods ON id = pod"
+		" WHERE bucket < %llu ORDER BY bucket",
+		level, (unsigned long long)until);
+	int result = SQLITE_DONE;
+
+	while (r == 0 && (result = sqlite3_step(row)) == SQLITE_ROW) {
+		uint64_t bucket = bh_sql_u64(row, 0);
+		struct bh_history_pod pod = {
+			.client = (uint32_t)bh_sql_u64(row, 1),
+			.server = (uint32_t)bh_sql_u64(row, 2),
+			.client_namespace = (const char *)sqlite3_column_text(row, 3),
+			.client_pod = (const char *)sqlite3_column_text(row, 4),
+			.server_namespace = (const char *)sqlite3_column_text(row, 5),
+			.server_pod = (const char *)sqlite3_column_text(row, 6),
+			.protocol = (uint8_t)bh_sql_u64(row, 7),
+			.port = (uint16_t)bh_sql_u64(row, 8),
+			.verdict = (enum bh_flow_verdict)bh_sql_u64(row, 9),
+			.began = bh_sql_u64(row, 10),
+			.ended = bh_sql_u64(row, 11),
+			.denials = bh_sql_u64(row, 12),
+			.packets = {bh_sql_u64(row, 13), bh_sql_u64(row, 14)},
+			.octets = {bh_sql_u64(row, 15), bh_sql_u64(row, 16)},
+			.first_ns = time_of(row, 17, bucket),
+			.last_ns = time_of(row, 18, bucket),
+		};
+
+		r = bh_store_add_pod(store, bucket, &pod);
+	}
+	return r ? r : bh_sql_errno(result);
+}
+
+static int merge_lost(struct bh_store *store, struct bh_store *from, int level, uint64_t until)
+{
+	_cleanup_sql_ sqlite3_stmt *row = NULL;
+	int r = bh_sql_prepare(from, &row,
+		"SELECT bucket, records FROM lost_%d WHERE bucket < %llu", level,
+		(unsigned long long)until);
+	int result = SQLITE_DONE;
+
+	while (r == 0 && (result = sqlite3_step(row)) == SQLITE_ROW)
+		r = bh_store_add_lost(store, bh_sql_u64(row, 0), bh_sql_u64(row, 1));
+	return r ? r : bh_sql_errno(result);
+}
+
+int bh_store_merge(struct bh_store *store, struct bh_store *from)
+{
+	struct bh_batch batch = {0};
+	uint64_t until = UINT64_MAX >> 1;
+	int r = bh_store_load(from, &batch);
+
+	/* The counters say that what follows is recorded: one transaction. */
+	if (r == 0)
+		r = bh_sql_begin(store);
+	if (r == 0) {
+		for (int level = 0; r == 0 && level < BH_HISTORY_LEVELS; level++) {
+			r = merge_edges(store, from, level, until);
+			if (r == 0)
+				r = merge_pods(store, from, level, until);
+			if (r == 0)
+				r = merge_lost(store, from, level, until);
+			until = from->floor[level] < until ? from->floor[level] : until;
+		}
+		if (r == 0)
+			r = bh_store_put_batch(store, &batch);
+		r = bh_sql_end(store, r);
+	}
+	if (r == 0 && batch.generation)
+		store->generation = batch.generation;
+	bh_arena_clear(&batch.arena);
+	return r;
+}

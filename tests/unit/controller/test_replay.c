@@ -1,0 +1,611 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Policies tried on what was seen, and made of it. Random clusters, policies and conversations; the
+ * answers are compared with the real model compiled for each pod's own node and asked pod by pod.
+ *
+ * BULKHEAD_SEED=N repeats one run.
+ */
+#include "tests/unit/controller/fixture.h"
+
+#include <time.h>
+
+#include "controller/compile/compilation.h"
+#include "controller/replay/diff.h"
+#include "controller/replay/labels.h"
+#include "controller/replay/suggest.h"
+
+#define N_WORKLOADS 9
+#define N_PODS 24
+#define N_EDGES 40
+#define N_POLICIES 5
+
+static unsigned int seed;
+
+static int roll(int sides)
+{
+	return rand_r(&seed) / 7 % sides;
+}
+
+static const char *const namespaces[] = {"red", "green", "blue"};
+static const char *const keys[] = {"app", "tier", "env", "pod-template-hash"};
+static const char *const values[] = {"a", "b", "c"};
+static const uint16_t ports[] = {53, 80, 443, 5432, 8080};
+
+static struct bh_desired_workload workloads[N_WORKLOADS + 2];
+static struct {
+	char name[16];
+	int workload;
+	char ip[BH_IP_TEXT_MAX];
+	const char *node;
+} pods[N_PODS];
+
+static json_t *random_labels(void)
+{
+	json_t *labels = json_object();
+
+	for (int i = 0; i < 3; i++) {
+		if (roll(4))
+			json_object_set_new(labels, keys[i], json_string(values[roll(3)]));
+	}
+	return labels;
+}
+
+static void put_pod(struct bh_model *model, int i, const json_t *labels)
+{
+	struct bh_label items[8];
+	struct bh_labels list = {.items = items};
+	struct bh_ip ip = ip_of(pods[i].ip);
+	const struct bh_desired_workload *workload = &workloads[pods[i].workload];
+	char hash[16];
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)labels, key, value) items[list.n++] =
+		(struct bh_label){key, json_string_value(value)};
+	snprintf(hash, sizeof(hash), "h%d", i % 2);
+	items[list.n++] = (struct bh_label){"pod-template-hash", hash};
+	bh_model_put_pod(model, &(struct bh_pod){.uid = pods[i].name,
+					.namespace = workload->namespace,
+					.name = pods[i].name,
+					.labels = &list,
+					.node_name = pods[i].node,
+					.n_ips = 1,
+					.ips = &ip,
+					.owner_kind = "StatefulSet",
+					.owner_name = workload->name});
+}
+
+/* Workloads whose pods mostly, but not always, have the same labels. */
+static struct bh_model *random_cluster(void)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_DRY_RUN);
+	static char names[N_WORKLOADS][16];
+	json_t *labels[N_WORKLOADS];
+
+	for (int i = 0; i < N_WORKLOADS; i++) {
+		snprintf(names[i], sizeof(names[i]), "w%d", i);
+		workloads[i] = (struct bh_desired_workload){
+			(uint32_t)i + 10, namespaces[i % 3], "StatefulSet", names[i]};
+		labels[i] = random_labels();
+	}
+	workloads[N_WORKLOADS] = (struct bh_desired_workload){1, "", "World", ""};
+	workloads[N_WORKLOADS + 1] = (struct bh_desired_workload){2, "", "Node", "n1"};
+	for (int i = 0; i < N_PODS; i++) {
+		json_t *own;
+
+		snprintf(pods[i].name, sizeof(pods[i].name), "p%d", i);
+		snprintf(pods[i].ip, sizeof(pods[i].ip), "10.0.0.%d", i + 1);
+		pods[i].workload = i % N_WORKLOADS;
+		pods[i].node = roll(2) ? "n1" : "n2";
+		own = roll(25) ? json_incref(labels[pods[i].workload]) : random_labels();
+		put_pod(model, i, own);
+		json_decref(own);
+	}
+	for (int i = 0; i < N_WORKLOADS; i++)
+		json_decref(labels[i]);
+	bh_model_put_node(model, &(struct bh_node){.uid = "n1",
+					 .name = "n1",
+					 .n_ips = 1,
+					 .ips = &(struct bh_ip){4, {192, 168, 0, 1}}});
+	return model;
+}
+
+static json_t *random_selector(void)
+{
+	json_t *match = json_object();
+
+	for (int n = roll(3); n > 0; n--)
+		json_object_set_new(match, keys[roll(3)], json_string(values[roll(3)]));
+	return json_pack("{s:o}", "matchLabels", match);
+}
+
+static json_t *random_peer(void)
+{
+	static const char *const blocks[] = {
+		"203.0.113.0/24", "203.0.113.7/32", "10.0.0.0/28", "192.168.0.1/32"};
+
+	switch (roll(3)) {
+	case 0:
+		return json_pack("{s:{s:s}}", "ipBlock", "cidr", blocks[roll(4)]);
+	case 1:
+		return json_pack("{s:o}", "podSelector", random_selector());
+	default:
+		return json_pack(
+			"{s:o, s:{}}", "podSelector", random_selector(), "namespaceSelector");
+	}
+}
+
+static json_t *random_spec(void)
+{
+	json_t *spec = json_pack("{s:o, s:[ss]}", "podSelector", random_selector(), "policyTypes",
+		"Ingress", "Egress");
+
+	for (int egress = 0; egress < 2; egress++) {
+		json_t *rules = json_array();
+
+		for (int n = roll(3); n > 0; n--) {
+			json_t *rule = json_pack("{s:[o]}", egress ? "to" : "from", random_peer());
+
+			if (roll(2))
+				json_object_set_new(rule, "ports",
+					json_pack("[{s:i}]", "port", ports[roll(5)]));
+			json_array_append_new(rules, rule);
+		}
+		json_object_set_new(spec, egress ? "egress" : "ingress", rules);
+	}
+	return spec;
+}
+
+static void put_policy(
+	struct bh_model *model, const char *namespace, const char *name, json_t *spec)
+{
+	char uid[320];
+
+	snprintf(uid, sizeof(uid), "%s/%s", namespace, name);
+	bh_model_put_policy(
+		model, &(struct bh_network_policy){
+			       .uid = uid, .namespace = namespace, .name = name, .spec = spec});
+}
+
+static void random_policies(struct bh_model *model)
+{
+	for (int i = 0; i < N_POLICIES; i++) {
+		json_t *spec = random_spec();
+		char name[16];
+
+		snprintf(name, sizeof(name), "np%d", i);
+		if (roll(2))
+			put_policy(model, namespaces[roll(3)], name, spec);
+		json_decref(spec);
+	}
+}
+
+static const char *const outsiders[] = {"203.0.113.7", "203.0.113.9", "198.51.100.1"};
+
+/* One conversation of two different workloads, or with the world. */
+static struct bh_replay_edge random_edge(void)
+{
+	int client = roll(N_WORKLOADS + 1), server = roll(N_WORKLOADS);
+	struct bh_replay_edge edge = {
+		.protocol = roll(3) ? IPPROTO_TCP : IPPROTO_UDP,
+		.port = ports[roll(5)],
+		.family = 4,
+		.packets = {10, 10},
+		.octets = {1000, 1000},
+		.flows = 3,
+		.last_ns = 1700000000000000000,
+	};
+
+	if (client == N_WORKLOADS && roll(2)) {
+		client = server;
+		server = N_WORKLOADS;
+	}
+	edge.client = &workloads[client];
+	edge.server = &workloads[server];
+	return edge;
+}
+
+static struct bh_replay_edges random_edges(void)
+{
+	static struct bh_prefix blocks[N_EDGES];
+	struct bh_replay_edges edges = {0};
+
+	edges.edges = bh_arena_array(&edges.arena, N_EDGES, struct bh_replay_edge);
+	for (int i = 0; i < N_EDGES; i++) {
+		struct bh_replay_edge edge = random_edge();
+		bool twice = false;
+
+		for (size_t j = 0; j < edges.n; j++)
+			twice |= edges.edges[j].client == edge.client &&
+				 edges.edges[j].server == edge.server &&
+				 edges.edges[j].protocol == edge.protocol &&
+				 edges.edges[j].port == edge.port;
+		if (twice || edge.client == edge.server)
+			continue;
+		if (bh_replay_is_world(edge.client) || bh_replay_is_world(edge.server)) {
+			blocks[i] = (struct bh_prefix){ip_of(outsiders[roll(3)]), 32};
+			edge.blocks = &blocks[i];
+			edge.n_blocks = 1;
+		}
+		edges.edges[edges.n++] = edge;
+	}
+	return edges;
+}
+
+/* ---- The judge ------------------------------------------------------------------------------- */
+
+/* The model in force everywhere, compiled for both nodes. */
+struct truth {
+	struct bh_compiler *compilers[2];
+	struct bh_desired *nodes[2];
+};
+
+static struct truth truth_of(struct bh_model *model)
+{
+	struct truth truth;
+
+	bh_model_set_mode(model, BH_SCOPE_NODE, NULL, NULL, BH_MODE_ENFORCE);
+	for (int i = 0; i < 2; i++) {
+		truth.compilers[i] = bh_compiler_new();
+		truth.nodes[i] = bh_compile_as(truth.compilers[i], model, i ? "n2" : "n1");
+	}
+	return truth;
+}
+
+static void free_truth(struct truth *truth)
+{
+	for (int i = 0; i < 2; i++) {
+		bh_desired_unref(truth->nodes[i]);
+		bh_compiler_free(truth->compilers[i]);
+	}
+}
+
+static bool pod_allows(const struct truth *truth, int pod, bool egress, const char *peer,
+	const struct bh_replay_edge *edge)
+{
+	const struct bh_desired *desired = truth->nodes[pods[pod].node[1] == '2'];
+	const struct bh_desired_endpoint *endpoint = bh_lookup_endpoint(desired, pods[pod].name);
+	struct bh_ip ip = ip_of(peer);
+	uint32_t rule;
+
+	assert_non_null(endpoint);
+	return BH_REASON_PASSES(bh_lookup_verdict(desired, endpoint->active,
+		egress ? BH_EGRESS : BH_INGRESS, bh_lookup_address(desired, &ip).class,
+		edge->protocol, edge->port, true, &rule));
+}
+
+/* Is some pod of `own` not allowed to speak with some address of the other end? */
+static bool end_denies(const struct truth *truth, const struct bh_replay_edge *edge, bool egress)
+{
+	const struct bh_desired_workload *own = egress ? edge->client : edge->server;
+	const struct bh_desired_workload *peer = egress ? edge->server : edge->client;
+	char text[BH_IP_TEXT_MAX];
+
+	for (int i = 0; i < N_PODS; i++) {
+		if (&workloads[pods[i].workload] != own)
+			continue;
+		if (edge->n_blocks && !pod_allows(truth, i, egress,
+					      bh_ip_format(&edge->blocks[0].ip, text), edge))
+			return true;
+		for (int j = 0; j < N_PODS; j++) {
+			if (&workloads[pods[j].workload] == peer &&
+				!pod_allows(truth, i, egress, pods[j].ip, edge))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool is_denied(const struct truth *truth, const struct bh_replay_edge *edge)
+{
+	return end_denies(truth, edge, true) || end_denies(truth, edge, false);
+}
+
+/* ---- Tests ----------------------------------------------------------------------------------- */
+
+static void answers_are_what_every_pods_own_node_would_say(void **state)
+{
+	for (int run = 0; run < 60; run++) {
+		struct bh_model *model = random_cluster();
+		struct bh_replay_edges edges = random_edges();
+		struct bh_replay_world *world;
+		struct truth truth;
+
+		random_policies(model);
+		world = bh_replay_world_new(model, &edges, 0, NULL);
+		truth = truth_of(model);
+		for (size_t i = 0; i < edges.n; i++) {
+			struct bh_replay_verdict verdict = bh_replay_judge(world, &edges.edges[i]);
+
+			assert_true(verdict.judged);
+			if (verdict.denied != is_denied(&truth, &edges.edges[i]))
+				fail_msg("seed %u run %d edge %zu: %s", seed, run, i, verdict.text);
+		}
+		free_truth(&truth);
+		bh_replay_world_free(world);
+		bh_replay_edges_clear(&edges);
+		bh_model_free(model);
+	}
+}
+
+static void a_diff_is_the_difference_of_two_clusters(void **state)
+{
+	for (int run = 0; run < 40; run++) {
+		struct bh_model *model = random_cluster();
+		struct bh_replay_edges edges = random_edges();
+		json_t *spec = random_spec();
+		const struct bh_replay_change changes[2] = {
+			{namespaces[roll(3)], "np1", roll(4) ? spec : NULL},
+			{namespaces[roll(3)], "added", spec}};
+		struct bh_replay_world *before, *after;
+		struct bh_replay_diff diff;
+		struct truth truths[2];
+		size_t n = 0;
+		char uid[64];
+
+		random_policies(model);
+		before = bh_replay_world_new(model, &edges, 0, NULL);
+		after = bh_replay_world_new(model, &edges, 2, changes);
+		bh_replay_diff(&edges, before, after, &diff);
+		truths[0] = truth_of(model);
+		for (int i = 0; i < 2; i++) {
+			snprintf(uid, sizeof(uid), "%s/%s", changes[i].namespace, changes[i].name);
+			bh_model_remove(model, uid);
+			if (changes[i].spec)
+				put_policy(model, changes[i].namespace, changes[i].name, spec);
+		}
+		truths[1] = truth_of(model);
+		for (size_t i = 0; i < edges.n; i++) {
+			bool was = is_denied(&truths[0], &edges.edges[i]);
+			bool is = is_denied(&truths[1], &edges.edges[i]);
+
+			if (was == is)
+				continue;
+			assert_true(n < diff.n);
+			assert_ptr_equal(diff.items[n].edge, &edges.edges[i]);
+			assert_int_equal(diff.items[n++].after.denied, is);
+		}
+		assert_int_equal(n, diff.n);
+		assert_int_equal(diff.n_same + diff.n, edges.n);
+		free(diff.items);
+		bh_replay_world_free(before);
+		bh_replay_world_free(after);
+		for (int i = 0; i < 2; i++)
+			free_truth(&truths[i]);
+		json_decref(spec);
+		bh_replay_edges_clear(&edges);
+		bh_model_free(model);
+	}
+}
+
+/* The suggestion, as kubectl would apply it: by its YAML. */
+static void apply(struct bh_model *model, const struct bh_suggestion *suggestion)
+{
+	for (size_t i = 0; i < suggestion->n_policies; i++) {
+		const struct bh_suggest_policy *policy = &suggestion->policies[i];
+		struct bh_text_error error;
+		json_t *documents = bh_yaml_parse(policy->yaml, strlen(policy->yaml), &error);
+
+		if (!documents)
+			fail_msg("line %zu: %s\n%s", error.line, error.text, policy->yaml);
+		if (!json_equal(json_array_get(documents, 0), policy->manifest))
+			fail_msg("not what the manifest says:\n%s", policy->yaml);
+		json_decref(documents);
+		put_yaml(model, policy->yaml);
+	}
+}
+
+/* Both ends could be named, and it was left out all the same. */
+static bool is_unnamed_for_nothing(const struct bh_model *model, const struct bh_suggest_edge *edge)
+{
+	const struct bh_desired_workload *ends[2] = {edge->edge->client, edge->edge->server};
+	struct bh_arena arena = {0};
+	bool named = edge->fate == BH_SUGGEST_UNNAMED;
+
+	for (int i = 0; i < 2; i++) {
+		if (bh_replay_is_pods(ends[i]))
+			named &= bh_replay_labels_of(&arena, model, ends[i]).n != 0;
+	}
+	bh_arena_clear(&arena);
+	return named;
+}
+
+static void what_is_suggested_denies_nothing_that_was_approved(void **state)
+{
+	size_t included = 0, left = 0, kept_out = 0;
+
+	for (int run = 0; run < 80; run++) {
+		struct bh_model *model = random_cluster();
+		struct bh_replay_edges edges = random_edges();
+		struct bh_suggest_query query = {.model = model,
+			.edges = &edges,
+			.namespace = roll(3) ? NULL : namespaces[roll(3)]};
+		struct bh_suggestion *suggestion;
+		struct truth before, after;
+
+		if (roll(2))
+			random_policies(model);
+		for (size_t i = 0; i < edges.n; i++) {
+			if (!roll(10))
+				edges.edges[i].denied = 1;
+		}
+		before = truth_of(model);
+		suggestion = bh_suggest(&query);
+		apply(model, suggestion);
+		after = truth_of(model);
+		for (size_t i = 0; i < suggestion->n_edges; i++) {
+			const struct bh_suggest_edge *edge = &suggestion->edges[i];
+
+			included += edge->fate == BH_SUGGEST_INCLUDED;
+			left += edge->fate == BH_SUGGEST_UNNAMED;
+			assert_false(is_unnamed_for_nothing(model, edge));
+			kept_out +=
+				edge->fate == BH_SUGGEST_DENIED && is_denied(&after, edge->edge);
+			if (edge->fate == BH_SUGGEST_INCLUDED && !is_denied(&before, edge->edge) &&
+				is_denied(&after, edge->edge))
+				fail_msg("seed %u run %d: %s %s -> %s is denied", seed, run,
+					edge->id, edge->edge->client->name,
+					edge->edge->server->name);
+		}
+		free_truth(&before);
+		free_truth(&after);
+		bh_suggestion_free(suggestion);
+		bh_replay_edges_clear(&edges);
+		bh_model_free(model);
+	}
+	printf("# %zu included, %zu without a name, %zu kept out\n", included, left, kept_out);
+	/* Most can be said, and what was denied stays out as a rule. */
+	assert_true(included > 3 * left);
+	assert_true(kept_out > 20);
+}
+
+static const char shop[] =
+	"{apiVersion: v1, kind: Namespace, metadata: {name: shop}}\n---\n"
+	"{apiVersion: v1, kind: Pod, metadata: {name: front-7d4b9c8f6d-x, namespace: shop,"
+	" labels: {app: front, pod-template-hash: 7d4b9c8f6d},"
+	" ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: front-7d4b9c8f6d,"
+	" controller: true, uid: a}]}, spec: {nodeName: n1},"
+	" status: {phase: Running, podIP: 10.0.0.1, podIPs: [{ip: 10.0.0.1}]}}\n---\n"
+	"{apiVersion: v1, kind: Pod, metadata: {name: db-0, namespace: shop,"
+	" labels: {app: db, statefulset.kubernetes.io/pod-name: db-0},"
+	" ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: db, controller: true,"
+	" uid: b}]}, spec: {nodeName: n1},"
+	" status: {phase: Running, podIP: 10.0.0.2, podIPs: [{ip: 10.0.0.2}]}}\n---\n"
+	"{apiVersion: v1, kind: Pod, metadata: {name: odd, namespace: shop}, spec: {nodeName: n1},"
+	" status: {phase: Running, podIP: 10.0.0.3, podIPs: [{ip: 10.0.0.3}]}}\n";
+
+/* So many packets from the client and from the server, two flows. */
+#define SEEN(client_, server_, protocol_, port_, from_client, from_server)                         \
+	.client = &client_, .server = &server_, .protocol = protocol_, .port = port_, .family = 4, \
+	.packets = {from_client, from_server}, .octets = {100, 100}, .flows = 2
+
+static const struct bh_desired_workload front = {1, "shop", "Deployment", "front"};
+static const struct bh_desired_workload db = {2, "shop", "StatefulSet", "db"};
+static const struct bh_desired_workload odd = {3, "shop", "Pod", "odd"};
+static const struct bh_desired_workload gone = {4, "shop", "Deployment", "gone"};
+static const struct bh_desired_workload node = {5, "", "Node", "n1"};
+static const struct bh_desired_workload elsewhere = {6, "", "World", ""};
+
+static bool yes_to_all(void *data, const char *id)
+{
+	return !data || !strcmp(data, id);
+}
+
+static void what_is_no_conversation_is_left_out_and_said(void **state)
+{
+	struct cluster cluster = new_cluster(shop);
+	struct bh_replay_edge list[] = {
+		{SEEN(front, db, IPPROTO_TCP, 5432, 10, 10)},
+		{SEEN(front, db, IPPROTO_TCP, 22, 10, 10), .denied = 1},
+		{SEEN(front, db, IPPROTO_TCP, 23, 10, 10), .would_deny = 1},
+		{SEEN(front, db, IPPROTO_TCP, 0, 10, 10)},
+		{SEEN(front, db, IPPROTO_TCP, 81, 10, 0)},
+		{SEEN(front, db, IPPROTO_TCP, 82, 2, 2), .resets = 2},
+		{SEEN(odd, db, IPPROTO_TCP, 5432, 10, 10)},
+		{SEEN(front, db, IPPROTO_ICMP, 0, 10, 10)},
+		{SEEN(gone, db, IPPROTO_TCP, 5432, 10, 10)},
+		{SEEN(node, db, IPPROTO_TCP, 8080, 10, 10), .node_probe = true},
+		{SEEN(front, elsewhere, IPPROTO_TCP, 443, 10, 10)},
+	};
+	static const enum bh_suggest_fate fates[] = {BH_SUGGEST_INCLUDED, BH_SUGGEST_DENIED,
+		BH_SUGGEST_WOULD_DENY, BH_SUGGEST_SCAN, BH_SUGGEST_UNANSWERED,
+		BH_SUGGEST_UNANSWERED, BH_SUGGEST_UNNAMED, BH_SUGGEST_NO_PORTS, BH_SUGGEST_GONE,
+		BH_SUGGEST_ELSEWHERE, BH_SUGGEST_UNNAMED};
+	size_t n = sizeof(list) / sizeof(list[0]);
+	const struct bh_replay_edges edges = {.n = n, .edges = list};
+	struct bh_suggest_query query = {.model = cluster.model, .edges = &edges};
+	struct bh_suggestion *suggestion = bh_suggest(&query);
+	char first[BH_REPLAY_ID_MAX];
+
+	for (size_t i = 0; i < n; i++)
+		assert_string_equal(
+			bh_suggest_word(suggestion->edges[i].fate), bh_suggest_word(fates[i]));
+	assert_int_equal(suggestion->n_policies, 2);
+	assert_string_equal(suggestion->policies[0].name, "suggested-deployment-front");
+	assert_non_null(strstr(suggestion->policies[0].yaml, "\"app\": \"front\""));
+	assert_null(strstr(suggestion->policies[0].yaml, "hash"));
+	assert_null(strstr(suggestion->policies[1].yaml, "pod-name"));
+	strcpy(first, suggestion->edges[0].id);
+	bh_suggestion_free(suggestion);
+
+	/* The operator's word goes before all of this; rejecting before approving. */
+	query.approved = yes_to_all;
+	query.data = NULL;
+	suggestion = bh_suggest(&query);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(suggestion->edges[i].fate,
+			fates[i] == BH_SUGGEST_GONE || fates[i] == BH_SUGGEST_ELSEWHERE
+				? fates[i]
+				: BH_SUGGEST_INCLUDED);
+	bh_suggestion_free(suggestion);
+	query.rejected = yes_to_all;
+	query.data = first;
+	suggestion = bh_suggest(&query);
+	assert_int_equal(suggestion->edges[0].fate, BH_SUGGEST_REJECTED);
+	bh_suggestion_free(suggestion);
+	free_cluster(&cluster);
+}
+
+static void dns_is_allowed_over_both_transports(void **state)
+{
+	struct cluster cluster = new_cluster(shop);
+	struct bh_replay_edge list[] = {{SEEN(front, db, IPPROTO_UDP, 53, 10, 10)}};
+	const struct bh_replay_edges edges = {.n = 1, .edges = list};
+	const struct bh_suggest_query query = {.model = cluster.model, .edges = &edges};
+	struct bh_suggestion *suggestion = bh_suggest(&query);
+
+	apply(cluster.model, suggestion);
+	compile_cluster(&cluster);
+	assert_true(allows(&cluster, "10.0.0.1", BH_EGRESS, "10.0.0.2", IPPROTO_UDP, 53));
+	assert_true(allows(&cluster, "10.0.0.1", BH_EGRESS, "10.0.0.2", IPPROTO_TCP, 53));
+	assert_false(allows(&cluster, "10.0.0.1", BH_EGRESS, "10.0.0.2", IPPROTO_TCP, 54));
+	bh_suggestion_free(suggestion);
+	free_cluster(&cluster);
+}
+
+static void names_cannot_break_out_of_the_yaml(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_ENFORCE);
+	const char *evil = "x\"\n---\nkind: \xc2\x85Secret # {}\\";
+	const struct bh_label label = {"app", "fine"};
+	const struct bh_labels labels = {.n = 1, .items = &label};
+	const struct bh_desired_workload bad = {1, "shop", "Pod", evil};
+	struct bh_replay_edge list[] = {{SEEN(bad, elsewhere, IPPROTO_TCP, 80, 9, 9)}};
+	struct bh_prefix block = {ip_of("203.0.113.7"), 32};
+	const struct bh_replay_edges edges = {.n = 1, .edges = list};
+	const struct bh_suggest_query query = {.model = model, .edges = &edges};
+	struct bh_suggestion *suggestion;
+
+	list[0].blocks = &block;
+	list[0].n_blocks = 1;
+	bh_model_put_pod(model, &(struct bh_pod){.uid = "u",
+					.namespace = "shop",
+					.name = evil,
+					.labels = &labels,
+					.node_name = "n1",
+					.n_ips = 1,
+					.ips = &(struct bh_ip){4, {10, 0, 0, 1}}});
+	suggestion = bh_suggest(&query);
+	assert_int_equal(suggestion->n_policies, 1);
+	apply(model, suggestion);
+	bh_suggestion_free(suggestion);
+	bh_model_free(model);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answers_are_what_every_pods_own_node_would_say),
+		cmocka_unit_test(a_diff_is_the_difference_of_two_clusters),
+		cmocka_unit_test(what_is_suggested_denies_nothing_that_was_approved),
+		cmocka_unit_test(what_is_no_conversation_is_left_out_and_said),
+		cmocka_unit_test(dns_is_allowed_over_both_transports),
+		cmocka_unit_test(names_cannot_break_out_of_the_yaml),
+	};
+	const char *given = getenv("BULKHEAD_SEED");
+
+	seed = given ? (unsigned int)strtoul(given, NULL, 10) : (unsigned int)time(NULL);
+	printf("# BULKHEAD_SEED=%u\n", seed);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

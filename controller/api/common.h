@@ -21,6 +21,21 @@ bh_api_command bh_api_quarantine;
 bh_api_command bh_api_wait;
 bh_api_command bh_api_endpoint_ready;
 bh_api_command bh_api_endpoint_gone;
+bh_api_command bh_api_topology;
+bh_api_command bh_api_topology_diff;
+bh_api_command bh_api_export;
+bh_api_command bh_api_conversations;
+bh_api_command bh_api_conversation;
+bh_api_command bh_api_namespaces;
+bh_api_command bh_api_readiness;
+bh_api_command bh_api_allow;
+
+/*
+ * What `error` of an answer is about, in its member `code`: what is asked for does not exist, or
+ * may not be seen or done. An error without one is the request's.
+ */
+json_t *bh_api_missing(const char *format, ...) __attribute__((format(printf, 1, 2)));
+json_t *bh_api_forbidden(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- Arguments. Each returns an error to answer with, or NULL. ------------------------------- */
 

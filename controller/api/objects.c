@@ -6,9 +6,20 @@
 
 #include "controller/api/common.h"
 #include "controller/model/memory.h"
+#include "controller/topology/conversation.h"
 #include "proto/cleanup.h"
 
 /* ---- pods ------------------------------------------------------------------------------------ */
+
+static json_t *pod_labels(const struct bh_api *api, const char *uid)
+{
+	const struct bh_pod *pod = bh_model_pod(api->model, uid);
+	json_t *labels = json_object();
+
+	for (size_t i = 0; pod && i < pod->labels->n; i++)
+		bh_json_set_text(labels, pod->labels->items[i].key, pod->labels->items[i].value);
+	return labels;
+}
 
 static json_t *pod_object(const struct bh_api *api, const struct bh_desired_endpoint *endpoint)
 {
@@ -41,6 +52,7 @@ static json_t *pod_object(const struct bh_api *api, const struct bh_desired_endp
 	json_object_set_new(pod, "policies", policies);
 	json_object_set_new(pod, "clusterPolicies", cluster);
 	json_object_set_new(pod, "workload", bh_json_workload(api, endpoint->workload));
+	json_object_set_new(pod, "labels", pod_labels(api, endpoint->uid));
 	return pod;
 }
 
@@ -65,8 +77,10 @@ json_t *bh_api_pods(struct bh_api *api, struct bh_control_call *call)
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = &api->desired->endpoints[i];
 	qsort(sorted, n, sizeof(*sorted), compare_endpoints);
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(pods, pod_object(api, sorted[i]));
+	for (size_t i = 0; i < n; i++) {
+		if (bh_sight_sees(call->sight, sorted[i]->namespace))
+			json_array_append_new(pods, pod_object(api, sorted[i]));
+	}
 	return json_pack("{s:b, s:o}", "ok", 1, "pods", pods);
 }
 
@@ -204,8 +218,10 @@ json_t *bh_api_policies(struct bh_api *api, struct bh_control_call *call)
 		sorted[i++] = policy;
 	n = i;
 	qsort(sorted, n, sizeof(*sorted), compare_policies);
-	for (i = 0; i < n; i++)
-		json_array_append_new(policies, policy_object(api, sorted[i]));
+	for (i = 0; i < n; i++) {
+		if (bh_sight_sees(call->sight, sorted[i]->namespace))
+			json_array_append_new(policies, policy_object(api, sorted[i]));
+	}
 	return json_pack("{s:b, s:o}", "ok", 1, "policies", policies);
 }
 
@@ -268,6 +284,10 @@ json_t *bh_api_explain(struct bh_api *api, struct bh_control_call *call)
 	json_t *answer;
 	json_t *error = bh_api_string(call->request, "src", &query.src);
 
+	if (call->sight) {
+		json_decref(error);
+		return bh_api_forbidden("explain needs a token that is not bound to namespaces");
+	}
 	error = error ?: bh_api_string(call->request, "dst", &query.dst);
 	error = error ?: bh_api_number(call->request, "port", 65535, &port);
 	error = error ?: bh_api_protocol(call->request, &query.protocol, &found);

@@ -27,6 +27,7 @@
 
 #include "controller/api/api.h"
 #include "controller/model/memory.h"
+#include "controller/serve.h"
 #include "controller/settings.h"
 #include "proto/cleanup.h"
 #include "proto/log.h"
@@ -57,6 +58,7 @@ struct options {
 	unsigned int kube_page;
 	unsigned int kube_watch_s;
 	unsigned int kube_silence_s;
+	struct bh_serve_options serve;
 	enum bh_mode mode;
 	enum bh_log_level log_level;
 };
@@ -72,6 +74,7 @@ struct controller {
 	uv_timer_t timer;
 	uv_signal_t signals[2];
 	struct bh_control *control;
+	struct bh_serve *serve;
 	struct bh_api api;
 	struct bh_desired *desired;
 	struct bh_api_notice notices[NOTICES_MAX];
@@ -108,10 +111,10 @@ static void arm_timer(struct controller *c)
 {
 	uint64_t now = now_ms();
 	uint64_t next = c->rescan_at;
-	uint64_t others[3] = {
-		c->settle_at, bh_link_deadline(c->api.link), bh_control_deadline(c->control)};
+	uint64_t others[4] = {c->settle_at, bh_link_deadline(c->api.link),
+		bh_control_deadline(c->control), bh_serve_deadline(c->serve)};
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		if (others[i] && others[i] < next)
 			next = others[i];
 	}
@@ -324,12 +327,18 @@ static void turn(struct controller *c)
 {
 	bh_link_dispatch(c->api.link, now_ms());
 	bh_control_dispatch(c->control, now_ms());
+	bh_serve_dispatch(c->serve, now_ms());
 	arm_timer(c);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	turn(poll->data);
+}
+
+static void on_http(void *data)
+{
+	turn(data);
 }
 
 /* That it came back; that it went is told as a problem. */
@@ -554,12 +563,16 @@ static int start(struct controller *c)
 	if (r == 0)
 		r = open_sockets(c);
 	if (r == 0)
+		c->serve = bh_serve_new(
+			&c->options.serve, c->options.state_dir, &c->loop, &c->api, on_http, c);
+	if (r == 0)
 		take_in(c);
 	return r;
 }
 
 static void end(struct controller *c)
 {
+	bh_serve_free(c->serve);
 	bh_kube_free(c->api.kube);
 	uv_walk(&c->loop, close_handle, NULL);
 	uv_run(&c->loop, UV_RUN_DEFAULT);
@@ -597,6 +610,10 @@ enum {
 	OPTION_KUBE_PAGE,
 	OPTION_KUBE_WATCH,
 	OPTION_KUBE_SILENCE,
+	OPTION_HTTP,
+	OPTION_HTTP_CERT,
+	OPTION_HTTP_KEY,
+	OPTION_HTTP_HOST,
 	OPTION_LOG_LEVEL,
 };
 
@@ -621,6 +638,12 @@ static const struct argp_option argp_options[] = {
 		"A watch is begun anew after one to two times that (300)", 0},
 	{"kube-silence", OPTION_KUBE_SILENCE, "SECONDS", 0,
 		"A request on which nothing came for so long is given up (120)", 0},
+	{"http", OPTION_HTTP, "ADDRESS:PORT", 0, "Serve the page and the HTTP API there (off)", 0},
+	{"http-cert", OPTION_HTTP_CERT, "FILE", 0,
+		"TLS: the certificate and its chain, PEM; needed beyond loopback", 0},
+	{"http-key", OPTION_HTTP_KEY, "FILE", 0, "TLS: its private key, PEM", 0},
+	{"http-host", OPTION_HTTP_HOST, "NAME,...", 0,
+		"Names the server is asked by, besides localhost and addresses", 0},
 	{"log-level", OPTION_LOG_LEVEL, "error|warning|info|debug", 0, "How much to say (info)", 0},
 	{0},
 };
@@ -639,6 +662,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
 	struct options *options = state->input;
 	char *end_of_number;
+	char *problem;
 	long number;
 
 	switch (key) {
@@ -683,6 +707,18 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case OPTION_KUBE_SILENCE:
 		options->kube_silence_s = parse_count(state, argument, 3600);
 		break;
+	case OPTION_HTTP:
+		options->serve.http = argument;
+		break;
+	case OPTION_HTTP_CERT:
+		options->serve.certificate = argument;
+		break;
+	case OPTION_HTTP_KEY:
+		options->serve.key = argument;
+		break;
+	case OPTION_HTTP_HOST:
+		options->serve.hosts = argument;
+		break;
 	case OPTION_LOG_LEVEL:
 		if (bh_log_level_parse(argument, &options->log_level) < 0)
 			argp_error(state, "'%s' is no log level: error, warning, info or debug",
@@ -700,6 +736,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			argp_error(state, "--kubeconfig and --context need --kube");
 		if (options->context && !options->kubeconfig)
 			argp_error(state, "--context needs --kubeconfig");
+		problem = bh_serve_check(&options->serve);
+		if (problem)
+			argp_error(state, "%s", problem);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

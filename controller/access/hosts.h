@@ -5,9 +5,9 @@
 /*
  * Where a request says it goes to and comes from. Pure.
  *
- * A page of a stranger can make a browser ask us under the stranger's own name, by letting that name
- * lead to our address (DNS rebinding): so names other than ours are refused. An address is nobody's
- * name: a browser that asks for one has gone there.
+ * A page of a stranger can make a browser ask us under the stranger's own name, by letting that
+ * name lead to our address (DNS rebinding): so names other than ours are refused. An address is
+ * nobody's name: a browser that asks for one has gone there.
  */
 
 #include <stdbool.h>
@@ -23,15 +23,5 @@ bool bh_hosts_take(const struct bh_hosts *hosts, const char *host);
 
 /* True if `origin`, the header of that name, is what our own page at `host` has. */
 bool bh_origin_is_own(const char *origin, const char *host, bool tls);
-
-/*
- * Reads "ADDRESS:PORT", "[ADDRESS6]:PORT". Returns 0, or -EINVAL. *ret_port may be 0: any that is
- * free.
- */
-#define BH_HOST_ADDRESS_MAX 46
-int bh_listen_parse(
-	const char *text, char ret_address[BH_HOST_ADDRESS_MAX], unsigned int *ret_port);
-/* True if nobody outside this machine can reach that address. */
-bool bh_address_is_loopback(const char *address);
 
 #endif

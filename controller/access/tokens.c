@@ -286,8 +286,8 @@ static int load_session_key(struct bh_tokens *tokens)
 	}
 	/* Another key only means that browsers have to log in again. */
 	fill_random(tokens->session_key, sizeof(tokens->session_key));
-	return write_file(tokens->folder, "session.key", tokens->session_key,
-		sizeof(tokens->session_key));
+	return write_file(
+		tokens->folder, "session.key", tokens->session_key, sizeof(tokens->session_key));
 }
 
 int bh_tokens_open(const char *state_dir, struct bh_tokens **ret_tokens, char **ret_problem)
@@ -473,8 +473,8 @@ struct cookie {
 };
 
 /* False unless it is one of ours and has not run out. */
-static bool read_cookie(const struct bh_tokens *tokens, const char *text, uint64_t now_s,
-	struct cookie *ret_cookie)
+static bool read_cookie(
+	const struct bh_tokens *tokens, const char *text, uint64_t now_s, struct cookie *ret_cookie)
 {
 	const char *dot = strrchr(text, '.');
 	char head[BH_COOKIE_MAX];

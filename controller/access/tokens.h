@@ -74,7 +74,8 @@ int bh_tokens_create(struct bh_tokens *tokens, enum bh_role role, size_t n_names
 /* Returns 0, -ENOENT, or why it could not be kept: then it is still good. */
 int bh_tokens_revoke(struct bh_tokens *tokens, const char *id);
 
-/* ---- Cookies. `now_s` is since 1970. ----------------------------------------------------------- */
+/* ---- Cookies. `now_s` is since 1970. -----------------------------------------------------------
+ */
 
 #define BH_COOKIE_MAX 192
 void bh_tokens_cookie(struct bh_tokens *tokens, const struct bh_token *token, uint64_t now_s,

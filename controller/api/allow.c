@@ -38,8 +38,8 @@ struct making {
 	json_t *notes;
 };
 
-static void __attribute__((format(printf, 2, 3))) note(
-	struct making *making, const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+note(struct making *making, const char *format, ...)
 {
 	_cleanup_free_ char *text = NULL;
 	va_list arguments;
@@ -108,8 +108,9 @@ static void note_others(struct making *making, const struct bh_party *party, con
 		for (size_t i = 0; i < other->n_labels; i++) {
 			if (!selects(labels, other->labels[i]))
 				continue;
-			note(making, "the labels of %s are also on pods of %s, which the policy takes "
-				     "along",
+			note(making,
+				"the labels of %s are also on pods of %s, which the policy takes "
+				"along",
 				party->id, other->id);
 			break;
 		}
@@ -123,8 +124,9 @@ static json_t *pod_selector(struct making *making, const struct bh_party *party)
 
 	if (json_object_size(labels) == 0) {
 		json_decref(labels);
-		note(making, "the pods of %s share no label (or are gone): the policy names all pods "
-			     "of namespace %s",
+		note(making,
+			"the pods of %s share no label (or are gone): the policy names all pods "
+			"of namespace %s",
 			party->id, party->namespace);
 		return json_object();
 	}
@@ -134,8 +136,8 @@ static json_t *pod_selector(struct making *making, const struct bh_party *party)
 
 static json_t *namespace_selector(const char *namespace)
 {
-	return json_pack("{s:{s:o}}", "matchLabels", "kubernetes.io/metadata.name",
-		bh_json_text(namespace));
+	return json_pack(
+		"{s:{s:o}}", "matchLabels", "kubernetes.io/metadata.name", bh_json_text(namespace));
 }
 
 /* The other end as a peer of a rule. */
@@ -159,8 +161,9 @@ static json_t *peer_of(struct making *making, const struct bh_party *subject,
 		const char *everywhere = family == 6 ? "::/0" : "0.0.0.0/0";
 
 		if (!block)
-			note(making, "%s is no pod: the policy names every %s address; narrow it down "
-				     "to those that are meant ('bulkhead flows' has them)",
+			note(making,
+				"%s is no pod: the policy names every %s address; narrow it down "
+				"to those that are meant ('bulkhead flows' has them)",
 				peer->id, family == 6 ? "IPv6" : "IPv4");
 		json_object_set_new(object, "ipBlock",
 			json_pack("{s:o}", "cidr", bh_json_text(block ? peer->name : everywhere)));
@@ -178,18 +181,19 @@ static json_t *ports_of(struct making *making)
 	bh_protocol_word(conversation->protocol, protocol);
 	if (conversation->protocol != IPPROTO_TCP && conversation->protocol != IPPROTO_UDP &&
 		conversation->protocol != IPPROTO_SCTP) {
-		note(making, "a NetworkPolicy cannot name %s: the rule allows every protocol and port",
+		note(making,
+			"a NetworkPolicy cannot name %s: the rule allows every protocol and port",
 			protocol);
 		return NULL;
 	}
 	if (conversation->port == 0) {
-		note(making, "there were so many ports that they are counted together: the rule "
-			     "allows all of %s",
+		note(making,
+			"there were so many ports that they are counted together: the rule "
+			"allows all of %s",
 			protocol);
 		return json_pack("[{s:s}]", "protocol", protocol);
 	}
-	return json_pack(
-		"[{s:s, s:i}]", "protocol", protocol, "port", (int)conversation->port);
+	return json_pack("[{s:s, s:i}]", "protocol", protocol, "port", (int)conversation->port);
 }
 
 /* A DNS label: "allow-front-to-orders-5432". */

@@ -27,6 +27,7 @@ static const struct {
 	{"namespaces", bh_api_namespaces},
 	{"readiness", bh_api_readiness},
 	{"allow", bh_api_allow},
+	{"token", bh_api_token},
 };
 
 json_t *bh_api_handle(void *data, struct bh_control_call *call)

@@ -17,6 +17,8 @@
 #include "controller/link/link.h"
 #include "controller/source/source.h"
 
+struct bh_tokens;
+
 /* Something the controller itself has to say to the operator. */
 struct bh_api_notice {
 	const char *code;
@@ -37,6 +39,9 @@ struct bh_api {
 	uint64_t started_ns;              /* since 1970 */
 	bool mode_by_command; /* the node's mode was set by command, and not by --mode */
 	int settings_error;   /* -errno: what was set by command is in force, but not on disk */
+	struct bh_tokens *tokens; /* who may ask over HTTP; NULL: there is no server */
+	const char *http_url;     /* NULL: it does not listen */
+	const char *http_problem; /* why not, or what else it lacks; NULL: nothing */
 	size_t n_notices;
 	const struct bh_api_notice *notices;
 

@@ -29,6 +29,7 @@ bh_api_command bh_api_conversation;
 bh_api_command bh_api_namespaces;
 bh_api_command bh_api_readiness;
 bh_api_command bh_api_allow;
+bh_api_command bh_api_token;
 
 /*
  * What `error` of an answer is about, in its member `code`: what is asked for does not exist, or

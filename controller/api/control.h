@@ -25,7 +25,7 @@ struct bh_control;
 struct bh_sight;
 
 struct bh_control_call {
-	const json_t *request; /* an object */
+	const json_t *request;        /* an object */
 	const struct bh_sight *sight; /* what the asker may see; NULL: everything */
 	uint64_t now;
 	uint64_t arrived;

@@ -101,8 +101,8 @@ static json_t *end_object(
 	return object;
 }
 
-static json_t *flow_object(const struct bh_api *api, const struct bh_sight *sight,
-	const struct bh_flow_record *record)
+static json_t *flow_object(
+	const struct bh_api *api, const struct bh_sight *sight, const struct bh_flow_record *record)
 {
 	const struct bh_flow_end *local = record->egress ? &record->src : &record->dst;
 	bool hidden = !bh_sight_sees(sight, end_namespace(api, local));
@@ -124,8 +124,7 @@ static json_t *flow_object(const struct bh_api *api, const struct bh_sight *sigh
 	json_object_set_new(object, "source", end_object(api, sight, &record->src));
 	json_object_set_new(object, "destination", end_object(api, sight, &record->dst));
 	json_object_set_new(object, "protocol", bh_json_protocol(record->protocol));
-	json_object_set_new(object, "rule",
-		hidden ? json_null() : bh_json_rule(api, record->rule));
+	json_object_set_new(object, "rule", hidden ? json_null() : bh_json_rule(api, record->rule));
 	json_object_set_new(object, "pendingRule",
 		hidden ? json_null() : bh_json_rule(api, record->pending_rule));
 	json_object_set_new(object, "hook", json_string(hook_word(record->hook)));

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "controller/access/tokens.h"
 #include "controller/api/common.h"
 #include "controller/flows/reasons.h"
 #include "controller/model/memory.h"
@@ -167,6 +168,8 @@ json_t *bh_api_problems(const struct bh_api *api)
 
 		add_problem(problems, "controller", "settings-not-kept", "settings.json", text);
 	}
+	if (api->http_problem)
+		add_problem(problems, "controller", "http-unusable", "--http", api->http_problem);
 	for (size_t i = 0; i < api->n_notices; i++)
 		add_problem(problems, "controller", api->notices[i].code, api->notices[i].object,
 			api->notices[i].text);
@@ -474,7 +477,7 @@ static bool is_seen(const struct bh_sight *sight, const char *object)
 static void narrow(const struct bh_sight *sight, json_t *answer)
 {
 	static const char *const foreign[] = {
-		"sources", "drops", "dropReasons", "passes", "maps", "held", "missing"};
+		"sources", "drops", "dropReasons", "passes", "maps", "held", "missing", "http"};
 	json_t *problems = json_object_get(answer, "problems");
 	json_int_t elsewhere = 0;
 
@@ -545,6 +548,10 @@ json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 			json_object_set_new(losses, "edges-forgotten",
 				json_integer((json_int_t)bh_edges_forgotten(api->edges)));
 	}
+	json_object_set_new(answer, "http",
+		api->http_url ? json_pack("{s:s, s:s}", "url", api->http_url, "tokenFile",
+					bh_tokens_first_path(api->tokens))
+			      : json_null());
 	narrow(call->sight, answer);
 	return answer;
 }

@@ -59,8 +59,7 @@ static json_t *read_expanded(const json_t *request, struct question *question)
 	for (char *name = strtok_r(question->expanded, ",", &rest); name;
 		name = strtok_r(NULL, ",", &rest)) {
 		if (question->query.n_expanded == BH_GRAPH_EXPAND_MAX)
-			return bh_control_error(
-				"'expand' lists more than %d", BH_GRAPH_EXPAND_MAX);
+			return bh_control_error("'expand' lists more than %d", BH_GRAPH_EXPAND_MAX);
 		question->query.expanded[question->query.n_expanded++] = name;
 	}
 	return NULL;
@@ -217,8 +216,8 @@ json_t *bh_api_topology(struct bh_api *api, struct bh_control_call *call)
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
-static void write_file(
-	struct question *question, const char *format, const struct bh_graph *graph, struct bh_text *to)
+static void write_file(struct question *question, const char *format, const struct bh_graph *graph,
+	struct bh_text *to)
 {
 	struct bh_view *view = &question->view;
 
@@ -312,10 +311,10 @@ static json_t *diff_lists(struct bh_view *view, const struct bh_diff *diff, size
 		else if (!pair->after)
 			json_array_append_new(vanished, bh_json_conversation(view, pair->before));
 		else
-			json_array_append_new(changed,
-				json_pack("{s:s, s:o}", "before",
-					bh_state_word(pair->before->state), "after",
-					bh_json_conversation(view, pair->after)));
+			json_array_append_new(
+				changed, json_pack("{s:s, s:o}", "before",
+						 bh_state_word(pair->before->state), "after",
+						 bh_json_conversation(view, pair->after)));
 	}
 	return json_pack("{s:b, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}}", "ok", 1, "new", added,
 		"vanished", vanished, "changed", changed, "total", "new", (json_int_t)diff->n_new,

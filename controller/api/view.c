@@ -114,8 +114,8 @@ json_t *bh_view_window(
 
 json_t *bh_view_filter(const json_t *request, struct bh_filter *filter)
 {
-	static const char *const names[] = {"namespace", "label", "port", "protocol", "verdict",
-		"app", "encrypted", "text"};
+	static const char *const names[] = {
+		"namespace", "label", "port", "protocol", "verdict", "app", "encrypted", "text"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		_cleanup_free_ char *problem = NULL;
@@ -145,8 +145,8 @@ static struct bh_history_edge *add_row(struct rows *rows)
 	return &rows->items[rows->n++];
 }
 
-static void add_variant(struct rows *rows, const struct bh_edge_view *edge,
-	const struct bh_edge_variant *variant)
+static void add_variant(
+	struct rows *rows, const struct bh_edge_view *edge, const struct bh_edge_variant *variant)
 {
 	struct bh_history_edge *row = add_row(rows);
 
@@ -219,8 +219,8 @@ static uint32_t number_of(struct pod_rows *pods, const struct bh_flow_end *end)
 		return (uint32_t)(uintptr_t)known;
 	number = ++pods->last_number;
 	if (pod)
-		bh_world_add_pod(world, number, end->namespace, name ? name->kind : "Pod",
-			end->pod);
+		bh_world_add_pod(
+			world, number, end->namespace, name ? name->kind : "Pod", end->pod);
 	else if (name)
 		bh_world_add(world, number, name->namespace, name->kind, name->name);
 	else
@@ -297,8 +297,7 @@ static void pod_rows(struct bh_view *view, struct bh_window *window, struct rows
 	for (uint64_t at = bh_flow_log_first(log); at < bh_flow_log_next(log); at++) {
 		const struct bh_flow_record *record = bh_flow_log_get(log, at);
 
-		if (record && record->time_ns >= window->from_ns &&
-			record->time_ns < window->to_ns)
+		if (record && record->time_ns >= window->from_ns && record->time_ns < window->to_ns)
 			count_record(&pod_row(&pods, record)->counts, record);
 	}
 	qsort(rows->items, rows->n, sizeof(*rows->items), compare_rows);
@@ -376,10 +375,9 @@ static void describe_pods(struct bh_view *view)
 
 	for (size_t at = 0; (found = bh_world_next(view->world, &at));) {
 		struct bh_party *party = bh_world_find(view->world, found->number);
-		const struct bh_pod *pod = found->is_pod
-						   ? bh_model_pod_by_name(view->api->model,
-							     found->namespace, found->name)
-						   : NULL;
+		const struct bh_pod *pod = found->is_pod ? bh_model_pod_by_name(view->api->model,
+								   found->namespace, found->name)
+							 : NULL;
 
 		if (pod)
 			bh_party_add_labels(party, pod->labels);
@@ -592,8 +590,8 @@ json_t *bh_json_conversation(struct bh_view *view, const struct bh_conversation 
 	json_object_set_new(object, "flows", json_integer((json_int_t)counts->flows));
 	json_object_set_new(
 		object, "flowsDenied", json_integer((json_int_t)conversation->flows_denied));
-	json_object_set_new(object, "flowsWouldDeny",
-		json_integer((json_int_t)conversation->flows_would_deny));
+	json_object_set_new(
+		object, "flowsWouldDeny", json_integer((json_int_t)conversation->flows_would_deny));
 	json_object_set_new(object, "resets", json_integer((json_int_t)counts->resets));
 	/* Nothing counts them yet, and 0 would say that there were none. */
 	json_object_set_new(object, "refusals",

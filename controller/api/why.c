@@ -36,8 +36,8 @@ static int order(uint64_t a, uint64_t b)
 
 static int by_name(const void *a, const void *b)
 {
-	return bh_conversation_compare(*(struct bh_conversation *const *)a,
-		*(struct bh_conversation *const *)b);
+	return bh_conversation_compare(
+		*(struct bh_conversation *const *)a, *(struct bh_conversation *const *)b);
 }
 
 static int by_bytes(const void *a, const void *b)

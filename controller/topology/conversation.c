@@ -117,7 +117,7 @@ static void judge(struct bh_conversation *conversation, struct bh_history_edge *
 		conversation->denied |= bh_reason_drops(end->key.verdict);
 		conversation->would_deny |= bh_reason_drops(end->key.pending);
 	}
-	conversation->state = conversation->denied	 ? BH_STATE_DENIED
+	conversation->state = conversation->denied       ? BH_STATE_DENIED
 			      : conversation->would_deny ? BH_STATE_WOULD_DENY
 							 : BH_STATE_ALLOWED;
 }
@@ -164,12 +164,10 @@ static bool set_ends(struct bh_world *world, const struct bh_sight *sight,
 		return false;
 	conversation->client_hidden = !bh_sight_sees(sight, client->namespace);
 	conversation->server_hidden = !bh_sight_sees(sight, server->namespace);
-	conversation->client = conversation->client_hidden
-				       ? bh_world_namespace(world, client->namespace)
-				       : client;
-	conversation->server = conversation->server_hidden
-				       ? bh_world_namespace(world, server->namespace)
-				       : server;
+	conversation->client =
+		conversation->client_hidden ? bh_world_namespace(world, client->namespace) : client;
+	conversation->server =
+		conversation->server_hidden ? bh_world_namespace(world, server->namespace) : server;
 	conversation->protocol = key->protocol;
 	conversation->port = key->port;
 	return true;

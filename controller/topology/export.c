@@ -18,8 +18,8 @@ const char *bh_export_time(uint64_t ns, char text[BH_EXPORT_TIME_MAX])
 	if (ns == 0 || !gmtime_r(&seconds, &tm))
 		return text;
 	n = strftime(text, BH_EXPORT_TIME_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, BH_EXPORT_TIME_MAX - n, ".%06uZ",
-		(unsigned int)(ns % 1000000000 / 1000));
+	snprintf(
+		text + n, BH_EXPORT_TIME_MAX - n, ".%06uZ", (unsigned int)(ns % 1000000000 / 1000));
 	return text;
 }
 
@@ -39,8 +39,7 @@ const char *bh_export_node_label(const struct bh_graph_node *node, char label[BH
 	if (node->type == BH_NODE_REST)
 		snprintf(label, BH_EXPORT_LABEL_MAX, "%u more", node->members);
 	else if (strcmp(node->kind, "World") == 0)
-		snprintf(label, BH_EXPORT_LABEL_MAX, "%s",
-			*node->name ? node->name : "the world");
+		snprintf(label, BH_EXPORT_LABEL_MAX, "%s", *node->name ? node->name : "the world");
 	else if (node->type == BH_NODE_LABEL && !*node->name)
 		snprintf(label, BH_EXPORT_LABEL_MAX, "(without)");
 	else if (node->type == BH_NODE_NAMESPACE && !node->open)
@@ -228,11 +227,7 @@ void bh_export_dot(struct bh_text *to, const struct bh_graph *graph)
 static size_t utf8_length(const unsigned char *text)
 {
 	unsigned int lead = text[0];
-	size_t n = lead < 0xc2	? 0
-		   : lead < 0xe0 ? 2
-		   : lead < 0xf0 ? 3
-		   : lead < 0xf5 ? 4
-				 : 0;
+	size_t n = lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
 
 	for (size_t i = 1; i < n; i++) {
 		if ((text[i] & 0xc0) != 0x80)

@@ -28,10 +28,8 @@ void bh_export_xml(struct bh_text *to, const char *text);
 
 /* What people read on a node and beside an edge, into `label`. */
 #define BH_EXPORT_LABEL_MAX 320
-const char *bh_export_node_label(
-	const struct bh_graph_node *node, char label[BH_EXPORT_LABEL_MAX]);
-const char *bh_export_edge_label(
-	const struct bh_graph_edge *edge, char label[BH_EXPORT_LABEL_MAX]);
+const char *bh_export_node_label(const struct bh_graph_node *node, char label[BH_EXPORT_LABEL_MAX]);
+const char *bh_export_edge_label(const struct bh_graph_edge *edge, char label[BH_EXPORT_LABEL_MAX]);
 /* "#c0392b" */
 const char *bh_export_colour(enum bh_state state);
 

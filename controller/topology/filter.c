@@ -136,14 +136,14 @@ int bh_filter_set(struct bh_filter *filter, const char *name, const char *value,
 		_cleanup_free_ char *shown = bh_xasprintf("%.64s", item);
 
 		if (n_items++ == BH_FILTER_ITEMS_MAX) {
-			*ret_error = bh_xasprintf(
-				"'%s' lists more than %d", name, BH_FILTER_ITEMS_MAX);
+			*ret_error =
+				bh_xasprintf("'%s' lists more than %d", name, BH_FILTER_ITEMS_MAX);
 			return -EINVAL;
 		}
 		if (conditions[which].take(filter, item))
 			continue;
-		*ret_error = bh_xasprintf(
-			"%s: '%s' is not %s", name, shown, conditions[which].expected);
+		*ret_error =
+			bh_xasprintf("%s: '%s' is not %s", name, shown, conditions[which].expected);
 		return -EINVAL;
 	}
 	return 0;

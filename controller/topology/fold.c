@@ -105,8 +105,8 @@ static void set_level(struct folder *folder, enum level level)
 				.loops = !close && point->loops,
 			};
 			if (close)
-				bh_table_put(&closed, point->frame, strlen(point->frame) + 1,
-					target);
+				bh_table_put(
+					&closed, point->frame, strlen(point->frame) + 1, target);
 		}
 		bh_aggregate_merge(&target->weight, &point->touching);
 		folder->target_of[i] = (uint32_t)(target - folder->targets);

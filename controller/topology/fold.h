@@ -16,9 +16,9 @@
 
 struct bh_point {
 	const char *id;
-	const char *frame;     /* id of the open namespace it lies in, NULL: none */
-	const char *namespace; /* the frame's name */
-	bool loops;            /* what it says to itself is an edge: it is one party */
+	const char *frame;            /* id of the open namespace it lies in, NULL: none */
+	const char *namespace;        /* the frame's name */
+	bool loops;                   /* what it says to itself is an edge: it is one party */
 	struct bh_aggregate touching; /* everything that begins or ends here */
 };
 

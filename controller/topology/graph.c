@@ -107,8 +107,8 @@ static struct naming naming_of(const struct bh_party *party, const struct bh_gra
 	if (query->group == BH_GROUP_LABEL && *party->namespace && !party->is_namespace) {
 		value = label_of(party, query->label);
 		return (struct naming){BH_NODE_LABEL,
-			bh_xasprintf("label:%s%s%s", query->label, value ? "=" : "",
-				value ? value : ""),
+			bh_xasprintf(
+				"label:%s%s%s", query->label, value ? "=" : "", value ? value : ""),
 			value ? value : ""};
 	}
 	if (query->group == BH_GROUP_NAMESPACE && *party->namespace && !is_framed(party, query))
@@ -343,7 +343,8 @@ static void make_nodes(struct drawing *drawing, const struct bh_folding *folding
 	struct finished to = {
 		.nodes = bh_xcalloc(2 * drawing->n_points, sizeof(*to.nodes)),
 	};
-	struct bh_graph_node **node_of = bh_xcalloc(drawing->n_points, sizeof(struct bh_graph_node *));
+	struct bh_graph_node **node_of =
+		bh_xcalloc(drawing->n_points, sizeof(struct bh_graph_node *));
 
 	for (size_t i = 0; i < drawing->n_points; i++)
 		settle(drawing, &to, i, &folding->places[i]);
@@ -352,8 +353,8 @@ static void make_nodes(struct drawing *drawing, const struct bh_folding *folding
 	for (size_t i = 0; i < to.n; i++)
 		bh_table_put(&to.by_id, to.nodes[i].id, strlen(to.nodes[i].id) + 1, &to.nodes[i]);
 	for (size_t i = 0; i < drawing->n_points; i++)
-		node_of[i] = bh_table_get(&to.by_id, folding->places[i].id,
-			strlen(folding->places[i].id) + 1);
+		node_of[i] = bh_table_get(
+			&to.by_id, folding->places[i].id, strlen(folding->places[i].id) + 1);
 	for (size_t i = 0; i < drawing->n_members; i++) {
 		struct bh_graph_node *node = node_of[drawing->all[i]->point];
 

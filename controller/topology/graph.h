@@ -77,7 +77,7 @@ struct bh_graph_edge {
 	const struct bh_graph_node *source;
 	const struct bh_graph_node *target;
 	enum bh_state state;
-	uint8_t app; /* of all of them; unknown if they differ */
+	uint8_t app;       /* of all of them; unknown if they differ */
 	uint8_t encrypted; /* yes if all are, no if one is not, else unknown */
 	struct bh_aggregate sum;
 	size_t n_top; /* those that moved most bytes */

@@ -218,8 +218,7 @@ static void draw_box(struct bh_text *to, const struct box *box)
 	bh_text_add(to, "</text>\n");
 }
 
-static void draw_node(
-	struct bh_text *to, const struct bh_graph_node *node, const struct spot *spot)
+static void draw_node(struct bh_text *to, const struct bh_graph_node *node, const struct spot *spot)
 {
 	char label[BH_EXPORT_LABEL_MAX];
 

@@ -31,6 +31,10 @@ struct bh_up_options {
 	char *hold;
 	char *hold_exclude;
 	char *hold_timeout;
+	char *http;
+	char *http_cert;
+	char *http_key;
+	char *http_host;
 	char *log_level;
 };
 

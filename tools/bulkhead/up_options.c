@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/listen.h"
 #include "tools/bulkhead/cli.h"
 #include "tools/bulkhead/up.h"
 
@@ -48,7 +49,15 @@ static const struct argp_option argp_options[] = {
 		"Interfaces, or whose bridge, are called so are no pods'", 0},
 	{"hold-timeout", OPTION_FIRST + 14, "SECONDS", 0,
 		"After which an interface that is still held is named as a problem (30)", 0},
-	{"log-level", OPTION_FIRST + 15, "LEVEL", 0, "error, warning, info or debug (info)", 0},
+	{"http", OPTION_FIRST + 15, "ADDRESS:PORT", 0,
+		"Serve the page and the HTTP API there (off)", 0},
+	{"http-cert", OPTION_FIRST + 16, "FILE", 0,
+		"TLS: the certificate and its chain, PEM; needed beyond loopback", 0},
+	{"http-key", OPTION_FIRST + 17, "FILE", 0,
+		"TLS: its private key, PEM, readable by the controller's user", 0},
+	{"http-host", OPTION_FIRST + 18, "NAME,...", 0,
+		"Names the server is asked by, besides localhost and addresses", 0},
+	{"log-level", OPTION_FIRST + 19, "LEVEL", 0, "error, warning, info or debug (info)", 0},
 	{0},
 };
 
@@ -58,6 +67,7 @@ char **bh_up_option(struct bh_up_options *options, const char *name)
 		&options->kubeconfig, &options->context, &options->node, &options->mode,
 		&options->user, &options->attach, &options->uplink, &options->xdp_generic,
 		&options->map_size, &options->hold, &options->hold_exclude, &options->hold_timeout,
+		&options->http, &options->http_cert, &options->http_key, &options->http_host,
 		&options->log_level};
 
 	if (strcmp(name, "run-dir") == 0)
@@ -84,6 +94,14 @@ static bool are_sizes(const char *value)
 		if (*value++ != ',')
 			return false;
 	}
+}
+
+static bool is_listen_address(const char *value)
+{
+	char address[BH_LISTEN_ADDRESS_MAX];
+	unsigned int port;
+
+	return bh_listen_parse(value, address, &port) == 0;
 }
 
 static bool are_seconds(const char *value)
@@ -115,6 +133,8 @@ const char *bh_up_check(const char *name, const char *value)
 		return "an option is empty:";
 	if (strcmp(name, "map-size") == 0 && !are_sizes(value))
 		return "map-size is like bh_flows4=262144,bh_edges=16384, not";
+	if (strcmp(name, "http") == 0 && !is_listen_address(value))
+		return "http is an address and a port like 127.0.0.1:7070 or [::1]:7070, not";
 	if (strcmp(name, "hold-timeout") == 0 && !are_seconds(value))
 		return "hold-timeout is a number of seconds, 1 to 86400, not";
 	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {

@@ -62,6 +62,27 @@ static bool is_passing(const char *key)
 	return false;
 }
 
+/* True if a selector may hold it (Kubernetes' own rule); a manifest may hold anything. */
+static bool is_word(const char *text, size_t n, size_t max)
+{
+	static const char inner[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	static const char outer[] = "-_.";
+
+	return n > 0 && n <= max && strspn(text, inner) >= n && !strchr(outer, text[0]) &&
+	       !strchr(outer, text[n - 1]);
+}
+
+static bool is_selectable(const struct bh_label *label)
+{
+	const char *slash = strchr(label->key, '/');
+	const char *name = slash ? slash + 1 : label->key;
+
+	return (!slash || is_word(label->key, (size_t)(slash - label->key), 253)) &&
+	       is_word(name, strlen(name), 63) &&
+	       (!*label->value || is_word(label->value, strlen(label->value), 63));
+}
+
 /* The labels that all pods of the workload share. */
 static json_t *shared_labels(const struct bh_party *party)
 {
@@ -69,7 +90,7 @@ static json_t *shared_labels(const struct bh_party *party)
 
 	for (size_t i = 0; party->n_labels && i < party->labels[0]->n; i++) {
 		const struct bh_label *label = &party->labels[0]->items[i];
-		bool everywhere = !is_passing(label->key);
+		bool everywhere = !is_passing(label->key) && is_selectable(label);
 
 		for (size_t j = 1; j < party->n_labels && everywhere; j++) {
 			const char *other = bh_labels_get(party->labels[j], label->key);

@@ -17,4 +17,7 @@ struct bh_asset {
 extern const size_t bh_n_assets;
 extern const struct bh_asset bh_assets[];
 
+/* The file of that path, or NULL. */
+const struct bh_asset *bh_asset_find(const char *path);
+
 #endif

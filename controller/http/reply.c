@@ -180,7 +180,7 @@ static const char *request_header(const struct bh_connection *connection, const 
 	return MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND, name);
 }
 
-static enum MHD_Result reply_asset(struct bh_connection *connection, const struct bh_asset *asset)
+enum MHD_Result bh_reply_asset(struct bh_connection *connection, const struct bh_asset *asset)
 {
 	const char *known = request_header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH);
 	const char *encodings = request_header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING);
@@ -204,13 +204,11 @@ static enum MHD_Result reply_asset(struct bh_connection *connection, const struc
 	return queue(connection, MHD_HTTP_OK, response);
 }
 
-bool bh_reply_asset(struct bh_connection *connection, const char *path, enum MHD_Result *ret_result)
+const struct bh_asset *bh_asset_find(const char *path)
 {
 	for (size_t i = 0; i < bh_n_assets; i++) {
-		if (strcmp(bh_assets[i].path, path) == 0) {
-			*ret_result = reply_asset(connection, &bh_assets[i]);
-			return true;
-		}
+		if (strcmp(bh_assets[i].path, path) == 0)
+			return &bh_assets[i];
 	}
-	return false;
+	return NULL;
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "controller/http/assets.h"
 #include "controller/http/routes.h"
 #include "controller/http/server.h"
 #include "controller/model/memory.h"
@@ -388,6 +389,8 @@ static bool takes_body(const char *method)
 
 static size_t body_max(const struct bh_connection *connection)
 {
+	if (!connection->route || !takes_body(connection->route->method))
+		return 0;
 	return connection->route->kind == BH_ROUTE_LOGIN ? BH_HTTP_LOGIN_MAX : BH_HTTP_BODY_MAX;
 }
 
@@ -412,8 +415,12 @@ static enum MHD_Result begin(struct bh_connection *connection, const char *url, 
 		method = MHD_HTTP_METHOD_GET;
 	if (!check_place(connection, &result))
 		return result;
-	if (is_read(method) && bh_reply_asset(connection, url, &result))
-		return result;
+	/* Answered at the next call: an answer before the request's end would end the connection.
+	 */
+	if (is_read(method) && bh_asset_find(url)) {
+		bh_connection_set(connection, BH_CONNECTION_BODY, BH_HTTP_BODY_MS);
+		return MHD_YES;
+	}
 	connection->route = bh_route_find(method, url, &connection->path_argument, &known);
 	if (!connection->route)
 		return known ? bh_reply_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
@@ -425,7 +432,12 @@ static enum MHD_Result begin(struct bh_connection *connection, const char *url, 
 	if (takes_body(method) && !is_json(connection))
 		return bh_reply_error(connection, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "not-json",
 			"the body has to be application/json, and say so");
-	if (length && (strlen(length) > 9 || strtoull(length, NULL, 10) > body_max(connection)))
+	if (length && !takes_body(method) && strtoull(length, NULL, 10) > 0)
+		return bh_reply_error(connection, MHD_HTTP_BAD_REQUEST, "bad-request",
+			"a %.16s has no body", method);
+	/* One that is only a little too long is thrown away as it comes: whoever is still sending
+	 * would not hear the answer. */
+	if (length && (strlen(length) > 8 || strtoull(length, NULL, 10) > 16 * BH_HTTP_BODY_MAX))
 		return bh_reply_error(connection, MHD_HTTP_CONTENT_TOO_LARGE, "too-large",
 			"the body may have %zu bytes", body_max(connection));
 	bh_connection_set(connection, BH_CONNECTION_BODY, BH_HTTP_BODY_MS);
@@ -435,7 +447,7 @@ static enum MHD_Result begin(struct bh_connection *connection, const char *url, 
 static enum MHD_Result take_body(
 	struct bh_connection *connection, const char *upload, size_t *upload_size)
 {
-	size_t max = takes_body(connection->route->method) ? body_max(connection) : 0;
+	size_t max = body_max(connection);
 
 	/* One byte too many is kept to remember that there were. */
 	if (connection->body.n + *upload_size <= max)
@@ -471,9 +483,13 @@ enum MHD_Result bh_http_handle(void *data, struct MHD_Connection *mhd, const cha
 	}
 	if (connection->state != BH_CONNECTION_BODY)
 		return MHD_NO;
-	if (connection->body.n > (takes_body(connection->route->method) ? body_max(connection) : 0))
+	if (connection->body.n > 0 && body_max(connection) == 0)
+		return bh_reply_error(connection, MHD_HTTP_BAD_REQUEST, "bad-request",
+			"a %.16s has no body", method);
+	if (connection->body.n > body_max(connection))
 		return bh_reply_error(connection, MHD_HTTP_CONTENT_TOO_LARGE, "too-large",
-			"the body may have %zu bytes",
-			takes_body(connection->route->method) ? body_max(connection) : (size_t)0);
+			"the body may have %zu bytes", body_max(connection));
+	if (!connection->route)
+		return bh_reply_asset(connection, bh_asset_find(url));
 	return run(connection);
 }

@@ -23,6 +23,7 @@ enum bh_connection_state {
 	BH_CONNECTION_STREAM,
 };
 
+struct bh_asset;
 struct bh_route;
 struct bh_stream;
 
@@ -102,9 +103,7 @@ enum MHD_Result bh_reply_json(
 	struct bh_connection *connection, unsigned int status, json_t *body, const char *cookie);
 enum MHD_Result bh_reply_empty(struct bh_connection *connection, unsigned int status,
 	const char *header, const char *value);
-/* A file that came with the program; false if there is none of that path. */
-bool bh_reply_asset(
-	struct bh_connection *connection, const char *path, enum MHD_Result *ret_result);
+enum MHD_Result bh_reply_asset(struct bh_connection *connection, const struct bh_asset *asset);
 void bh_reply_headers(const struct bh_connection *connection, struct MHD_Response *response);
 
 /* ---- live.c ---------------------------------------------------------------------------------- */

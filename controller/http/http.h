@@ -24,8 +24,8 @@ struct bh_api;
 struct bh_tokens;
 
 #define BH_HTTP_CONNECTIONS 512   /* in all */
-#define BH_HTTP_UNPROVEN 192      /* of those that have shown no token yet */
-#define BH_HTTP_UNPROVEN_EACH 64  /* … from one address */
+#define BH_HTTP_IDLE 192          /* of those that wait for their other side */
+#define BH_HTTP_IDLE_EACH 64      /* … from one address */
 #define BH_HTTP_STREAMS 128       /* of server-sent events */
 #define BH_HTTP_STREAMS_EACH 64   /* … of one token */
 #define BH_HTTP_WORKING 64        /* requests under way, of all tokens */

@@ -52,12 +52,12 @@ void bh_connection_cut(struct bh_connection *connection)
 
 /* ---- Who has to go --------------------------------------------------------------------------- */
 
-/* True if nobody would miss it who has shown a token. */
-static bool is_unproven(const struct bh_connection *connection)
+/* True if it takes as long as its other side likes: parked ones and streams have bounds of their
+ * own. */
+static bool is_idle(const struct bh_connection *connection)
 {
-	if (connection->doomed)
-		return false;
-	return !connection->proven || connection->state == BH_CONNECTION_WAITING;
+	return !connection->doomed && connection->state != BH_CONNECTION_PARKED &&
+	       connection->state != BH_CONNECTION_STREAM;
 }
 
 static bool same_address(const struct bh_connection *a, const struct bh_connection *b)
@@ -65,17 +65,23 @@ static bool same_address(const struct bh_connection *a, const struct bh_connecti
 	return memcmp(a->address, b->address, sizeof(a->address)) == 0;
 }
 
-/* How many such there are from the same address, and the one that is at it longest. */
+/* Who has shown no token goes before who has; then who is at it longest. */
+static bool goes_first(const struct bh_connection *a, const struct bh_connection *b)
+{
+	return a->proven != b->proven ? !a->proven : a->since <= b->since;
+}
+
+/* How many such there are from the same address, and the one that has to go first. */
 static size_t count_from(const struct bh_connection *newest, struct bh_connection **ret_oldest)
 {
 	struct bh_connection *oldest = NULL;
 	size_t n = 0;
 
 	for (struct bh_connection *c = newest->http->connections; c; c = c->next) {
-		if (!is_unproven(c) || !same_address(c, newest))
+		if (!is_idle(c) || !same_address(c, newest))
 			continue;
 		n++;
-		if (c != newest && (!oldest || c->since <= oldest->since))
+		if (c != newest && (!oldest || goes_first(c, oldest)))
 			oldest = c;
 	}
 	*ret_oldest = oldest;
@@ -90,16 +96,16 @@ static void make_room(struct bh_connection *newest)
 	size_t most = 0;
 	size_t all = 0;
 
-	if (count_from(newest, &oldest) > BH_HTTP_UNPROVEN_EACH && oldest) {
+	if (count_from(newest, &oldest) > BH_HTTP_IDLE_EACH && oldest) {
 		bh_connection_cut(oldest);
 		return;
 	}
 	for (struct bh_connection *c = newest->http->connections; c; c = c->next)
-		all += is_unproven(c);
-	if (all <= BH_HTTP_UNPROVEN)
+		all += is_idle(c);
+	if (all <= BH_HTTP_IDLE)
 		return;
 	for (struct bh_connection *c = newest->http->connections; c; c = c->next) {
-		size_t n = is_unproven(c) ? count_from(c, &oldest) : 0;
+		size_t n = is_idle(c) ? count_from(c, &oldest) : 0;
 
 		if (n > most && oldest && oldest != newest) {
 			most = n;

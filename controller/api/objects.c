@@ -219,7 +219,8 @@ json_t *bh_api_policies(struct bh_api *api, struct bh_control_call *call)
 	n = i;
 	qsort(sorted, n, sizeof(*sorted), compare_policies);
 	for (i = 0; i < n; i++) {
-		if (bh_sight_sees(call->sight, sorted[i]->namespace))
+		if (!call->sight || (!is_cluster_wide(sorted[i]) &&
+					    bh_sight_sees(call->sight, sorted[i]->namespace)))
 			json_array_append_new(policies, policy_object(api, sorted[i]));
 	}
 	return json_pack("{s:b, s:o}", "ok", 1, "policies", policies);

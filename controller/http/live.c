@@ -129,6 +129,9 @@ static ssize_t read_stream(void *data, uint64_t position, char *buffer, size_t s
 	struct bh_stream *stream = data;
 	size_t n = waiting(stream);
 
+	/* Not parked again, or nobody would ever notice that it was cut. */
+	if (stream->connection->doomed)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
 	if (n == 0 && stream->ending)
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	if (n == 0) {
@@ -356,7 +359,7 @@ static void look_at_stream(struct bh_live *live, struct bh_stream *stream)
 {
 	uint64_t now = live->http->now;
 
-	if (stream->ending)
+	if (stream->ending || stream->connection->doomed)
 		return;
 	if (has_gone(stream->connection->fd))
 		bh_connection_cut(stream->connection);

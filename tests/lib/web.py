@@ -119,4 +119,5 @@ class Stream:
                 name, data = None, []
 
     def close(self):
+        self.response.close()
         self.connection.close()

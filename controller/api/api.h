@@ -37,8 +37,8 @@ struct bh_api {
 	struct bh_edges *edges;
 	const struct bh_desired *desired; /* what the link was last told to want */
 	uint64_t started_ns;              /* since 1970 */
-	bool mode_by_command; /* the node's mode was set by command, and not by --mode */
-	int settings_error;   /* -errno: what was set by command is in force, but not on disk */
+	bool mode_by_command;     /* the node's mode was set by command, and not by --mode */
+	int settings_error;       /* -errno: what was set by command is in force, but not on disk */
 	struct bh_tokens *tokens; /* who may ask over HTTP; NULL: there is no server */
 	const char *http_url;     /* NULL: it does not listen */
 	const char *http_problem; /* why not, or what else it lacks; NULL: nothing */

@@ -148,14 +148,27 @@ void bh_export_csv(struct bh_text *to, const struct bh_conversations *conversati
 
 /* ---- DOT ------------------------------------------------------------------------------------- */
 
+/* True if a terminal might obey it. */
+static bool is_control(const char *text)
+{
+	const unsigned char *c = (const unsigned char *)text;
+
+	return c[0] < 0x20 || c[0] == 0x7f || (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0);
+}
+
 /* Within quotes only a quote and a backslash mean anything. */
 static void dot_text(struct bh_text *to, const char *text)
 {
 	bh_text_add(to, "\"");
 	for (; *text; text++) {
+		if (is_control(text)) {
+			bh_text_add(to, " ");
+			text += (unsigned char)*text == 0xc2;
+			continue;
+		}
 		if (*text == '"' || *text == '\\')
 			bh_text_add(to, "\\");
-		bh_text_add_bytes(to, (unsigned char)*text < 0x20 ? " " : text, 1);
+		bh_text_add_bytes(to, text, 1);
 	}
 	bh_text_add(to, "\"");
 }
@@ -235,6 +248,9 @@ static size_t utf8_length(const unsigned char *text)
 	}
 	if ((lead == 0xe0 && text[1] < 0xa0) || (lead == 0xed && text[1] > 0x9f) ||
 		(lead == 0xf0 && text[1] < 0x90) || (lead == 0xf4 && text[1] > 0x8f))
+		return 0;
+	/* C1 controls move terminals. */
+	if (lead == 0xc2 && text[1] < 0xa0)
 		return 0;
 	/* U+FFFE and U+FFFF are no characters of XML. */
 	if (lead == 0xef && text[1] == 0xbf && text[2] >= 0xbe)

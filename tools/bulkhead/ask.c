@@ -165,7 +165,8 @@ json_t *bh_ask(const char *command, json_t *arguments, uint64_t timeout_ms)
 		json_decref(answer);
 		return NULL;
 	}
-	if (bh_cli.output != BH_OUTPUT_JSON)
+	/* A file that the controller has written is harmless as it is, line breaks included. */
+	if (bh_cli.output != BH_OUTPUT_JSON && strcmp(command, "export") != 0)
 		clean(answer);
 	return answer;
 }

@@ -43,7 +43,7 @@ CFLAGS_ALL += -D_FORTIFY_SOURCE=2
 endif
 
 PKGS_dataplane := libbpf libnl-3.0 libnl-route-3.0 libmnl libprotobuf-c libuv
-PKGS_controller := jansson yaml-0.1 libprotobuf-c libuv libcurl sqlite3
+PKGS_controller := jansson yaml-0.1 libprotobuf-c libuv libcurl sqlite3 libmicrohttpd gnutls zlib
 PKGS_cli := jansson smartcols yaml-0.1 libmnl
 PKGS_cni := jansson
 
@@ -69,9 +69,9 @@ SRC_tests_bpf := $(wildcard tests/lib/*.bpf.c)
 
 OBJ_proto := $(SRC_proto:%.c=$(B)/obj/%.o) $(B)/obj/gen/bulkhead.pb-c.o
 OBJ_dataplane := $(SRC_dataplane:%.c=$(B)/obj/%.o)
-OBJ_controller := $(SRC_controller:%.c=$(B)/obj/%.o)
+OBJ_controller := $(SRC_controller:%.c=$(B)/obj/%.o) $(B)/obj/gen/assets.o
 OBJ_cli := $(SRC_cli:%.c=$(B)/obj/%.o) $(B)/obj/proto/pidfile.o $(B)/obj/proto/socket.o \
-	$(B)/obj/proto/foreign.o
+	$(B)/obj/proto/foreign.o $(B)/obj/proto/listen.o
 OBJ_cni := $(SRC_cni:%.c=$(B)/obj/%.o)
 SKELETONS := $(SRC_bpf:bpf/%.bpf.c=$(B)/gen/%.skel.h) $(SRC_bench_bpf:tools/bench/%.bpf.c=$(B)/gen/%.skel.h) \
 	$(SRC_tests_bpf:tests/lib/%.bpf.c=$(B)/gen/%.skel.h)
@@ -111,6 +111,13 @@ $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: proto/%.proto
 	@mkdir -p $(B)/gen
 	$(call note,PROTOC,$<)
 	$(Q)protoc-c --proto_path=proto --c_out=$(B)/gen $<
+
+# What the controller serves: the page, and the description of its API.
+PAGE := controller/http/page
+$(B)/gen/assets.c: tools/embed docs/openapi.yaml $(shell find $(PAGE) -type f)
+	@mkdir -p $(@D)
+	$(call note,EMBED,$@)
+	$(Q)$(PYTHON) tools/embed /=$(PAGE) /openapi.yaml=docs/openapi.yaml > $@
 
 # No kernel headers beyond the UAPI ones; -idirafter because Debian keeps asm/ in a multiarch folder.
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \
@@ -230,7 +237,7 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
 FUZZ_FLAGS := -std=gnu11 -g -O1 -D_GNU_SOURCE -DBH_VERSION='"$(VERSION)"' -Iinclude -I. -Ibuild/gen \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-build/fuzz/%: tests/fuzz/%.c $(filter-out controller/main.c,$(SRC_controller)) $(SRC_proto) $(wildcard controller/*/*.h controller/*.h proto/*.h) build/gen/bulkhead.pb-c.c
+build/fuzz/%: tests/fuzz/%.c $(filter-out controller/main.c,$(SRC_controller)) $(SRC_proto) $(wildcard controller/*/*.h controller/*.h proto/*.h) build/gen/bulkhead.pb-c.c build/gen/assets.c
 	@mkdir -p $(@D)
 	$(call note,FUZZ,$@)
 	$(Q)$(CLANG) $(FUZZ_FLAGS) $(CFLAGS_PKGS) -o $@ $(filter %.c,$^) $(LIBS_controller)

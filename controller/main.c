@@ -29,6 +29,7 @@
 #include "controller/api/api.h"
 #include "controller/history/history.h"
 #include "controller/model/memory.h"
+#include "controller/serve.h"
 #include "controller/settings.h"
 #include "proto/cleanup.h"
 #include "proto/log.h"
@@ -61,6 +62,7 @@ struct options {
 	unsigned int kube_silence_s;
 	unsigned int history_days;
 	unsigned int history_mib;
+	struct bh_serve_options serve;
 	enum bh_mode mode;
 	enum bh_log_level log_level;
 };
@@ -78,6 +80,7 @@ struct controller {
 	uv_timer_t timer;
 	uv_signal_t signals[2];
 	struct bh_control *control;
+	struct bh_serve *serve;
 	struct bh_api api;
 	struct bh_desired *desired;
 	struct bh_api_notice notices[NOTICES_MAX];
@@ -115,10 +118,11 @@ static void arm_timer(struct controller *c)
 {
 	uint64_t now = now_ms();
 	uint64_t next = c->rescan_at;
-	uint64_t others[4] = {c->settle_at, bh_link_deadline(c->api.link),
-		bh_control_deadline(c->control), bh_history_deadline(c->api.history)};
+	uint64_t others[5] = {c->settle_at, bh_link_deadline(c->api.link),
+		bh_control_deadline(c->control), bh_history_deadline(c->api.history),
+		bh_serve_deadline(c->serve)};
 
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 5; i++) {
 		if (others[i] && others[i] < next)
 			next = others[i];
 	}
@@ -348,12 +352,18 @@ static void turn(struct controller *c)
 	bh_link_dispatch(c->api.link, now_ms());
 	bh_history_dispatch(c->api.history, now_ms());
 	bh_control_dispatch(c->control, now_ms());
+	bh_serve_dispatch(c->serve, now_ms());
 	arm_timer(c);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	turn(poll->data);
+}
+
+static void on_http(void *data)
+{
+	turn(data);
 }
 
 /* That it came back; that it went is told as a problem. */
@@ -617,12 +627,16 @@ static int start(struct controller *c)
 	if (r == 0)
 		r = open_sockets(c);
 	if (r == 0)
+		c->serve = bh_serve_new(
+			&c->options.serve, c->options.state_dir, &c->loop, &c->api, on_http, c);
+	if (r == 0)
 		take_in(c);
 	return r;
 }
 
 static void end(struct controller *c)
 {
+	bh_serve_free(c->serve);
 	bh_kube_free(c->api.kube);
 	uv_walk(&c->loop, close_handle, NULL);
 	uv_run(&c->loop, UV_RUN_DEFAULT);
@@ -665,6 +679,10 @@ enum {
 	OPTION_KUBE_SILENCE,
 	OPTION_HISTORY_DAYS,
 	OPTION_HISTORY_SIZE,
+	OPTION_HTTP,
+	OPTION_HTTP_CERT,
+	OPTION_HTTP_KEY,
+	OPTION_HTTP_HOST,
 	OPTION_LOG_LEVEL,
 };
 
@@ -692,6 +710,12 @@ static const struct argp_option argp_options[] = {
 	{"history-days", OPTION_HISTORY_DAYS, "N", 0, "How long history is kept (90)", 0},
 	{"history-size", OPTION_HISTORY_SIZE, "MIB", 0, "How large it may become on disk (1024)",
 		0},
+	{"http", OPTION_HTTP, "ADDRESS:PORT", 0, "Serve the page and the HTTP API there (off)", 0},
+	{"http-cert", OPTION_HTTP_CERT, "FILE", 0,
+		"TLS: the certificate and its chain, PEM; needed beyond loopback", 0},
+	{"http-key", OPTION_HTTP_KEY, "FILE", 0, "TLS: its private key, PEM", 0},
+	{"http-host", OPTION_HTTP_HOST, "NAME,...", 0,
+		"Names the server is asked by, besides localhost and addresses", 0},
 	{"log-level", OPTION_LOG_LEVEL, "error|warning|info|debug", 0, "How much to say (info)", 0},
 	{0},
 };
@@ -715,6 +739,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
 	struct options *options = state->input;
 	char *end_of_number;
+	char *problem;
 	long number;
 
 	switch (key) {
@@ -766,6 +791,18 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		options->history_mib = parse_number(
 			state, argument, BH_HISTORY_BYTES_MIN / 1024 / 1024, 1024 * 1024);
 		break;
+	case OPTION_HTTP:
+		options->serve.http = argument;
+		break;
+	case OPTION_HTTP_CERT:
+		options->serve.certificate = argument;
+		break;
+	case OPTION_HTTP_KEY:
+		options->serve.key = argument;
+		break;
+	case OPTION_HTTP_HOST:
+		options->serve.hosts = argument;
+		break;
 	case OPTION_LOG_LEVEL:
 		if (bh_log_level_parse(argument, &options->log_level) < 0)
 			argp_error(state, "'%s' is no log level: error, warning, info or debug",
@@ -783,6 +820,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			argp_error(state, "--kubeconfig and --context need --kube");
 		if (options->context && !options->kubeconfig)
 			argp_error(state, "--context needs --kubeconfig");
+		problem = bh_serve_check(&options->serve);
+		if (problem)
+			argp_error(state, "%s", problem);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -21,6 +21,15 @@ static const struct {
 	{"policy-suggest", bh_api_policy_suggest},
 	{"endpoint-ready", bh_api_endpoint_ready},
 	{"endpoint-gone", bh_api_endpoint_gone},
+	{"topology", bh_api_topology},
+	{"topology-diff", bh_api_topology_diff},
+	{"export", bh_api_export},
+	{"conversations", bh_api_conversations},
+	{"conversation", bh_api_conversation},
+	{"namespaces", bh_api_namespaces},
+	{"readiness", bh_api_readiness},
+	{"allow", bh_api_allow},
+	{"token", bh_api_token},
 };
 
 json_t *bh_api_handle(void *data, struct bh_control_call *call)

@@ -18,6 +18,8 @@
 #include "controller/link/link.h"
 #include "controller/source/source.h"
 
+struct bh_tokens;
+
 /* Something the controller itself has to say to the operator. */
 struct bh_api_notice {
 	const char *code;
@@ -42,6 +44,9 @@ struct bh_api {
 	/* What the operator said of suggestions: {id: "approved" or "rejected"}, and its file. */
 	json_t *decisions;
 	const char *decisions_path;
+	struct bh_tokens *tokens; /* who may ask over HTTP; NULL: there is no server */
+	const char *http_url;     /* NULL: it does not listen */
+	const char *http_problem; /* why not, or what else it lacks; NULL: nothing */
 	size_t n_notices;
 	const struct bh_api_notice *notices;
 

@@ -11,6 +11,40 @@
 #include "controller/model/memory.h"
 #include "proto/cleanup.h"
 
+static json_t *coded_error(const char *code, const char *format, va_list arguments)
+{
+	_cleanup_free_ char *text = NULL;
+	json_t *error;
+
+	if (vasprintf(&text, format, arguments) < 0)
+		abort();
+	error = bh_control_error("%s", text);
+	json_object_set_new(error, "code", json_string(code));
+	return error;
+}
+
+json_t *bh_api_missing(const char *format, ...)
+{
+	va_list arguments;
+	json_t *error;
+
+	va_start(arguments, format);
+	error = coded_error("not-found", format, arguments);
+	va_end(arguments);
+	return error;
+}
+
+json_t *bh_api_forbidden(const char *format, ...)
+{
+	va_list arguments;
+	json_t *error;
+
+	va_start(arguments, format);
+	error = coded_error("forbidden", format, arguments);
+	va_end(arguments);
+	return error;
+}
+
 /* ---- Arguments ------------------------------------------------------------------------------- */
 
 json_t *bh_api_string(const json_t *request, const char *name, const char **ret_value)

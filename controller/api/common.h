@@ -23,6 +23,22 @@ bh_api_command bh_api_policy_diff;
 bh_api_command bh_api_policy_suggest;
 bh_api_command bh_api_endpoint_ready;
 bh_api_command bh_api_endpoint_gone;
+bh_api_command bh_api_topology;
+bh_api_command bh_api_topology_diff;
+bh_api_command bh_api_export;
+bh_api_command bh_api_conversations;
+bh_api_command bh_api_conversation;
+bh_api_command bh_api_namespaces;
+bh_api_command bh_api_readiness;
+bh_api_command bh_api_allow;
+bh_api_command bh_api_token;
+
+/*
+ * What `error` of an answer is about, in its member `code`: what is asked for does not exist, or
+ * may not be seen or done. An error without one is the request's.
+ */
+json_t *bh_api_missing(const char *format, ...) __attribute__((format(printf, 1, 2)));
+json_t *bh_api_forbidden(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- Arguments. Each returns an error to answer with, or NULL. ------------------------------- */
 
@@ -61,7 +77,7 @@ json_t *bh_json_ip(const struct bh_ip *ip);
 json_t *bh_json_both_ways(const uint64_t counts[2]);
 
 /* What a window became: whole spans of what is kept. */
-json_t *bh_json_window(const struct bh_history_answer *answer);
+json_t *bh_json_history_window(const struct bh_history_answer *answer);
 /* How the history stands. */
 json_t *bh_json_history(const struct bh_api *api);
 

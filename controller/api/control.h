@@ -22,9 +22,11 @@
 #define BH_CONTROL_CALLS 32
 
 struct bh_control;
+struct bh_sight;
 
 struct bh_control_call {
-	const json_t *request; /* an object */
+	const json_t *request;        /* an object */
+	const struct bh_sight *sight; /* what the asker may see; NULL: everything */
 	uint64_t now;
 	uint64_t arrived;
 	bool first;        /* asked for the first time */

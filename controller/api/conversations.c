@@ -11,6 +11,7 @@
 #include "controller/flows/reasons.h"
 #include "controller/model/memory.h"
 #include "controller/model/table.h"
+#include "controller/topology/conversation.h"
 #include "proto/cleanup.h"
 
 /* Records in one answer; who wants more asks again. */
@@ -57,9 +58,44 @@ static const char *hook_word(uint8_t hook)
 	return "unknown";
 }
 
-static json_t *end_object(const struct bh_api *api, const struct bh_flow_end *end)
+/* The namespace that the end lies in, "" if in none, or if nobody knows. */
+static const char *end_namespace(const struct bh_api *api, const struct bh_flow_end *end)
 {
-	json_t *object = json_object();
+	const struct bh_workload_name *name =
+		end->known ? bh_names_workload(api->names, end->workload) : NULL;
+
+	return *end->namespace ? end->namespace : name ? name->namespace : "";
+}
+
+/* True if the end lies in a namespace that the asker was given. */
+static bool is_own_end(
+	const struct bh_api *api, const struct bh_sight *sight, const struct bh_flow_end *end)
+{
+	const char *namespace = end_namespace(api, end);
+
+	return !sight || (*namespace && bh_sight_sees(sight, namespace));
+}
+
+/* Of an end in a foreign namespace nothing but the namespace. */
+static json_t *hidden_end(const char *namespace)
+{
+	json_t *workload = json_object();
+
+	bh_json_set_text(workload, "namespace", namespace);
+	bh_json_set_text(workload, "kind", "Namespace");
+	bh_json_set_text(workload, "name", namespace);
+	return json_pack("{s:n, s:i, s:o, s:s, s:o}", "ip", "port", 0, "namespace",
+		bh_json_text(namespace), "pod", "", "workload", workload);
+}
+
+static json_t *end_object(
+	const struct bh_api *api, const struct bh_sight *sight, const struct bh_flow_end *end)
+{
+	json_t *object;
+
+	if (!bh_sight_sees(sight, end_namespace(api, end)))
+		return hidden_end(end_namespace(api, end));
+	object = json_object();
 
 	json_object_set_new(object, "ip", bh_json_ip(&end->ip));
 	json_object_set_new(object, "port", json_integer(end->port));
@@ -70,9 +106,11 @@ static json_t *end_object(const struct bh_api *api, const struct bh_flow_end *en
 	return object;
 }
 
-static json_t *flow_object(const struct bh_api *api, const struct bh_flow_record *record)
+static json_t *flow_object(
+	const struct bh_api *api, const struct bh_sight *sight, const struct bh_flow_record *record)
 {
 	const struct bh_flow_end *local = record->egress ? &record->src : &record->dst;
+	bool hidden = !bh_sight_sees(sight, end_namespace(api, local));
 	bool would = record->verdict == BH_FLOW_WOULD_DENY;
 	json_t *object = json_object();
 
@@ -83,15 +121,17 @@ static json_t *flow_object(const struct bh_api *api, const struct bh_flow_record
 	bh_json_set_text(object, "reason", bh_reason_word(record->reason));
 	bh_json_set_text(object, "pendingReason", bh_reason_word(record->pending));
 	json_object_set_new(object, "text",
-		bh_api_decision(api, would ? record->pending : record->reason,
-			would ? record->pending_rule : record->rule, record->egress,
-			local->namespace, local->pod, local->workload));
+		hidden ? json_string("")
+		       : bh_api_decision(api, would ? record->pending : record->reason,
+				 would ? record->pending_rule : record->rule, record->egress,
+				 local->namespace, local->pod, local->workload));
 	bh_json_set_text(object, "direction", record->egress ? "egress" : "ingress");
-	json_object_set_new(object, "source", end_object(api, &record->src));
-	json_object_set_new(object, "destination", end_object(api, &record->dst));
+	json_object_set_new(object, "source", end_object(api, sight, &record->src));
+	json_object_set_new(object, "destination", end_object(api, sight, &record->dst));
 	json_object_set_new(object, "protocol", bh_json_protocol(record->protocol));
-	json_object_set_new(object, "rule", bh_json_rule(api, record->rule));
-	json_object_set_new(object, "pendingRule", bh_json_rule(api, record->pending_rule));
+	json_object_set_new(object, "rule", hidden ? json_null() : bh_json_rule(api, record->rule));
+	json_object_set_new(object, "pendingRule",
+		hidden ? json_null() : bh_json_rule(api, record->pending_rule));
 	json_object_set_new(object, "hook", json_string(hook_word(record->hook)));
 	json_object_set_new(object, "tcpFlags", json_integer(record->tcp_flags));
 	json_object_set_new(object, "ethertype", json_integer(record->ethertype));
@@ -143,15 +183,34 @@ static json_t *flows_arguments(const json_t *request, struct flows_request *ret_
 	return NULL;
 }
 
-/* Where to begin so that at most `limit` records match up to the end. */
-static uint64_t newest_from(
-	const struct bh_flow_log *log, const struct flows_request *wanted, uint64_t first)
+/* True if the record is asked for, and the asker may see it. */
+static bool is_wanted(const struct bh_api *api, const struct bh_sight *sight,
+	const struct flows_request *wanted, const struct bh_flow_record *record)
 {
-	uint64_t at = bh_flow_log_next(log);
+	if (!is_own_end(api, sight, &record->src) && !is_own_end(api, sight, &record->dst))
+		return false;
+	/* A name asks for an end; one that may not be seen is not there to be found. */
+	if (sight && wanted->filter.pod) {
+		struct bh_flow_record seen = *record;
+
+		if (!is_own_end(api, sight, &record->src))
+			seen.src.pod = "";
+		if (!is_own_end(api, sight, &record->dst))
+			seen.dst.pod = "";
+		return bh_flow_matches(&seen, &wanted->filter);
+	}
+	return bh_flow_matches(record, &wanted->filter);
+}
+
+/* Where to begin so that at most `limit` records match up to the end. */
+static uint64_t newest_from(const struct bh_api *api, const struct bh_sight *sight,
+	const struct flows_request *wanted, uint64_t first)
+{
+	uint64_t at = bh_flow_log_next(api->flows);
 	uint64_t n = 0;
 
 	while (at > first) {
-		if (bh_flow_matches(bh_flow_log_get(log, at - 1), &wanted->filter) &&
+		if (is_wanted(api, sight, wanted, bh_flow_log_get(api->flows, at - 1)) &&
 			n++ == wanted->limit)
 			break;
 		at--;
@@ -179,14 +238,14 @@ json_t *bh_api_flows(struct bh_api *api, struct bh_control_call *call)
 	missed = wanted.since && wanted.since < first ? first - wanted.since : 0;
 	at = wanted.since > first ? wanted.since : first;
 	if (wanted.newest)
-		at = newest_from(api->flows, &wanted, at);
+		at = newest_from(api, call->sight, &wanted, at);
 
 	flows = json_array();
 	for (; at < next && json_array_size(flows) < wanted.limit; at++) {
 		const struct bh_flow_record *record = bh_flow_log_get(api->flows, at);
 
-		if (bh_flow_matches(record, &wanted.filter))
-			json_array_append_new(flows, flow_object(api, record));
+		if (is_wanted(api, call->sight, &wanted, record))
+			json_array_append_new(flows, flow_object(api, call->sight, record));
 	}
 	if (wanted.follow && json_array_size(flows) == 0 && !call->expired) {
 		json_decref(flows);
@@ -354,7 +413,7 @@ static bool show(
 	if (*ret_error)
 		return true;
 	shown->n = bh_history_view(answer->n_edges, answer->edges, &shown->views);
-	shown->window = bh_json_window(answer);
+	shown->window = bh_json_history_window(answer);
 	bh_api_history_done(api, call);
 	return true;
 }

@@ -6,9 +6,20 @@
 
 #include "controller/api/common.h"
 #include "controller/model/memory.h"
+#include "controller/topology/conversation.h"
 #include "proto/cleanup.h"
 
 /* ---- pods ------------------------------------------------------------------------------------ */
+
+static json_t *pod_labels(const struct bh_api *api, const char *uid)
+{
+	const struct bh_pod *pod = bh_model_pod(api->model, uid);
+	json_t *labels = json_object();
+
+	for (size_t i = 0; pod && i < pod->labels->n; i++)
+		bh_json_set_text(labels, pod->labels->items[i].key, pod->labels->items[i].value);
+	return labels;
+}
 
 static json_t *pod_object(const struct bh_api *api, const struct bh_desired_endpoint *endpoint)
 {
@@ -41,10 +52,12 @@ static json_t *pod_object(const struct bh_api *api, const struct bh_desired_endp
 	json_object_set_new(pod, "policies", policies);
 	json_object_set_new(pod, "clusterPolicies", cluster);
 	json_object_set_new(pod, "workload", bh_json_workload(api, endpoint->workload));
+	json_object_set_new(pod, "labels", pod_labels(api, endpoint->uid));
 	return pod;
 }
 
-static json_t *addressless_object(const struct bh_desired_addressless *pod)
+static json_t *addressless_object(
+	const struct bh_api *api, const struct bh_desired_addressless *pod)
 {
 	json_t *object = json_object();
 
@@ -64,6 +77,7 @@ static json_t *addressless_object(const struct bh_desired_addressless *pod)
 	json_object_set_new(object, "policies", json_array());
 	json_object_set_new(object, "clusterPolicies", json_array());
 	json_object_set_new(object, "workload", json_null());
+	json_object_set_new(object, "labels", pod_labels(api, pod->uid));
 	return object;
 }
 
@@ -93,11 +107,16 @@ json_t *bh_api_pods(struct bh_api *api, struct bh_control_call *call)
 
 	if (!bh_api_fresh(api, call))
 		return NULL;
-	for (size_t i = 0; i < desired->n_endpoints; i++)
-		sorted[n++] = pod_object(api, &desired->endpoints[i]);
-	for (size_t i = 0; i < desired->n_addressless; i++)
-		sorted[n++] = addressless_object(&desired->addressless[i]);
-	qsort(sorted, n, sizeof(*sorted), compare_pods);
+	for (size_t i = 0; i < desired->n_endpoints; i++) {
+		if (bh_sight_sees(call->sight, desired->endpoints[i].namespace))
+			sorted[n++] = pod_object(api, &desired->endpoints[i]);
+	}
+	for (size_t i = 0; i < desired->n_addressless; i++) {
+		if (bh_sight_sees(call->sight, desired->addressless[i].namespace))
+			sorted[n++] = addressless_object(api, &desired->addressless[i]);
+	}
+	if (n)
+		qsort(sorted, n, sizeof(*sorted), compare_pods);
 	pods = json_array();
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(pods, sorted[i]);
@@ -238,8 +257,11 @@ json_t *bh_api_policies(struct bh_api *api, struct bh_control_call *call)
 		sorted[i++] = policy;
 	n = i;
 	qsort(sorted, n, sizeof(*sorted), compare_policies);
-	for (i = 0; i < n; i++)
-		json_array_append_new(policies, policy_object(api, sorted[i]));
+	for (i = 0; i < n; i++) {
+		if (!call->sight || (!is_cluster_wide(sorted[i]) &&
+					    bh_sight_sees(call->sight, sorted[i]->namespace)))
+			json_array_append_new(policies, policy_object(api, sorted[i]));
+	}
 	return json_pack("{s:b, s:o}", "ok", 1, "policies", policies);
 }
 
@@ -325,6 +347,10 @@ json_t *bh_api_explain(struct bh_api *api, struct bh_control_call *call)
 	json_t *answer;
 	json_t *error = bh_api_string(call->request, "src", &query.src);
 
+	if (call->sight) {
+		json_decref(error);
+		return bh_api_forbidden("explain needs a token that is not bound to namespaces");
+	}
 	error = error ?: bh_api_string(call->request, "dst", &query.dst);
 	error = error ?: bh_api_number(call->request, "port", 65535, &port);
 	error = error ?: bh_api_protocol(call->request, &query.protocol, &found);

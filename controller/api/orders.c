@@ -6,6 +6,7 @@
 
 #include "controller/api/common.h"
 #include "controller/model/memory.h"
+#include "controller/topology/conversation.h"
 #include "proto/cleanup.h"
 
 #define WAIT_MAX_MS (24 * 60 * 60 * 1000ull)
@@ -77,6 +78,15 @@ static json_t *read_target(const json_t *request, struct target *ret_target)
 	return error;
 }
 
+/* An order about what the asker may not see; an error to answer with, or NULL. */
+static json_t *check_sight(const struct bh_sight *sight, const struct target *target)
+{
+	if (!sight || (target->scope != BH_SCOPE_NODE && bh_sight_sees(sight, target->namespace)))
+		return NULL;
+	return bh_api_forbidden(
+		"the token is bound to namespaces, and this is not about one of them");
+}
+
 static json_t *override_object(const struct bh_override *override)
 {
 	json_t *object = json_object();
@@ -92,14 +102,15 @@ static json_t *override_object(const struct bh_override *override)
 	return object;
 }
 
-static json_t *overrides(const struct bh_api *api, bool quarantines)
+static json_t *overrides(const struct bh_api *api, const struct bh_sight *sight, bool quarantines)
 {
 	_cleanup_free_ struct bh_override *list = NULL;
 	size_t n = bh_model_overrides(api->model, &list);
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < n; i++) {
-		if (quarantines ? list[i].quarantined : list[i].mode != BH_MODE_UNSET)
+		if (bh_sight_sees(sight, list[i].namespace) &&
+			(quarantines ? list[i].quarantined : list[i].mode != BH_MODE_UNSET))
 			json_array_append_new(array, override_object(&list[i]));
 	}
 	return array;
@@ -123,12 +134,13 @@ static bool is_known(const struct bh_api *api, const struct target *target)
 	return false;
 }
 
-static json_t *show_modes(struct bh_api *api, const struct target *target)
+static json_t *show_modes(
+	struct bh_api *api, const struct bh_sight *sight, const struct target *target)
 {
 	json_t *answer = json_pack("{s:b, s:{s:s, s:s}, s:o}", "ok", 1, "node", "mode",
 		bh_mode_name(bh_model_node_mode(api->model)), "source",
 		api->mode_by_command ? "command" : "command-line", "overrides",
-		overrides(api, false));
+		overrides(api, sight, false));
 	json_t *pods = json_array();
 
 	/* The mode in force of each pod that is asked about. */
@@ -136,6 +148,8 @@ static json_t *show_modes(struct bh_api *api, const struct target *target)
 		const struct bh_desired_endpoint *endpoint = &api->desired->endpoints[i];
 		json_t *pod;
 
+		if (!bh_sight_sees(sight, endpoint->namespace))
+			continue;
 		if (target->scope != BH_SCOPE_NODE &&
 			strcmp(endpoint->namespace, target->namespace) != 0)
 			continue;
@@ -181,16 +195,19 @@ json_t *bh_api_mode(struct bh_api *api, struct bh_control_call *call)
 	if (error)
 		return error;
 	if (!value)
-		return show_modes(api, &target);
+		return show_modes(api, call->sight, &target);
 	mode = bh_mode_parse(value);
 	if (mode == BH_MODE_UNSET && strcmp(value, "clear") != 0)
 		return bh_control_error(
 			"'%s' is no mode: observe, dry-run, enforce, or clear", value);
+	error = check_sight(call->sight, &target);
+	if (error)
+		return error;
 	if (call->first)
 		error = set_mode(api, &target, mode);
 	if (error)
 		return error;
-	return when_in_force(api, call, show_modes(api, &target));
+	return when_in_force(api, call, show_modes(api, call->sight, &target));
 }
 
 /* ---- quarantine ------------------------------------------------------------------------------ */
@@ -209,8 +226,12 @@ json_t *bh_api_quarantine(struct bh_api *api, struct bh_control_call *call)
 	if (target.scope == BH_SCOPE_NAMESPACE)
 		return bh_control_error("quarantine is for pods: write namespace/name");
 	if (target.scope == BH_SCOPE_NODE)
-		return json_pack("{s:b, s:o}", "ok", 1, "quarantined", overrides(api, true));
+		return json_pack(
+			"{s:b, s:o}", "ok", 1, "quarantined", overrides(api, call->sight, true));
 
+	error = check_sight(call->sight, &target);
+	if (error)
+		return error;
 	if (call->first &&
 		bh_model_set_quarantine(api->model, target.namespace, target.name, !release))
 		/* Whoever cuts a pod off wants it cut off, whatever the disk says. */
@@ -221,9 +242,10 @@ json_t *bh_api_quarantine(struct bh_api *api, struct bh_control_call *call)
 					"the settings: %s",
 			strerror(-r));
 	}
-	answer = json_pack("{s:b, s:o, s:b, s:b}", "ok", 1, "quarantined", overrides(api, true),
-		"known", bh_model_pod_by_name(api->model, target.namespace, target.name) != NULL,
-		"kept", api->settings_error == 0);
+	answer = json_pack("{s:b, s:o, s:b, s:b}", "ok", 1, "quarantined",
+		overrides(api, call->sight, true), "known",
+		bh_model_pod_by_name(api->model, target.namespace, target.name) != NULL, "kept",
+		api->settings_error == 0);
 	return when_in_force(api, call, answer);
 }
 

@@ -113,7 +113,7 @@ static bool look(
 	n = list_outside(answer, &outside);
 	bh_replay_edges_make(
 		&seen->edges, answer->n_edges, answer->edges, n, outside, name_workload, seen);
-	seen->window = bh_json_window(answer);
+	seen->window = bh_json_history_window(answer);
 	seen->lost = answer->lost;
 	bh_api_history_done(api, call);
 	return true;

@@ -5,9 +5,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "controller/access/tokens.h"
 #include "controller/api/common.h"
 #include "controller/flows/reasons.h"
 #include "controller/model/memory.h"
+#include "controller/topology/conversation.h"
 #include "proto/cleanup.h"
 
 /* An update normally takes milliseconds. */
@@ -185,6 +187,8 @@ json_t *bh_api_problems(const struct bh_api *api)
 
 		add_problem(problems, "controller", "settings-not-kept", "settings.json", text);
 	}
+	if (api->http_problem)
+		add_problem(problems, "controller", "http-unusable", "--http", api->http_problem);
 	for (size_t i = 0; i < api->n_notices; i++)
 		add_problem(problems, "controller", api->notices[i].code, api->notices[i].object,
 			api->notices[i].text);
@@ -481,6 +485,44 @@ static json_t *manifests_source(const struct bh_api *api)
 	return source;
 }
 
+/* True if the object ("Pod shop/web", "NetworkPolicy shop/base") is in a namespace of the asker's,
+ * or in none: then it is the machinery's. */
+static bool is_seen(const struct bh_sight *sight, const char *object)
+{
+	const char *name = strchr(object, ' ');
+	const char *slash = name ? strchr(name, '/') : NULL;
+	_cleanup_free_ char *namespace = NULL;
+
+	if (name && !slash && strncmp(object, "Namespace ", 10) == 0)
+		return bh_sight_sees(sight, name + 1);
+	if (!slash || slash == name + 1)
+		return strcmp(object, "bulkhead-dataplane") == 0 ||
+		       strcmp(object, "bulkhead-controller") == 0;
+	namespace = strndup(name + 1, (size_t)(slash - name - 1));
+	return namespace && bh_sight_sees(sight, namespace);
+}
+
+/* What whoever is bound to namespaces is not told, taken out of the answer. */
+static void narrow(const struct bh_sight *sight, json_t *answer)
+{
+	static const char *const foreign[] = {
+		"sources", "drops", "dropReasons", "passes", "maps", "held", "missing", "http"};
+	json_t *problems = json_object_get(answer, "problems");
+	json_int_t elsewhere = 0;
+
+	for (size_t i = json_array_size(problems); sight && i-- > 0;) {
+		const json_t *object = json_object_get(json_array_get(problems, i), "object");
+
+		if (is_seen(sight, json_string_value(object)))
+			continue;
+		json_array_remove(problems, i);
+		elsewhere++;
+	}
+	for (size_t i = 0; sight && i < sizeof(foreign) / sizeof(foreign[0]); i++)
+		json_object_del(answer, foreign[i]);
+	json_object_set_new(answer, "problemsElsewhere", json_integer(elsewhere));
+}
+
 json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 {
 	_cleanup_free_ char *missing = NULL;
@@ -515,6 +557,7 @@ json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 		json_integer((
 			json_int_t)(bh_flow_log_next(api->flows) - bh_flow_log_first(api->flows))));
 
+	json_object_set_new(answer, "losses", json_object());
 	bh_link_state(api->link, &state);
 	if (state.status) {
 		json_t *drops = counters(state.status->n_drops, state.status->drops, true);
@@ -536,5 +579,10 @@ json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 			json_object_set_new(losses, "edges-forgotten",
 				json_integer((json_int_t)bh_edges_forgotten(api->edges)));
 	}
+	json_object_set_new(answer, "http",
+		api->http_url ? json_pack("{s:s, s:s}", "url", api->http_url, "tokenFile",
+					bh_tokens_first_path(api->tokens))
+			      : json_null());
+	narrow(call->sight, answer);
 	return answer;
 }

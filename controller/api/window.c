@@ -109,7 +109,7 @@ void bh_api_history_done(struct bh_api *api, struct bh_control_call *call)
 	call->memo = ASKED; /* no ticket, and not to be asked again */
 }
 
-json_t *bh_json_window(const struct bh_history_answer *answer)
+json_t *bh_json_history_window(const struct bh_history_answer *answer)
 {
 	json_t *window = json_object();
 

@@ -51,6 +51,7 @@ bh_cli_command bh_cli_up;
 bh_cli_command bh_cli_down;
 bh_cli_command bh_cli_cni;
 bh_cli_command bh_cli_doctor;
+bh_cli_command bh_cli_token;
 bh_cli_command bh_cli_completion;
 
 /* Runs the command line: what main() does. */

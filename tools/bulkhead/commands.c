@@ -37,6 +37,7 @@ static const struct command {
 	{"explain", bh_cli_explain, "SRC DST PORT/PROTO: would it pass, and by which rule"},
 	{"mode", bh_cli_mode, "show or set observe, dry-run, enforce"},
 	{"quarantine", bh_cli_quarantine, "cut a pod off, or let it back"},
+	{"token", bh_cli_token, "create, list or revoke tokens for the page and the HTTP API"},
 	{"doctor", bh_cli_doctor, "look at this host: what works here, what does not, and why"},
 	{"cni", bh_cli_cni, "install or uninstall the CNI plugin that makes pods wait"},
 	{"completion", bh_cli_completion, "bash: print the completion for this shell"},

@@ -11,7 +11,7 @@ _bulkhead_pods() {
 _bulkhead() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local commands="up down wait status pods policies policy flows edges graph explain mode quarantine
-		doctor cni completion version help"
+		token doctor cni completion version help"
 	local command= i word
 	local -a _bulkhead_instance=()
 
@@ -30,7 +30,11 @@ _bulkhead() {
 		COMPREPLY=($(compgen -d -- "$current"))
 		return
 		;;
-	--config | --kubeconfig)
+	--role)
+		COMPREPLY=($(compgen -W "reader operator" -- "$current"))
+		return
+		;;
+	--config | --kubeconfig | --http-cert | --http-key)
 		COMPREPLY=($(compgen -f -- "$current"))
 		return
 		;;

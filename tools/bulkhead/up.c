@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "proto/cleanup.h"
+#include "proto/listen.h"
 #include "proto/pidfile.h"
 #include "tools/bulkhead/broker.h"
 #include "tools/bulkhead/cli.h"
@@ -59,7 +60,9 @@ struct up {
 	struct bh_up_options options;
 	char run_dir[PATH_MAX];
 	char state_dir[PATH_MAX];
-	char manifests[PATH_MAX];  /* "": the API server */
+	char manifests[PATH_MAX]; /* "": the API server */
+	char http_cert[PATH_MAX]; /* "": no TLS */
+	char http_key[PATH_MAX];
 	char kubeconfig[PATH_MAX]; /* "": the service account of the pod we are in */
 	char user[16];             /* the uid as a number */
 	struct daemon dataplane;
@@ -223,6 +226,10 @@ static int start_controller(struct up *up)
 		add_option(argv, &n, "--broker", number);
 	add_option(argv, &n, "--history-days", up->options.history_days);
 	add_option(argv, &n, "--history-size", up->options.history_size);
+	add_option(argv, &n, "--http", up->options.http);
+	add_option(argv, &n, "--http-cert", *up->http_cert ? up->http_cert : NULL);
+	add_option(argv, &n, "--http-key", *up->http_key ? up->http_key : NULL);
+	add_option(argv, &n, "--http-host", up->options.http_host);
 	add_option(argv, &n, "--log-level", up->options.log_level);
 	return started(&up->controller, bh_process_start(up->controller.path, (char *const *)argv,
 						&up->controller.rights, broker));
@@ -245,6 +252,16 @@ static bool dataplane_listens(const struct up *up)
 	       lstat(path, &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
+/* Where the page is, and what lets one in. */
+static void say_http(const json_t *status)
+{
+	const json_t *http = json_object_get(status, "http");
+
+	if (json_is_object(http))
+		say("page and API on %s, the operator's token in %s", bh_json_get_text(http, "url"),
+			bh_json_get_text(http, "tokenFile"));
+}
+
 static void say_ready(const json_t *status)
 {
 	const json_t *states = json_object_get(status, "endpointStates");
@@ -256,6 +273,7 @@ static void say_ready(const json_t *status)
 		(long long)bh_json_get_number(states, "attached"),
 		(long long)bh_json_get_number(status, "policies"), problems,
 		problems ? " (see 'bulkhead status')" : "");
+	say_http(status);
 }
 
 /* True once everything the sources said is in force, or it is no use waiting. */
@@ -507,7 +525,7 @@ static int resolve_path(const char *option, const char *path, bool folder, char 
 	return 0;
 }
 
-static int wrong_source(const char *text)
+static int wrong_option(const char *text)
 {
 	bh_cli_fail("%s", text);
 	return BH_CLI_USAGE;
@@ -519,19 +537,42 @@ static int resolve_source(struct up *up)
 	bool kube = options->kube && strcmp(options->kube, "yes") == 0;
 
 	if (!kube && (options->kubeconfig || options->context))
-		return wrong_source("--kubeconfig and --context need --kube");
+		return wrong_option("--kubeconfig and --context need --kube");
 	if (kube && options->manifests)
-		return wrong_source("--manifests and --kube exclude each other");
+		return wrong_option("--manifests and --kube exclude each other");
 	if (!kube && !options->manifests)
-		return wrong_source("--manifests is missing: name a folder of Kubernetes "
+		return wrong_option("--manifests is missing: name a folder of Kubernetes "
 				    "manifests, or say --kube");
 	if (options->context && !options->kubeconfig)
-		return wrong_source("--context needs --kubeconfig");
+		return wrong_option("--context needs --kubeconfig");
 	if (!kube)
 		return resolve_path("manifests", options->manifests, true, up->manifests);
 	return options->kubeconfig
 		       ? resolve_path("kubeconfig", options->kubeconfig, false, up->kubeconfig)
 		       : 0;
+}
+
+static int resolve_http(struct up *up)
+{
+	const struct bh_up_options *options = &up->options;
+	char address[BH_LISTEN_ADDRESS_MAX];
+	unsigned int port;
+	int r;
+
+	if (!options->http)
+		return options->http_cert || options->http_key || options->http_host
+			       ? wrong_option("--http-cert, --http-key and --http-host need --http")
+			       : 0;
+	if (!options->http_cert != !options->http_key)
+		return wrong_option("--http-cert and --http-key go together");
+	if (!options->http_cert && bh_listen_parse(options->http, address, &port) == 0 &&
+		!bh_address_is_loopback(address))
+		return wrong_option("--http beyond loopback needs --http-cert and --http-key: "
+				    "others could read tokens on the way");
+	if (!options->http_cert)
+		return 0;
+	r = resolve_path("http-cert", options->http_cert, false, up->http_cert);
+	return r ? r : resolve_path("http-key", options->http_key, false, up->http_key);
 }
 
 static int resolve_node(struct up *up)
@@ -610,8 +651,8 @@ static int prepare(struct up *up)
 		return bh_cli_fail("up needs root (the data plane loads BPF programs; the "
 				   "controller drops to an ordinary user)");
 	umask(022);
-	if ((r = resolve_folders(up)) || (r = resolve_source(up)) || (r = resolve_node(up)) ||
-		(r = resolve_user(up)))
+	if ((r = resolve_folders(up)) || (r = resolve_source(up)) || (r = resolve_http(up)) ||
+		(r = resolve_node(up)) || (r = resolve_user(up)))
 		return r;
 	if (bh_process_find("bulkhead-dataplane", up->dataplane.path) < 0)
 		return bh_cli_fail("bulkhead-dataplane is not beside this program");

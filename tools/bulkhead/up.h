@@ -33,6 +33,10 @@ struct bh_up_options {
 	char *hold_timeout;
 	char *history_days;
 	char *history_size;
+	char *http;
+	char *http_cert;
+	char *http_key;
+	char *http_host;
 	char *log_level;
 };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/listen.h"
 #include "tools/bulkhead/cli.h"
 #include "tools/bulkhead/up.h"
 
@@ -51,7 +52,15 @@ static const struct argp_option argp_options[] = {
 		"After which an interface that is still held is named as a problem (30)", 0},
 	{"history-days", OPTION_FIRST + 15, "N", 0, "How long history is kept (90)", 0},
 	{"history-size", OPTION_FIRST + 16, "MIB", 0, "How large it may become on disk (1024)", 0},
-	{"log-level", OPTION_FIRST + 17, "LEVEL", 0, "error, warning, info or debug (info)", 0},
+	{"http", OPTION_FIRST + 17, "ADDRESS:PORT", 0,
+		"Serve the page and the HTTP API there (off)", 0},
+	{"http-cert", OPTION_FIRST + 18, "FILE", 0,
+		"TLS: the certificate and its chain, PEM; needed beyond loopback", 0},
+	{"http-key", OPTION_FIRST + 19, "FILE", 0,
+		"TLS: its private key, PEM, readable by the controller's user", 0},
+	{"http-host", OPTION_FIRST + 20, "NAME,...", 0,
+		"Names the server is asked by, besides localhost and addresses", 0},
+	{"log-level", OPTION_FIRST + 21, "LEVEL", 0, "error, warning, info or debug (info)", 0},
 	{0},
 };
 
@@ -61,7 +70,8 @@ char **bh_up_option(struct bh_up_options *options, const char *name)
 		&options->kubeconfig, &options->context, &options->node, &options->mode,
 		&options->user, &options->attach, &options->uplink, &options->xdp_generic,
 		&options->map_size, &options->hold, &options->hold_exclude, &options->hold_timeout,
-		&options->history_days, &options->history_size, &options->log_level};
+		&options->history_days, &options->history_size, &options->http, &options->http_cert,
+		&options->http_key, &options->http_host, &options->log_level};
 
 	if (strcmp(name, "run-dir") == 0)
 		return &options->run_dir;
@@ -87,6 +97,14 @@ static bool are_sizes(const char *value)
 		if (*value++ != ',')
 			return false;
 	}
+}
+
+static bool is_listen_address(const char *value)
+{
+	char address[BH_LISTEN_ADDRESS_MAX];
+	unsigned int port;
+
+	return bh_listen_parse(value, address, &port) == 0;
 }
 
 static bool is_number(const char *value, unsigned long min, unsigned long max)
@@ -118,6 +136,8 @@ const char *bh_up_check(const char *name, const char *value)
 		return "an option is empty:";
 	if (strcmp(name, "map-size") == 0 && !are_sizes(value))
 		return "map-size is like bh_flows4=262144,bh_edges=16384, not";
+	if (strcmp(name, "http") == 0 && !is_listen_address(value))
+		return "http is an address and a port like 127.0.0.1:7070 or [::1]:7070, not";
 	if (strcmp(name, "hold-timeout") == 0 && !is_number(value, 1, 86400))
 		return "hold-timeout is a number of seconds, 1 to 86400, not";
 	if (strcmp(name, "history-days") == 0 && !is_number(value, 1, 3650))

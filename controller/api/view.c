@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "bulkhead/abi.h"
+#include "controller/api/view.h"
+#include "controller/flows/reasons.h"
+#include "controller/model/memory.h"
+#include "proto/cleanup.h"
+
+#define SECOND_NS 1000000000ull
+
+/* ---- Window and filter ----------------------------------------------------------------------- */
+
+static uint64_t real_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
+}
+
+/* RFC 3339 with "Z" or an offset; fractions of a second are taken to the nanosecond. */
+static bool parse_time(const char *text, uint64_t *ret_ns)
+{
+	struct tm tm = {0};
+	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	uint64_t fraction = 0;
+	int hours = 0;
+	int minutes = 0;
+	int used = 0;
+	char sign;
+	time_t seconds;
+
+	/* 1970 to 2200: what fits into nanoseconds. */
+	if (!rest || tm.tm_year < 70 || tm.tm_year > 300)
+		return false;
+	if (*rest == '.') {
+		uint64_t unit = SECOND_NS / 10;
+
+		for (rest++; *rest >= '0' && *rest <= '9'; rest++, unit /= 10)
+			fraction += unit * (uint64_t)(*rest - '0');
+	}
+	seconds = timegm(&tm);
+	if (sscanf(rest, "%c%2d:%2d%n", &sign, &hours, &minutes, &used) == 3 && !rest[used] &&
+		(sign == '+' || sign == '-'))
+		seconds += (sign == '+' ? -1 : 1) * (hours * 3600 + minutes * 60);
+	else if (strcmp(rest, "Z") != 0 && strcmp(rest, "z") != 0)
+		return false;
+	if (seconds < 0)
+		return false;
+	*ret_ns = (uint64_t)seconds * SECOND_NS + fraction;
+	return true;
+}
+
+static bool parse_span(const char *text, uint64_t *ret_ns)
+{
+	static const struct {
+		char unit;
+		uint64_t seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	size_t digits = strspn(text, "0123456789");
+
+	if (digits == 0 || digits > 7 || *text == '0' || !text[digits] || text[digits + 1])
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (units[i].unit == text[digits]) {
+			*ret_ns = strtoull(text, NULL, 10) * units[i].seconds * SECOND_NS;
+			return true;
+		}
+	}
+	return false;
+}
+
+static json_t *read_time(const json_t *request, const char *name, uint64_t *ret_ns)
+{
+	const char *text;
+	json_t *error = bh_api_string(request, name, &text);
+
+	if (!error && text && !parse_time(text, ret_ns))
+		return bh_control_error(
+			"%s: '%.64s' is no time like 2026-11-21T22:30:00Z", name, text);
+	return error;
+}
+
+json_t *bh_view_window(
+	const json_t *request, const char *from, const char *to, struct bh_window *ret_window)
+{
+	struct bh_window window = {.exact = true};
+	uint64_t now = real_ns();
+	const char *last = NULL;
+	uint64_t span = 0;
+	json_t *error = read_time(request, from, &window.from_ns);
+
+	error = error ?: read_time(request, to, &window.to_ns);
+	error = error ?: bh_api_string(request, "last", &last);
+	if (error)
+		return error;
+	if (last && (window.from_ns || window.to_ns))
+		return bh_control_error("say either 'last' or '%s' and '%s'", from, to);
+	if (last && !parse_span(last, &span))
+		return bh_control_error("last: '%.64s' is no span like 15m, 24h or 7d", last);
+	if (last)
+		window.from_ns = span < now ? now - span : 1;
+	if (!window.to_ns)
+		window.to_ns = now + 1;
+	if (window.from_ns >= window.to_ns)
+		return bh_control_error("the window ends before it begins");
+	*ret_window = window;
+	return NULL;
+}
+
+json_t *bh_view_filter(const json_t *request, struct bh_filter *filter)
+{
+	static const char *const names[] = {
+		"namespace", "label", "port", "protocol", "verdict", "app", "encrypted", "text"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		_cleanup_free_ char *problem = NULL;
+		const char *value;
+		json_t *error = bh_api_string(request, names[i], &value);
+
+		if (error)
+			return error;
+		if (value && bh_filter_set(filter, names[i], value, &problem) < 0)
+			return bh_control_error("%s", problem);
+	}
+	return NULL;
+}
+
+/* ---- Rows ------------------------------------------------------------------------------------ */
+
+struct rows {
+	size_t n;
+	size_t capacity;
+	struct bh_history_edge *items;
+};
+
+static struct bh_history_edge *add_row(struct rows *rows)
+{
+	bh_xgrow(rows->items, rows->n, rows->capacity);
+	memset(&rows->items[rows->n], 0, sizeof(*rows->items));
+	return &rows->items[rows->n++];
+}
+
+static void add_variant(
+	struct rows *rows, const struct bh_edge_view *edge, const struct bh_edge_variant *variant)
+{
+	struct bh_history_edge *row = add_row(rows);
+
+	row->key = (struct bh_history_key){
+		.client = edge->client,
+		.server = edge->server,
+		.rule = variant->rule,
+		.pending_rule = variant->pending_rule,
+		.port = edge->port,
+		.protocol = edge->protocol,
+		.egress = variant->egress,
+		.verdict = (uint8_t)variant->verdict,
+		.pending = (uint8_t)variant->pending,
+		.family = variant->family,
+		.peer_local = variant->peer_local,
+	};
+	row->counts.flows = variant->flows;
+	row->counts.resets = variant->resets;
+	row->counts.first_ns = variant->first_ns;
+	row->counts.last_ns = variant->last_ns;
+	memcpy(row->counts.packets, variant->packets, sizeof(row->counts.packets));
+	memcpy(row->counts.octets, variant->octets, sizeof(row->counts.octets));
+}
+
+/* The kernel's counters: of the window only who was seen in it, counts since they began. */
+static void live_rows(struct bh_view *view, struct bh_window *window, struct rows *rows)
+{
+	_cleanup_free_ struct bh_edge_view *edges = NULL;
+	size_t n = bh_edges_view(view->api->edges, &edges);
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < edges[i].n_variants; j++) {
+			const struct bh_edge_variant *variant = &edges[i].variants[j];
+
+			if (variant->last_ns >= window->from_ns &&
+				variant->first_ns < window->to_ns)
+				add_variant(rows, &edges[i], variant);
+		}
+	}
+	if (window->from_ns) {
+		window->exact = false;
+		window->note = "counts are since counting began, of what was seen between the "
+			       "window's begin and its end";
+	}
+}
+
+/* ---- Rows of pods, from flow records --------------------------------------------------------- */
+
+struct pod_rows {
+	struct bh_view *view;
+	struct rows *rows;
+	struct bh_table ids;  /* id of a pod or workload → number */
+	struct bh_table keys; /* key → index + 1 */
+	uint32_t last_number;
+};
+
+/* The party of one end of a record; numbers are given out as they come. */
+static uint32_t number_of(struct pod_rows *pods, const struct bh_flow_end *end)
+{
+	const struct bh_workload_name *name =
+		end->known ? bh_names_workload(pods->view->api->names, end->workload) : NULL;
+	struct bh_world *world = pods->view->world;
+	bool pod = *end->pod != '\0';
+	_cleanup_free_ char *id = pod ? bh_xasprintf("pod:%s/%s", end->namespace, end->pod)
+				      : bh_xasprintf("workload:%u", end->workload);
+	void *known = bh_table_get(&pods->ids, id, strlen(id));
+	uint32_t number;
+
+	if (known)
+		return (uint32_t)(uintptr_t)known;
+	number = ++pods->last_number;
+	if (pod)
+		bh_world_add_pod(
+			world, number, end->namespace, name ? name->kind : "Pod", end->pod);
+	else if (name)
+		bh_world_add(world, number, name->namespace, name->kind, name->name);
+	else
+		bh_world_party(world, number);
+	bh_table_put(&pods->ids, bh_arena_strdup(&pods->view->arena, id), strlen(id),
+		(void *)(uintptr_t)number);
+	return number;
+}
+
+static struct bh_history_edge *pod_row(struct pod_rows *pods, const struct bh_flow_record *record)
+{
+	const struct bh_history_key key = {
+		.client = number_of(pods, &record->src),
+		.server = number_of(pods, &record->dst),
+		.rule = record->rule,
+		.pending_rule = record->pending_rule,
+		.port = record->dst.port,
+		.protocol = record->protocol,
+		.egress = record->egress,
+		.verdict = (uint8_t)record->reason,
+		.pending = (uint8_t)record->pending,
+		.family = record->dst.ip.family,
+		.peer_local = 1, /* counts if the client's end says nothing */
+	};
+	void *known = bh_table_get(&pods->keys, &key, sizeof(key));
+	struct bh_history_edge *row;
+
+	if (known)
+		return &pods->rows->items[(uintptr_t)known - 1];
+	row = add_row(pods->rows);
+	row->key = key;
+	bh_table_put(&pods->keys, bh_arena_copy(&pods->view->arena, &key, 1, sizeof(key)),
+		sizeof(key), (void *)(uintptr_t)pods->rows->n);
+	return row;
+}
+
+static void count_record(struct bh_history_counts *counts, const struct bh_flow_record *record)
+{
+	if (record->type == BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED) {
+		for (int i = 0; i < 2; i++) {
+			counts->packets[i] += record->packets[i];
+			counts->octets[i] += record->octets[i];
+		}
+	} else {
+		counts->flows += 1 + (uint64_t)record->suppressed;
+	}
+	if (!counts->first_ns || record->time_ns < counts->first_ns)
+		counts->first_ns = record->time_ns;
+	if (record->time_ns > counts->last_ns)
+		counts->last_ns = record->time_ns;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct bh_history_key *x = &((const struct bh_history_edge *)a)->key;
+	const struct bh_history_key *y = &((const struct bh_history_edge *)b)->key;
+
+	if (x->client != y->client)
+		return x->client < y->client ? -1 : 1;
+	if (x->server != y->server)
+		return x->server < y->server ? -1 : 1;
+	if (x->protocol != y->protocol)
+		return x->protocol < y->protocol ? -1 : 1;
+	if (x->port != y->port)
+		return x->port < y->port ? -1 : 1;
+	return memcmp(x, y, sizeof(*x));
+}
+
+static void pod_rows(struct bh_view *view, struct bh_window *window, struct rows *rows)
+{
+	struct pod_rows pods = {.view = view, .rows = rows};
+	const struct bh_flow_log *log = view->api->flows;
+
+	for (uint64_t at = bh_flow_log_first(log); at < bh_flow_log_next(log); at++) {
+		const struct bh_flow_record *record = bh_flow_log_get(log, at);
+
+		if (record && record->time_ns >= window->from_ns && record->time_ns < window->to_ns)
+			count_record(&pod_row(&pods, record)->counts, record);
+	}
+	qsort(rows->items, rows->n, sizeof(*rows->items), compare_rows);
+	bh_table_clear(&pods.ids);
+	bh_table_clear(&pods.keys);
+	window->exact = false;
+	window->note = "made of the flow records that are kept; bytes and packets are of flows "
+		       "that have ended";
+}
+
+/* ---- Parties --------------------------------------------------------------------------------- */
+
+static struct bh_party *add_workload(struct bh_view *view, uint32_t number)
+{
+	const struct bh_workload_name *name = bh_names_workload(view->api->names, number);
+
+	return name ? bh_world_add(view->world, number, name->namespace, name->kind, name->name)
+		    : bh_world_party(view->world, number);
+}
+
+static void add_endpoint(struct bh_view *view, const struct bh_desired_endpoint *endpoint)
+{
+	struct bh_party *party = add_workload(view, endpoint->workload);
+
+	party->pods++;
+	party->modes[endpoint->mode]++;
+	party->quarantined += endpoint->quarantined;
+}
+
+/* The workload that an address of the pod is compiled as; false if it is none. */
+static bool workload_of(
+	const struct bh_desired *desired, const struct bh_pod *pod, uint32_t *ret_workload)
+{
+	for (size_t i = 0; i < pod->n_ips; i++) {
+		size_t low = 0;
+		size_t high = desired->n_addresses;
+
+		while (low < high) {
+			size_t middle = low + (high - low) / 2;
+			int order = bh_ip_compare(&desired->addresses[middle].ip, &pod->ips[i]);
+
+			if (order == 0) {
+				*ret_workload = desired->addresses[middle].workload;
+				return true;
+			}
+			if (order < 0)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+	}
+	return false;
+}
+
+static void add_labels(struct bh_view *view)
+{
+	const struct bh_pod *pod;
+	uint32_t number;
+
+	for (size_t at = 0; (pod = bh_model_next_pod(view->api->model, &at));) {
+		struct bh_party *party = NULL;
+
+		if (!pod->finished && !pod->host_network &&
+			workload_of(view->api->desired, pod, &number))
+			party = bh_world_find(view->world, number);
+		if (party && strcmp(party->namespace, pod->namespace) == 0)
+			bh_party_add_labels(party, pod->labels);
+	}
+}
+
+/* The pods among the parties: their labels, and how those of this node stand. */
+static void describe_pods(struct bh_view *view)
+{
+	const struct bh_party *found;
+
+	for (size_t at = 0; (found = bh_world_next(view->world, &at));) {
+		struct bh_party *party = bh_world_find(view->world, found->number);
+		const struct bh_pod *pod = found->is_pod ? bh_model_pod_by_name(view->api->model,
+								   found->namespace, found->name)
+							 : NULL;
+
+		if (pod)
+			bh_party_add_labels(party, pod->labels);
+		for (size_t i = 0; pod && i < view->api->desired->n_endpoints; i++) {
+			const struct bh_desired_endpoint *endpoint =
+				&view->api->desired->endpoints[i];
+
+			if (strcmp(endpoint->uid, pod->uid) != 0)
+				continue;
+			party->pods = 1;
+			party->modes[endpoint->mode] = 1;
+			party->quarantined = endpoint->quarantined;
+			break;
+		}
+	}
+}
+
+void bh_view_conversations(
+	struct bh_view *view, struct bh_window *window, struct bh_conversations *ret_conversations)
+{
+	struct rows rows = {0};
+
+	live_rows(view, window, &rows);
+	for (size_t i = 0; i < rows.n; i++) {
+		add_workload(view, rows.items[i].key.client);
+		add_workload(view, rows.items[i].key.server);
+	}
+	bh_conversations_make(view->world, view->sight, rows.n, rows.items, ret_conversations);
+	free(rows.items);
+}
+
+void bh_view_fill(struct bh_view *view, enum bh_view_ends ends, bool with_labels)
+{
+	struct rows rows = {0};
+
+	view->world = bh_world_new();
+	if (ends == BH_VIEW_PODS) {
+		pod_rows(view, &view->window, &rows);
+		describe_pods(view);
+		bh_conversations_make(
+			view->world, view->sight, rows.n, rows.items, &view->conversations);
+		free(rows.items);
+		return;
+	}
+	for (size_t i = 0; i < view->api->desired->n_endpoints; i++)
+		add_endpoint(view, &view->api->desired->endpoints[i]);
+	bh_view_conversations(view, &view->window, &view->conversations);
+	if (with_labels)
+		add_labels(view);
+}
+
+void bh_view_clear(struct bh_view *view)
+{
+	bh_conversations_clear(&view->conversations);
+	bh_world_free(view->world);
+	bh_filter_clear(&view->filter);
+	bh_table_clear(&view->texts);
+	bh_arena_clear(&view->arena);
+}
+
+/* ---- Why ------------------------------------------------------------------------------------- */
+
+/* No padding: looked up as bytes. */
+struct decision {
+	uint32_t reason;
+	uint32_t rule;
+	uint32_t workload;
+	uint32_t egress;
+	const char *text;
+};
+#define DECISION_KEY_SIZE offsetof(struct decision, text)
+
+const char *bh_view_row_text(struct bh_view *view, const struct bh_history_edge *row, bool pending)
+{
+	const struct decision key = {
+		.reason = pending ? row->key.pending : row->key.verdict,
+		.rule = pending ? row->key.pending_rule : row->key.rule,
+		.workload = row->key.egress ? row->key.client : row->key.server,
+		.egress = row->key.egress,
+	};
+	struct decision *known = bh_table_get(&view->texts, &key, DECISION_KEY_SIZE);
+	const struct bh_party *party;
+	bool pod;
+	json_t *text;
+
+	if (known)
+		return known->text;
+	party = bh_world_find(view->world, key.workload);
+	pod = party && party->is_pod;
+	text = bh_api_decision(view->api, key.reason, key.rule, key.egress,
+		pod ? party->namespace : NULL, pod ? party->name : NULL, key.workload);
+	known = bh_arena_copy(&view->arena, &key, 1, sizeof(key));
+	known->text = bh_arena_strdup(&view->arena, json_string_value(text));
+	json_decref(text);
+	bh_table_put(&view->texts, known, DECISION_KEY_SIZE, known);
+	return known->text;
+}
+
+/* What decides: the verdict in force where it denies, else the pending one where that would. */
+const char *bh_view_text(struct bh_view *view, const struct bh_conversation *conversation)
+{
+	bool pending = conversation->state == BH_STATE_WOULD_DENY;
+	const struct bh_history_edge *by = bh_conversation_deciding(conversation, pending);
+
+	/* What would be allowed says more than that nothing is enforced. */
+	if (by && conversation->state == BH_STATE_ALLOWED && by->key.rule == BH_RULE_NONE) {
+		pending = true;
+		by = bh_conversation_deciding(conversation, true);
+	}
+	if (!by || (by->key.egress ? conversation->client_hidden : conversation->server_hidden))
+		return "";
+	return bh_view_row_text(view, by, pending);
+}
+
+char *bh_view_text_of(void *data, const struct bh_conversation *conversation)
+{
+	return bh_xstrdup(bh_view_text(data, conversation));
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+json_t *bh_json_window(const struct bh_window *window)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "from", bh_json_time(window->from_ns));
+	json_object_set_new(object, "to", bh_json_time(window->to_ns));
+	json_object_set_new(object, "exact", json_boolean(window->exact));
+	if (window->note)
+		bh_json_set_text(object, "note", window->note);
+	return object;
+}
+
+json_t *bh_json_party(const struct bh_party *party)
+{
+	json_t *object = json_object();
+
+	bh_json_set_text(object, "id", party->id);
+	bh_json_set_text(object, "namespace", party->namespace);
+	bh_json_set_text(object, "kind", party->kind);
+	bh_json_set_text(object, "name", party->name);
+	return object;
+}
+
+static json_t *denied_by(const struct bh_conversation *conversation)
+{
+	const struct bh_history_edge *ends[2] = {conversation->egress, conversation->ingress};
+	bool pending = conversation->state == BH_STATE_WOULD_DENY;
+	json_t *array = json_array();
+
+	for (int i = 0; i < 2 && conversation->state != BH_STATE_ALLOWED; i++) {
+		if (ends[i] &&
+			bh_reason_drops(pending ? ends[i]->key.pending : ends[i]->key.verdict))
+			json_array_append_new(array, json_string(i ? "ingress" : "egress"));
+	}
+	return array;
+}
+
+static const char *tls_version(uint16_t version)
+{
+	switch (version) {
+	case 0x0300:
+		return "3.0 (SSL)";
+	case 0x0301:
+		return "1.0";
+	case 0x0302:
+		return "1.1";
+	case 0x0303:
+		return "1.2";
+	case 0x0304:
+		return "1.3";
+	}
+	return "";
+}
+
+static void add_talk(json_t *object, const struct bh_conversation *conversation)
+{
+	const struct bh_history_talk *talk = &conversation->talk;
+
+	bh_json_set_text(object, "app", bh_app_word(talk->app));
+	bh_json_set_text(object, "encrypted", bh_encrypted_word(talk->encrypted));
+	bh_json_set_text(object, "tlsVersion", tls_version(talk->tls_version));
+	bh_json_set_text(object, "sni", talk->sni);
+	json_object_set_new(object, "roundTrip",
+		talk->rtt_n ? json_pack("{s:I, s:I, s:I}", "min", (json_int_t)talk->rtt_min_us,
+				      "mean", (json_int_t)(talk->rtt_sum_us / talk->rtt_n),
+				      "samples", (json_int_t)talk->rtt_n)
+			    : json_null());
+}
+
+json_t *bh_json_conversation(struct bh_view *view, const struct bh_conversation *conversation)
+{
+	const struct bh_history_counts *counts = &conversation->counts;
+	char id[BH_CONVERSATION_ID_MAX];
+	json_t *object = json_object();
+
+	bh_json_set_text(object, "id", bh_conversation_id(conversation, id));
+	json_object_set_new(object, "client", bh_json_party(conversation->client));
+	json_object_set_new(object, "server", bh_json_party(conversation->server));
+	json_object_set_new(object, "protocol", bh_json_protocol(conversation->protocol));
+	json_object_set_new(object, "port", json_integer(conversation->port));
+	bh_json_set_text(object, "state", bh_state_word(conversation->state));
+	bh_json_set_text(object, "verdict", conversation->denied ? "denied" : "allowed");
+	bh_json_set_text(object, "pending", conversation->would_deny ? "denied" : "allowed");
+	bh_json_set_text(object, "text", bh_view_text(view, conversation));
+	json_object_set_new(object, "deniedBy", denied_by(conversation));
+	add_talk(object, conversation);
+	json_object_set_new(object, "packets", bh_json_both_ways(counts->packets));
+	json_object_set_new(object, "bytes", bh_json_both_ways(counts->octets));
+	json_object_set_new(object, "flows", json_integer((json_int_t)counts->flows));
+	json_object_set_new(
+		object, "flowsDenied", json_integer((json_int_t)conversation->flows_denied));
+	json_object_set_new(
+		object, "flowsWouldDeny", json_integer((json_int_t)conversation->flows_would_deny));
+	json_object_set_new(object, "resets", json_integer((json_int_t)counts->resets));
+	/* Nothing counts them yet, and 0 would say that there were none. */
+	json_object_set_new(object, "refusals",
+		counts->refusals ? json_integer((json_int_t)counts->refusals) : json_null());
+	json_object_set_new(object, "first", bh_json_time(counts->first_ns));
+	json_object_set_new(object, "last", bh_json_time(counts->last_ns));
+	return object;
+}

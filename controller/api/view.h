@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BULKHEAD_API_VIEW_H
+#define BULKHEAD_API_VIEW_H
+
+/*
+ * What a question about who talks to whom is answered from: a window of time, a filter, and the
+ * conversations of that window that its asker may see.
+ */
+
+#include "controller/api/common.h"
+#include "controller/model/arena.h"
+#include "controller/model/table.h"
+#include "controller/topology/filter.h"
+
+struct bh_window {
+	uint64_t from_ns; /* 0: everything known */
+	uint64_t to_ns;   /* exclusive */
+	bool exact;
+	const char *note; /* why not, or NULL */
+};
+
+struct bh_view {
+	struct bh_api *api;
+	const struct bh_sight *sight;
+	struct bh_window window;
+	struct bh_filter filter;
+	struct bh_world *world;
+	struct bh_conversations conversations;
+	struct bh_arena arena;
+	struct bh_table texts; /* what decides → its line, computed once */
+};
+
+/* What conversations are between. */
+enum bh_view_ends {
+	BH_VIEW_WORKLOADS,
+	BH_VIEW_PODS, /* from flow records: not exact */
+};
+
+/* Reads `from`, `to`, `last` of a request. Returns an error to answer with, or NULL. */
+json_t *bh_view_window(
+	const json_t *request, const char *from, const char *to, struct bh_window *ret_window);
+/* Reads the conditions of a request into `filter`. */
+json_t *bh_view_filter(const json_t *request, struct bh_filter *filter);
+
+/*
+ * Fills the view for its window. `with_labels`: parties know their pods' labels, which costs a walk
+ * over all pods. bh_view_clear() frees, also what was never filled.
+ */
+void bh_view_fill(struct bh_view *view, enum bh_view_ends ends, bool with_labels);
+/* The same parties in another window: bh_conversations_clear() frees. */
+void bh_view_conversations(
+	struct bh_view *view, struct bh_window *window, struct bh_conversations *ret_conversations);
+void bh_view_clear(struct bh_view *view);
+
+/* Why a conversation is in its state, one line; "" if only a hidden end decides. The view's. */
+const char *bh_view_text(struct bh_view *view, const struct bh_conversation *conversation);
+/* The same as a bh_filter_text, with the view as data. */
+char *bh_view_text_of(void *data, const struct bh_conversation *conversation);
+/* Why one end's verdict (in force, or pending) is what it is. */
+const char *bh_view_row_text(struct bh_view *view, const struct bh_history_edge *row, bool pending);
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+json_t *bh_json_window(const struct bh_window *window);
+json_t *bh_json_party(const struct bh_party *party);
+json_t *bh_json_conversation(struct bh_view *view, const struct bh_conversation *conversation);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Conversations one by one: the list of them, and why one is in its state. */
+
+#include <string.h>
+
+#include "controller/api/view.h"
+#include "controller/flows/reasons.h"
+#include "controller/model/memory.h"
+#include "controller/topology/graph.h"
+#include "proto/cleanup.h"
+
+#define LIST_LIMIT 1000
+#define OFFSET_MAX 1000000
+
+/* ---- List ------------------------------------------------------------------------------------ */
+
+struct listing {
+	struct bh_view view;
+	const char *client;
+	const char *server;
+	const char *sort;
+	uint64_t offset;
+	uint64_t limit;
+};
+
+static void listing_cleanup(struct listing *listing)
+{
+	bh_view_clear(&listing->view);
+}
+
+static int order(uint64_t a, uint64_t b)
+{
+	return a > b ? -1 : a < b;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return bh_conversation_compare(
+		*(struct bh_conversation *const *)a, *(struct bh_conversation *const *)b);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct bh_conversation *x = *(struct bh_conversation *const *)a;
+	const struct bh_conversation *y = *(struct bh_conversation *const *)b;
+	int found = order(x->counts.octets[0] + x->counts.octets[1],
+		y->counts.octets[0] + y->counts.octets[1]);
+
+	return found ? found : bh_conversation_compare(x, y);
+}
+
+static int by_flows(const void *a, const void *b)
+{
+	const struct bh_conversation *x = *(struct bh_conversation *const *)a;
+	const struct bh_conversation *y = *(struct bh_conversation *const *)b;
+	int found = order(x->counts.flows, y->counts.flows);
+
+	return found ? found : bh_conversation_compare(x, y);
+}
+
+static int by_last(const void *a, const void *b)
+{
+	const struct bh_conversation *x = *(struct bh_conversation *const *)a;
+	const struct bh_conversation *y = *(struct bh_conversation *const *)b;
+	int found = order(x->counts.last_ns, y->counts.last_ns);
+
+	return found ? found : bh_conversation_compare(x, y);
+}
+
+/* The worst state first, and what has more flows of it. */
+static int by_denied(const void *a, const void *b)
+{
+	const struct bh_conversation *x = *(struct bh_conversation *const *)a;
+	const struct bh_conversation *y = *(struct bh_conversation *const *)b;
+	int found = order(x->state, y->state);
+
+	if (found == 0)
+		found = order(x->flows_denied + x->flows_would_deny,
+			y->flows_denied + y->flows_would_deny);
+	return found ? found : bh_conversation_compare(x, y);
+}
+
+static const struct {
+	const char *name;
+	int (*compare)(const void *a, const void *b);
+} sorts[] = {
+	{"name", by_name},
+	{"bytes", by_bytes},
+	{"flows", by_flows},
+	{"last", by_last},
+	{"denied", by_denied},
+};
+
+static json_t *read_listing(struct bh_api *api, const struct bh_control_call *call,
+	struct listing *listing, int (**ret_compare)(const void *a, const void *b))
+{
+	const json_t *request = call->request;
+	json_t *error = bh_view_window(request, "from", "to", &listing->view.window);
+
+	listing->limit = BH_GRAPH_LIMIT_DEFAULT;
+	listing->view.api = api;
+	listing->view.sight = call->sight;
+	error = error ?: bh_view_filter(request, &listing->view.filter);
+	error = error ?: bh_api_string(request, "client", &listing->client);
+	error = error ?: bh_api_string(request, "server", &listing->server);
+	error = error ?: bh_api_string(request, "sort", &listing->sort);
+	error = error ?: bh_api_number(request, "offset", OFFSET_MAX, &listing->offset);
+	error = error ?: bh_api_number(request, "limit", LIST_LIMIT, &listing->limit);
+	if (error)
+		return error;
+	*ret_compare = by_name;
+	for (size_t i = 0; listing->sort && i < sizeof(sorts) / sizeof(sorts[0]); i++) {
+		if (strcmp(sorts[i].name, listing->sort) == 0) {
+			*ret_compare = sorts[i].compare;
+			return NULL;
+		}
+	}
+	return listing->sort ? bh_control_error("sort: '%.64s' is none of name, bytes, flows, "
+						"last, denied",
+				       listing->sort)
+			     : NULL;
+}
+
+static bool has_label(const struct bh_party *party, const char *key, const char *value)
+{
+	for (size_t i = 0; i < party->n_labels; i++) {
+		const char *found = bh_labels_get(party->labels[i], key);
+
+		if (found && (!value || strcmp(found, value) == 0))
+			return true;
+	}
+	return false;
+}
+
+/* True if the party is, or is part of, the node of the graph with this id. */
+static bool is_part_of(const struct bh_party *party, const char *id)
+{
+	if (!id || strcmp(party->id, id) == 0)
+		return true;
+	if (strncmp(id, "ns:", 3) == 0)
+		return strcmp(party->namespace, id + 3) == 0;
+	if (strncmp(id, "label:", 6) == 0 && *party->namespace) {
+		_cleanup_free_ char *key = bh_xstrdup(id + 6);
+		char *equals = strchr(key, '=');
+
+		if (!equals)
+			return !has_label(party, key, NULL);
+		*equals = '\0';
+		return has_label(party, key, equals + 1);
+	}
+	return false;
+}
+
+static bool wants_labels(const struct listing *listing)
+{
+	return listing->view.filter.n_labels ||
+	       (listing->client && strncmp(listing->client, "label:", 6) == 0) ||
+	       (listing->server && strncmp(listing->server, "label:", 6) == 0);
+}
+
+json_t *bh_api_conversations(struct bh_api *api, struct bh_control_call *call)
+{
+	_cleanup_(listing_cleanup) struct listing listing = {0};
+	_cleanup_free_ const struct bh_conversation **found = NULL;
+	int (*compare)(const void *a, const void *b);
+	struct bh_view *view = &listing.view;
+	json_t *edges = read_listing(api, call, &listing, &compare);
+	size_t n = 0;
+
+	if (edges)
+		return edges;
+	if (!bh_api_fresh(api, call))
+		return NULL;
+	bh_view_fill(view, BH_VIEW_WORKLOADS, wants_labels(&listing));
+	found = bh_xcalloc(view->conversations.n, sizeof(*found));
+	for (size_t i = 0; i < view->conversations.n; i++) {
+		const struct bh_conversation *conversation = &view->conversations.items[i];
+
+		if (is_part_of(conversation->client, listing.client) &&
+			is_part_of(conversation->server, listing.server) &&
+			bh_filter_takes(&view->filter, conversation, bh_view_text_of, view))
+			found[n++] = conversation;
+	}
+	qsort(found, n, sizeof(*found), compare);
+	edges = json_array();
+	for (size_t i = listing.offset; i < n && i - listing.offset < listing.limit; i++)
+		json_array_append_new(edges, bh_json_conversation(view, found[i]));
+	return json_pack("{s:b, s:o, s:o, s:I}", "ok", 1, "window", bh_json_window(&view->window),
+		"edges", edges, "total", (json_int_t)n);
+}
+
+/* ---- Why ------------------------------------------------------------------------------------- */
+
+static json_t *end_object(struct bh_view *view, const struct bh_history_edge *row, bool hidden)
+{
+	const struct bh_api *api = view->api;
+	const struct bh_history_key *key = &row->key;
+	const struct bh_history_counts *counts = &row->counts;
+	json_t *object = json_object();
+
+	bh_json_set_text(object, "direction", key->egress ? "egress" : "ingress");
+	json_object_set_new(object, "hidden", json_boolean(hidden));
+	json_object_set_new(object, "allowed", json_boolean(!bh_reason_drops(key->verdict)));
+	json_object_set_new(object, "pendingAllowed", json_boolean(!bh_reason_drops(key->pending)));
+	if (hidden)
+		return object;
+	bh_json_set_text(object, "reason", bh_reason_word(key->verdict));
+	bh_json_set_text(object, "text", bh_view_row_text(view, row, false));
+	json_object_set_new(object, "rule", bh_json_rule(api, key->rule));
+	bh_json_set_text(object, "pendingReason", bh_reason_word(key->pending));
+	bh_json_set_text(object, "pendingText", bh_view_row_text(view, row, true));
+	json_object_set_new(object, "pendingRule", bh_json_rule(api, key->pending_rule));
+	json_object_set_new(object, "family", json_integer(key->family));
+	json_object_set_new(object, "packets", bh_json_both_ways(counts->packets));
+	json_object_set_new(object, "bytes", bh_json_both_ways(counts->octets));
+	json_object_set_new(object, "flows", json_integer((json_int_t)counts->flows));
+	json_object_set_new(object, "resets", json_integer((json_int_t)counts->resets));
+	json_object_set_new(object, "first", bh_json_time(counts->first_ns));
+	json_object_set_new(object, "last", bh_json_time(counts->last_ns));
+	return object;
+}
+
+static json_t *optional_end(struct bh_view *view, const struct bh_history_edge *row, bool hidden)
+{
+	return row ? end_object(view, row, hidden) : json_null();
+}
+
+static json_t *why_object(struct bh_view *view, const struct bh_conversation *conversation)
+{
+	json_t *object = bh_json_conversation(view, conversation);
+	json_t *variants = json_array();
+
+	for (size_t i = 0; i < conversation->n_rows; i++) {
+		const struct bh_history_edge *row = &conversation->rows[i];
+
+		if (!(row->key.egress ? conversation->client_hidden : conversation->server_hidden))
+			json_array_append_new(variants, end_object(view, row, false));
+	}
+	json_object_set_new(object, "ok", json_true());
+	json_object_set_new(object, "window", bh_json_window(&view->window));
+	json_object_set_new(object, "egress",
+		optional_end(view, conversation->egress, conversation->client_hidden));
+	json_object_set_new(object, "ingress",
+		optional_end(view, conversation->ingress, conversation->server_hidden));
+	json_object_set_new(object, "variants", variants);
+	return object;
+}
+
+json_t *bh_api_conversation(struct bh_api *api, struct bh_control_call *call)
+{
+	_cleanup_(bh_view_clear) struct bh_view view = {.api = api, .sight = call->sight};
+	const struct bh_conversation *conversation;
+	const char *id;
+	json_t *error = bh_view_window(call->request, "from", "to", &view.window);
+
+	error = error ?: bh_api_string(call->request, "id", &id);
+	if (!error && !id)
+		error = bh_control_error("'id' is missing");
+	if (error)
+		return error;
+	if (!bh_api_fresh(api, call))
+		return NULL;
+	bh_view_fill(&view, BH_VIEW_WORKLOADS, false);
+	conversation = bh_conversations_find(&view.conversations, id);
+	return conversation ? why_object(&view, conversation)
+			    : bh_api_missing("there is no conversation '%.64s' in this window", id);
+}

@@ -505,8 +505,8 @@ static bool is_seen(const struct bh_sight *sight, const char *object)
 /* What whoever is bound to namespaces is not told, taken out of the answer. */
 static void narrow(const struct bh_sight *sight, json_t *answer)
 {
-	static const char *const foreign[] = {
-		"sources", "drops", "dropReasons", "passes", "maps", "held", "missing", "http"};
+	static const char *const foreign[] = {"sources", "drops", "dropReasons", "passes", "maps",
+		"held", "missing", "http", "leaving", "history"};
 	json_t *problems = json_object_get(answer, "problems");
 	json_int_t elsewhere = 0;
 

@@ -4,6 +4,9 @@
 
 #include "controller/history/store.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "controller/history/schema.h"
 #include "controller/history/sql.h"
 #include "controller/model/memory.h"
@@ -85,11 +88,27 @@ static int prepare_file(struct bh_store *store)
 	return r;
 }
 
+/*
+ * Who talks to whom is nobody else's business. SQLite's other files take the mode of the first;
+ * what is wrong with the file is SQLite's to say.
+ */
+static void make_private(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		fchmod(fd, 0600);
+}
+
 static int open_file(struct bh_store *store)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
 		    SQLITE_OPEN_EXRESCODE;
-	int result = sqlite3_open_v2(
+	int result;
+
+	if (store->config.path)
+		make_private(store->config.path);
+	result = sqlite3_open_v2(
 		store->config.path ? store->config.path : ":memory:", &store->db, flags, NULL);
 
 	if (result != SQLITE_OK)

@@ -93,13 +93,19 @@ _bulkhead() {
 	case $command in
 	up)
 		options+=" --config --state-dir --manifests --kube --kubeconfig --context --node --mode --user --attach --uplink
-			--xdp-generic --map-size --hold --hold-exclude --hold-timeout --history-days --history-size --log-level"
+			--xdp-generic --map-size --hold --hold-exclude --hold-timeout --history-days --history-size
+			--http --http-cert --http-key --http-host --log-level"
 		;;
 	wait) options+=" --timeout" ;;
 	flows)
 		options+=" --follow --namespace --pod --verdict --protocol --port --since --limit"
 		;;
-	edges | graph) options+=" --namespace --since --until" ;;
+	edges) options+=" --namespace --since --until" ;;
+	graph)
+		options+=" --namespace --since --until --group --expand --last --limit --label --port --protocol --verdict
+			--text"
+		;;
+	token) options+=" --role --namespace" ;;
 	policy) options+=" --since --until --delete --namespace --approve --reject --undecide" ;;
 	mode) options+=" --namespace --pod" ;;
 	quarantine) options+=" --release" ;;
@@ -118,6 +124,7 @@ _bulkhead() {
 	quarantine) COMPREPLY=($(compgen -W "$(_bulkhead_pods)" -- "$current")) ;;
 	cni) COMPREPLY=($(compgen -W "install uninstall" -- "$current")) ;;
 	policy) COMPREPLY=($(compgen -W "diff suggest" -- "$current") $(compgen -f -- "$current")) ;;
+	token) COMPREPLY=($(compgen -W "list create revoke" -- "$current")) ;;
 	completion) COMPREPLY=($(compgen -W "bash" -- "$current")) ;;
 	help) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
 	esac

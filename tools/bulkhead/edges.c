@@ -33,6 +33,16 @@ static const struct argp_option options[] = {
 	{0},
 };
 
+static void parse_moment(
+	char *argument, const struct argp_state *state, char ret_moment[BH_MOMENT_MAX])
+{
+	if (bh_cli_parse_moment(argument, ret_moment) < 0)
+		argp_error(state,
+			"'%s' is neither a duration (30s, 2h, 7d) nor a time "
+			"(2026-01-31T12:00:00Z)",
+			argument);
+}
+
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
 	struct edges_options *wanted = state->input;
@@ -43,12 +53,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		return 0;
 	case OPTION_SINCE:
 	case OPTION_UNTIL:
-		if (bh_cli_parse_moment(argument, key == OPTION_SINCE ? wanted->from : wanted->to) <
-			0)
-			argp_error(state,
-				"'%s' is neither a duration (30s, 2h, 7d) nor a time "
-				"(2026-01-31T12:00:00Z)",
-				argument);
+		parse_moment(argument, state, key == OPTION_SINCE ? wanted->from : wanted->to);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument '%s'", argument);
@@ -339,7 +344,7 @@ static int print_graph_table(const json_t *graph)
 
 /* What the graph is narrowed or grouped by; each goes to the controller under its own name. */
 enum {
-	OPTION_GROUP = 256,
+	OPTION_GROUP = OPTION_UNTIL + 1,
 	OPTION_EXPAND,
 	OPTION_LAST,
 	OPTION_LIMIT,
@@ -354,6 +359,8 @@ static const struct argp_option graph_options[] = {
 	{"namespace", 'n', "NAMESPACE", 0, "Only what touches this namespace", 0},
 	{"group", OPTION_GROUP, "GROUP", 0, "A node is a namespace, workload, pod or label:KEY", 0},
 	{"expand", OPTION_EXPAND, "NAMESPACE,...", 0, "With --group namespace: these are open", 0},
+	{"since", OPTION_SINCE, "AGO|TIME", 0, "From history, since then: as of edges", 0},
+	{"until", OPTION_UNTIL, "AGO|TIME", 0, "Up to then", 0},
 	{"last", OPTION_LAST, "SPAN", 0, "Only what was seen within the last 15m, 24h, 7d", 0},
 	{"limit", OPTION_LIMIT, "N", 0, "Nodes and edges at most; the rest is folded (300)", 0},
 	{"label", OPTION_LABEL, "KEY[=VALUE],...", 0, "Only ends with these labels", 0},
@@ -367,6 +374,7 @@ static const struct argp_option graph_options[] = {
 static error_t parse_graph(int key, char *argument, struct argp_state *state)
 {
 	json_t *arguments = state->input;
+	char moment[BH_MOMENT_MAX];
 	char *end;
 	long number;
 
@@ -377,6 +385,12 @@ static error_t parse_graph(int key, char *argument, struct argp_state *state)
 		if (!*argument || *end || number < 10 || number > 1000)
 			argp_error(state, "'%s' is no number from 10 to 1000", argument);
 		json_object_set_new(arguments, "limit", json_integer(number));
+		return 0;
+	}
+	if (key == OPTION_SINCE || key == OPTION_UNTIL) {
+		parse_moment(argument, state, moment);
+		json_object_set_new(
+			arguments, key == OPTION_SINCE ? "from" : "to", json_string(moment));
 		return 0;
 	}
 	for (const struct argp_option *option = graph_options; option->name; option++) {
@@ -458,7 +472,7 @@ static int grouped_graph(json_t *arguments)
 	if (file)
 		json_object_set_new(arguments, "format",
 			json_string(bh_cli.output == BH_OUTPUT_DOT ? "dot" : "svg"));
-	answer = bh_ask(file ? "export" : "topology", arguments, 10000);
+	answer = bh_ask(file ? "export" : "topology", arguments, 60000);
 	if (!answer)
 		return BH_CLI_FAILED;
 	if (bh_cli.output == BH_OUTPUT_JSON) {
@@ -473,22 +487,37 @@ static int grouped_graph(json_t *arguments)
 	return r;
 }
 
+/* More than a namespace and a window. */
+static bool is_grouped(json_t *arguments)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(arguments, name, value)
+	{
+		if (strcmp(name, "namespace") && strcmp(name, "from") && strcmp(name, "to"))
+			return true;
+	}
+	return false;
+}
+
 int bh_cli_graph(int argc, char **argv)
 {
 	const struct argp argp = {.options = graph_options,
 		.parser = parse_graph,
 		.doc = "The graph of who talks to whom: -o table, json, dot, or svg. With any "
 		       "option "
-		       "but --namespace it is grouped and folded as on the page.",
+		       "but --namespace, --since and --until it is grouped and folded as on the "
+		       "page.",
 		.children = bh_cli_children};
 	json_t *arguments = json_object();
 	json_t *graph;
 	int r;
 
 	argp_parse(&argp, argc, argv, 0, NULL, arguments);
-	if (json_object_size(arguments) > (json_object_get(arguments, "namespace") ? 1u : 0u))
+	if (is_grouped(arguments))
 		return grouped_graph(arguments);
-	graph = bh_ask("graph", arguments, 10000);
+	graph = bh_ask("graph", arguments, 60000);
 	if (!graph)
 		return BH_CLI_FAILED;
 	r = 0;

@@ -10,6 +10,7 @@
 #include "controller/compile/reader.h"
 #include "controller/model/memory.h"
 #include "controller/model/table.h"
+#include "controller/replay/backends.h"
 #include "controller/replay/diff.h"
 #include "controller/replay/suggest.h"
 #include "controller/settings.h"
@@ -113,6 +114,7 @@ static bool look(
 	n = list_outside(answer, &outside);
 	bh_replay_edges_make(
 		&seen->edges, answer->n_edges, answer->edges, n, outside, name_workload, seen);
+	bh_replay_edges_resolve(&seen->edges, api->model);
 	seen->window = bh_json_history_window(answer);
 	seen->lost = answer->lost;
 	bh_api_history_done(api, call);

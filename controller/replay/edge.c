@@ -46,7 +46,8 @@ static bool is_policy(uint8_t reason)
 {
 	return reason == BH_REASON_POLICY || reason == BH_REASON_NOT_ISOLATED ||
 	       reason == BH_REASON_OPEN || reason == BH_REASON_NODE ||
-	       reason == BH_REASON_ISOLATED || reason == BH_REASON_POLICY_DENY;
+	       reason == BH_REASON_SERVICE || reason == BH_REASON_ISOLATED ||
+	       reason == BH_REASON_POLICY_DENY;
 }
 
 /* The latest row of each end says how the conversation stands. */

@@ -9,6 +9,13 @@
 #include "controller/history/edge.h"
 #include "controller/model/arena.h"
 
+/* Who may be behind a service, and where it is asked. An address of no pod is a block of the World.
+ */
+struct bh_replay_backend {
+	const struct bh_desired_workload *workload;
+	uint16_t port;
+};
+
 /* One (client, server, protocol, port), everything seen of it. */
 struct bh_replay_edge {
 	const struct bh_desired_workload *client;
@@ -28,6 +35,9 @@ struct bh_replay_edge {
 	/* Of the end that is outside the cluster, as records tell; none: it is not known. */
 	size_t n_blocks;
 	const struct bh_prefix *blocks;
+	/* Of a server that is a Service: see backends.h; none: not resolved, or nobody. */
+	size_t n_backends;
+	const struct bh_replay_backend *backends;
 };
 
 /* An address that was seen at the outside end of a conversation. */

@@ -5,6 +5,7 @@
 
 #include "controller/model/memory.h"
 #include "controller/model/table.h"
+#include "controller/replay/backends.h"
 #include "controller/replay/labels.h"
 #include "controller/replay/write.h"
 
@@ -108,17 +109,21 @@ static bool is_unanswered(const struct bh_replay_edge *edge)
 		       (edge->resets >= edge->flows && edge->packets[0] <= 2 * edge->flows));
 }
 
+/* Every party is known after this. */
 static void measure(struct making *making)
 {
 	const struct bh_replay_edges *edges = making->query->edges;
 
 	for (size_t i = 0; i < edges->n; i++) {
 		const struct bh_replay_edge *edge = &edges->edges[i];
+		struct bh_replay_edge behind;
 
 		if (bh_replay_has_ports(edge->protocol))
 			pair_of(making, edge)->ports++;
 		if (is_unanswered(edge))
 			party_of(making, edge->client)->tries++;
+		for (size_t j = 0; j < bh_replay_behind(edge, j, &behind); j++)
+			party_of(making, behind.server);
 	}
 }
 
@@ -130,6 +135,16 @@ static bool wanted_namespace(const struct making *making, const struct bh_desire
 	       (!making->query->namespace || !strcmp(end->namespace, making->query->namespace));
 }
 
+static bool is_wanted(const struct making *making, const struct bh_replay_edge *edge)
+{
+	struct bh_replay_edge behind;
+	bool wanted = wanted_namespace(making, edge->client);
+
+	for (size_t i = 0; !edge->node_probe && i < bh_replay_behind(edge, i, &behind); i++)
+		wanted |= wanted_namespace(making, behind.server);
+	return wanted;
+}
+
 static bool is_named(struct making *making, const struct bh_replay_edge *edge,
 	const struct bh_desired_workload *end)
 {
@@ -138,9 +153,26 @@ static bool is_named(struct making *making, const struct bh_replay_edge *edge,
 	return !bh_replay_is_world(end) || edge->n_blocks || end->name[0];
 }
 
-static bool is_gone(struct making *making, const struct bh_desired_workload *end)
+static bool are_named(struct making *making, const struct bh_replay_edge *edge)
 {
-	return bh_replay_is_pods(end) && !party_of(making, end)->labels.exists;
+	struct bh_replay_edge behind;
+	bool named = is_named(making, edge, edge->client);
+
+	for (size_t i = 0; i < bh_replay_behind(edge, i, &behind); i++)
+		named &= is_named(making, &behind, behind.server);
+	return named;
+}
+
+/* A service is gone when nothing is behind it. */
+static bool is_gone(struct making *making, const struct bh_replay_edge *edge)
+{
+	const struct bh_desired_workload *ends[2] = {edge->client, edge->server};
+
+	for (int i = 0; i < 2; i++) {
+		if (bh_replay_is_pods(ends[i]) && !party_of(making, ends[i])->labels.exists)
+			return true;
+	}
+	return bh_replay_is_service(edge->server) && !edge->n_backends;
 }
 
 static bool is_scan(struct making *making, const struct bh_replay_edge *edge)
@@ -156,12 +188,11 @@ static enum bh_suggest_fate fate_of(
 {
 	const struct bh_suggest_query *query = making->query;
 
-	if (!wanted_namespace(making, edge->client) &&
-		(!wanted_namespace(making, edge->server) || edge->node_probe))
+	if (!is_wanted(making, edge))
 		return BH_SUGGEST_ELSEWHERE;
 	if (query->rejected && query->rejected(query->data, id))
 		return BH_SUGGEST_REJECTED;
-	if (is_gone(making, edge->client) || is_gone(making, edge->server))
+	if (is_gone(making, edge))
 		return BH_SUGGEST_GONE;
 	if (query->approved && query->approved(query->data, id))
 		return BH_SUGGEST_INCLUDED;
@@ -173,7 +204,7 @@ static enum bh_suggest_fate fate_of(
 		return BH_SUGGEST_SCAN;
 	if (is_unanswered(edge))
 		return BH_SUGGEST_UNANSWERED;
-	if (!is_named(making, edge, edge->client) || !is_named(making, edge, edge->server))
+	if (!are_named(making, edge))
 		return BH_SUGGEST_UNNAMED;
 	if (!bh_replay_has_ports(edge->protocol))
 		return BH_SUGGEST_NO_PORTS;
@@ -198,10 +229,10 @@ static json_t *peer_of(struct making *making, const struct bh_replay_edge *edge,
 	return json_pack("[o]", peer);
 }
 
+/* `edge` is what was seen, or one of the backends behind it. */
 static void add_rules(struct making *making, struct bh_writer *writer, struct party *party,
-	const struct bh_suggest_edge *seen)
+	const struct bh_suggest_edge *seen, const struct bh_replay_edge *edge)
 {
-	const struct bh_replay_edge *edge = seen->edge;
 	const char *namespace = party->workload->namespace;
 	struct party *ends[2] = {party_of(making, edge->server), party_of(making, edge->client)};
 
@@ -218,9 +249,22 @@ static void add_rules(struct making *making, struct bh_writer *writer, struct pa
 		if (!egress && edge->node_probe)
 			continue;
 		peers = peer_of(making, edge, peer->workload, namespace);
-		bh_writer_add(writer, egress, peers, edge, seen->id);
+		bh_writer_add(writer, egress, peers, edge, seen);
 		json_decref(peers);
 	}
+}
+
+static bool is_of(
+	struct making *making, const struct bh_replay_edge *edge, const struct party *party)
+{
+	struct bh_replay_edge behind;
+
+	for (size_t i = 0; i < bh_replay_behind(edge, i, &behind); i++) {
+		if (party_of(making, behind.client) == party ||
+			party_of(making, behind.server) == party)
+			return true;
+	}
+	return false;
 }
 
 static bool has_edge(struct making *making, const struct party *party)
@@ -228,14 +272,29 @@ static bool has_edge(struct making *making, const struct party *party)
 	const struct bh_suggestion *suggestion = making->suggestion;
 
 	for (size_t i = 0; i < suggestion->n_edges; i++) {
-		const struct bh_replay_edge *edge = suggestion->edges[i].edge;
-
 		if (suggestion->edges[i].fate == BH_SUGGEST_INCLUDED &&
-			(party_of(making, edge->client) == party ||
-				party_of(making, edge->server) == party))
+			is_of(making, suggestion->edges[i].edge, party))
 			return true;
 	}
 	return false;
+}
+
+static void write_policy(struct making *making, struct party *party)
+{
+	struct bh_suggestion *suggestion = making->suggestion;
+	struct bh_writer *writer = bh_writer_new(party->workload, &party->labels);
+	struct bh_replay_edge behind;
+
+	for (size_t i = 0; i < suggestion->n_edges; i++) {
+		const struct bh_suggest_edge *seen = &suggestion->edges[i];
+
+		if (seen->fate != BH_SUGGEST_INCLUDED)
+			continue;
+		for (size_t j = 0; j < bh_replay_behind(seen->edge, j, &behind); j++)
+			add_rules(making, writer, party, seen, &behind);
+	}
+	bh_writer_finish(
+		writer, &suggestion->arena, &suggestion->policies[suggestion->n_policies++]);
 }
 
 static int compare_parties(const void *a, const void *b)
@@ -257,16 +316,8 @@ static void write_policies(struct making *making)
 	if (n)
 		qsort(parties, n, sizeof(*parties), compare_parties);
 	suggestion->policies = bh_arena_array(&suggestion->arena, n, struct bh_suggest_policy);
-	for (size_t i = 0; i < n; i++) {
-		struct bh_writer *writer = bh_writer_new(parties[i]->workload, &parties[i]->labels);
-
-		for (size_t j = 0; j < suggestion->n_edges; j++) {
-			if (suggestion->edges[j].fate == BH_SUGGEST_INCLUDED)
-				add_rules(making, writer, parties[i], &suggestion->edges[j]);
-		}
-		bh_writer_finish(writer, &suggestion->arena,
-			&suggestion->policies[suggestion->n_policies++]);
-	}
+	for (size_t i = 0; i < n; i++)
+		write_policy(making, parties[i]);
 	free(parties);
 }
 

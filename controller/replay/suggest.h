@@ -8,6 +8,8 @@
  * (was denied, was never answered, a scan), and what a NetworkPolicy cannot say, is left out and
  * listed, for the operator to approve or reject.
  *
+ * What was spoken to at a service's address is named by the workloads behind it.
+ *
  * Nothing that is in the suggestion is denied by it: each conversation is asked of the compiler
  * under the suggested policies before it is called approved.
  *

@@ -6,6 +6,7 @@
 #include "controller/compile/workload.h"
 #include "controller/model/memory.h"
 #include "controller/model/table.h"
+#include "controller/replay/backends.h"
 
 /* Where every pod that is judged is said to run. No node can be called so. */
 #define NODE "/replay"
@@ -106,6 +107,18 @@ static void copy_nodes(struct bh_model *to, const struct bh_model *from)
 		bh_model_put_node(to, node);
 }
 
+/* Their addresses cut classes out of the world's. */
+static void copy_services(struct bh_model *to, const struct bh_model *from)
+{
+	const struct bh_service *service;
+	const struct bh_slice *slice;
+
+	for (size_t at = 0; (service = bh_model_next_service(from, &at));)
+		bh_model_put_service(to, service);
+	for (size_t at = 0; (slice = bh_model_next_slice(from, &at));)
+		bh_model_put_slice(to, slice);
+}
+
 static void copy_policies(struct bh_model *to, const struct bh_model *from, size_t n_changes,
 	const struct bh_replay_change *changes)
 {
@@ -151,6 +164,7 @@ static struct bh_model *copy_model(const struct bh_model *from, const struct bh_
 	}
 	copy_pods(to, from, seen);
 	copy_nodes(to, from);
+	copy_services(to, from);
 	copy_policies(to, from, n_changes, changes);
 	return to;
 }
@@ -222,6 +236,11 @@ static void index_world(struct bh_replay_world *world)
 	}
 }
 
+static void add_workload(struct bh_table *keys, const struct bh_desired_workload *workload)
+{
+	add_key(keys, key_of(workload->namespace, workload->kind, workload->name));
+}
+
 struct bh_replay_world *bh_replay_world_new(const struct bh_model *model,
 	const struct bh_replay_edges *edges, size_t n_changes,
 	const struct bh_replay_change *changes)
@@ -230,11 +249,11 @@ struct bh_replay_world *bh_replay_world_new(const struct bh_model *model,
 	struct bh_table seen = {0};
 
 	for (size_t i = 0; i < edges->n; i++) {
-		const struct bh_desired_workload *ends[2] = {
-			edges->edges[i].client, edges->edges[i].server};
+		struct bh_replay_edge edge;
 
-		for (int j = 0; j < 2; j++)
-			add_key(&seen, key_of(ends[j]->namespace, ends[j]->kind, ends[j]->name));
+		add_workload(&seen, edges->edges[i].client);
+		for (size_t j = 0; j < bh_replay_behind(&edges->edges[i], j, &edge); j++)
+			add_workload(&seen, edge.server);
 	}
 	world->model = copy_model(model, &seen, n_changes, changes);
 	free_keys(&seen);
@@ -382,6 +401,9 @@ static void judge_end(const struct bh_replay_world *world, const struct bh_repla
 				classes.items[j], edge->protocol, edge->port, port_known, &rule);
 			bool passes = BH_REASON_PASSES(reason);
 
+			/* Whoever is behind the service decides, and nobody is known to be. */
+			if (reason == BH_REASON_SERVICE)
+				continue;
 			verdict->judged = true;
 			verdict->allowed |= passes;
 			/* The first that denies is told, else the first rule that allows. */
@@ -401,9 +423,12 @@ struct bh_replay_verdict bh_replay_judge(
 	const struct bh_replay_world *world, const struct bh_replay_edge *edge)
 {
 	struct bh_replay_verdict verdict = {0};
+	struct bh_replay_edge behind;
 
-	judge_end(world, edge, true, &verdict);
-	judge_end(world, edge, false, &verdict);
+	for (size_t i = 0; i < bh_replay_behind(edge, i, &behind); i++) {
+		judge_end(world, &behind, true, &verdict);
+		judge_end(world, &behind, false, &verdict);
+	}
 	verdict.allowed = verdict.judged && !verdict.denied;
 	if (!verdict.text)
 		verdict.text = "no pod of it exists any more";

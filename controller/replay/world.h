@@ -11,6 +11,8 @@
  * on one node, so both ends answer wherever they run; of pods with the same labels and ports one
  * stands for all.
  *
+ * A service is each of its backends: what one of them denies is denied.
+ *
  * Pure. The edges and the model are borrowed.
  */
 

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "controller/model/memory.h"
+#include "controller/replay/backends.h"
 #include "proto/cleanup.h"
 
 #define NAME_MAX_LENGTH 200
@@ -202,8 +203,19 @@ static const char *time_text(uint64_t ns, char text[32])
 	return text;
 }
 
-static void add_comment(struct entry *entry, const struct bh_replay_edge *edge, const char *id)
+/* " through shop/Service/db 5432", or "". */
+static char *through(const struct bh_replay_edge *edge)
 {
+	if (!bh_replay_is_service(edge->server))
+		return bh_xstrdup("");
+	return bh_xasprintf(" through %s/%s/%s %u", edge->server->namespace, edge->server->kind,
+		edge->server->name, edge->port);
+}
+
+static void add_comment(
+	struct entry *entry, const struct bh_replay_edge *edge, const struct bh_suggest_edge *seen)
+{
+	_cleanup_free_ char *service = through(seen->edge);
 	const struct bh_desired_workload *other = entry->egress ? edge->server : edge->client;
 	const char *protocol = bh_protocol_name(edge->protocol);
 	char number[8], port[8], last[32];
@@ -211,22 +223,22 @@ static void add_comment(struct entry *entry, const struct bh_replay_edge *edge, 
 
 	snprintf(number, sizeof(number), "%u", edge->protocol);
 	snprintf(port, sizeof(port), " %u", edge->port);
-	text = bh_xasprintf("%s %s%s%s%s%s: %s%s, %llu flows, last %s (%s)",
+	text = bh_xasprintf("%s %s%s%s%s%s: %s%s%s, %llu flows, last %s (%s)",
 		entry->egress ? "to" : "from", other->namespace, other->namespace[0] ? "/" : "",
 		other->kind, other->name[0] ? "/" : "", other->name, protocol ? protocol : number,
-		bh_replay_has_ports(edge->protocol) ? port : "", (unsigned long long)edge->flows,
-		time_text(edge->last_ns, last), id);
+		bh_replay_has_ports(edge->protocol) ? port : "", service,
+		(unsigned long long)edge->flows, time_text(edge->last_ns, last), seen->id);
 	make_harmless(text);
 	bh_xgrow(entry->comments, entry->n_comments, entry->comments_room);
 	entry->comments[entry->n_comments++] = text;
 }
 
 void bh_writer_add(struct bh_writer *writer, bool egress, json_t *peers,
-	const struct bh_replay_edge *edge, const char *id)
+	const struct bh_replay_edge *edge, const struct bh_suggest_edge *seen)
 {
 	struct entry *entry = entry_of(writer, egress, peers);
 
-	add_comment(entry, edge, id);
+	add_comment(entry, edge, seen);
 	/* Of a conversation with more ports than are counted one by one any may be meant. */
 	if (!bh_replay_has_ports(edge->protocol) || edge->port == 0) {
 		entry->every_port = true;

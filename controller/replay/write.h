@@ -17,9 +17,12 @@ struct bh_writer;
 struct bh_writer *bh_writer_new(
 	const struct bh_desired_workload *subject, const struct bh_replay_labels *labels);
 
-/* One conversation: its other end is `peers`, an array of NetworkPolicyPeer. */
+/*
+ * One conversation: its other end is `peers`, an array of NetworkPolicyPeer. `edge` is `seen`, or
+ * one of its backends.
+ */
 void bh_writer_add(struct bh_writer *writer, bool egress, json_t *peers,
-	const struct bh_replay_edge *edge, const char *id);
+	const struct bh_replay_edge *edge, const struct bh_suggest_edge *seen);
 
 /* Frees the writer. */
 void bh_writer_finish(

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "controller/compile/compilation.h"
+#include "controller/replay/backends.h"
 #include "controller/replay/diff.h"
 #include "controller/replay/labels.h"
 #include "controller/replay/suggest.h"
@@ -564,6 +565,79 @@ static void dns_is_allowed_over_both_transports(void **state)
 	free_cluster(&cluster);
 }
 
+/* What is behind a service is named, asked and allowed, and never its address. */
+static const char service[] =
+	"{apiVersion: v1, kind: Service, metadata: {name: store, namespace: shop},"
+	" spec: {clusterIP: 10.96.0.9, clusterIPs: [10.96.0.9], selector: {app: db},"
+	" ports: [{port: 80, targetPort: 5432, protocol: TCP}]}}\n---\n"
+	"{apiVersion: v1, kind: Service, metadata: {name: far, namespace: shop},"
+	" spec: {clusterIP: 10.96.0.10, clusterIPs: [10.96.0.10],"
+	" ports: [{port: 80, protocol: TCP}]}}\n---\n"
+	"{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: far-x,"
+	" namespace: shop, labels: {kubernetes.io/service-name: far}}, addressType: IPv4,"
+	" ports: [{port: 8080, protocol: TCP}], endpoints: [{addresses: [198.51.100.7]}]}\n";
+
+static const struct bh_desired_workload store = {7, "shop", "Service", "store"};
+static const struct bh_desired_workload far = {8, "shop", "Service", "far"};
+static const struct bh_desired_workload lost = {9, "shop", "Service", "lost"};
+
+static const char deny_all[] =
+	"{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: none,"
+	" namespace: shop}, spec: {podSelector: {}, policyTypes: [Ingress, Egress]}}\n";
+
+static void a_service_is_its_backends(void **state)
+{
+	struct cluster cluster = new_cluster(shop);
+	struct bh_replay_edge list[] = {
+		{SEEN(front, store, IPPROTO_TCP, 80, 10, 10)},
+		{SEEN(front, far, IPPROTO_TCP, 80, 10, 10)},
+		{SEEN(front, lost, IPPROTO_TCP, 80, 10, 10)},
+		{SEEN(front, store, IPPROTO_TCP, 81, 10, 10)},
+	};
+	struct bh_replay_edges edges = {.n = 4, .edges = list};
+	const struct bh_suggest_query query = {.model = cluster.model, .edges = &edges};
+	struct bh_suggestion *suggestion;
+	struct bh_replay_world *world;
+
+	put_yaml(cluster.model, service);
+	bh_replay_edges_resolve(&edges, cluster.model);
+	assert_int_equal(list[0].n_backends, 1);
+	assert_string_equal(list[0].backends[0].workload->name, "db");
+	assert_int_equal(list[0].backends[0].port, 5432);
+	assert_string_equal(list[1].backends[0].workload->name, "198.51.100.7/32");
+	assert_int_equal(list[2].n_backends, 0);
+	assert_int_equal(list[3].n_backends, 0);
+
+	suggestion = bh_suggest(&query);
+	assert_int_equal(suggestion->edges[0].fate, BH_SUGGEST_INCLUDED);
+	assert_int_equal(suggestion->edges[1].fate, BH_SUGGEST_INCLUDED);
+	assert_int_equal(suggestion->edges[2].fate, BH_SUGGEST_GONE);
+	assert_int_equal(suggestion->edges[3].fate, BH_SUGGEST_GONE);
+	assert_int_equal(suggestion->n_policies, 2);
+	assert_non_null(strstr(suggestion->policies[0].yaml, "198.51.100.7/32"));
+	assert_non_null(strstr(suggestion->policies[0].yaml, "through shop/Service/store 80"));
+	assert_null(strstr(suggestion->policies[0].yaml, "10.96.0."));
+
+	put_yaml(cluster.model, deny_all);
+	world = bh_replay_world_new(cluster.model, &edges, 0, NULL);
+	assert_true(bh_replay_judge(world, &list[0]).denied);
+	bh_replay_world_free(world);
+	apply(cluster.model, suggestion);
+	world = bh_replay_world_new(cluster.model, &edges, 0, NULL);
+	for (int i = 0; i < 2; i++)
+		assert_true(bh_replay_judge(world, &list[i]).allowed);
+	assert_true(bh_replay_judge(world, &list[3]).denied);
+	bh_replay_world_free(world);
+	/* … and the compiler says the same of the address itself. */
+	compile_cluster(&cluster);
+	assert_true(allows(&cluster, "10.0.0.1", BH_EGRESS, "10.96.0.9", IPPROTO_TCP, 80));
+	assert_true(allows(&cluster, "10.0.0.2", BH_INGRESS, "10.0.0.1", IPPROTO_TCP, 5432));
+	assert_false(allows(&cluster, "10.0.0.2", BH_INGRESS, "10.0.0.1", IPPROTO_TCP, 80));
+	bh_suggestion_free(suggestion);
+	bh_replay_edges_clear(&edges);
+	free_cluster(&cluster);
+}
+
 static void names_cannot_break_out_of_the_yaml(void **state)
 {
 	struct bh_model *model = bh_model_new("n1", BH_MODE_ENFORCE);
@@ -601,6 +675,7 @@ int main(void)
 		cmocka_unit_test(what_is_suggested_denies_nothing_that_was_approved),
 		cmocka_unit_test(what_is_no_conversation_is_left_out_and_said),
 		cmocka_unit_test(dns_is_allowed_over_both_transports),
+		cmocka_unit_test(a_service_is_its_backends),
 		cmocka_unit_test(names_cannot_break_out_of_the_yaml),
 	};
 	const char *given = getenv("BULKHEAD_SEED");

@@ -419,8 +419,10 @@ json_t *bh_api_allow(struct bh_api *api, struct bh_control_call *call)
 		error = bh_control_error("'edge' is missing");
 	if (error)
 		return error;
-	if (!bh_api_fresh(api, call))
+	if (!bh_view_ask(&view, call, BH_VIEW_WORKLOADS, NULL, &error))
 		return NULL;
+	if (error)
+		return error;
 	bh_view_fill(&view, BH_VIEW_WORKLOADS, true);
 	conversation = bh_conversations_find(&view.conversations, id);
 	return conversation ? allowance(&view, conversation)

@@ -26,13 +26,14 @@ static const struct {
 	{"export", bh_api_export},
 	{"conversations", bh_api_conversations},
 	{"conversation", bh_api_conversation},
+	{"series", bh_api_series},
 	{"namespaces", bh_api_namespaces},
 	{"readiness", bh_api_readiness},
 	{"allow", bh_api_allow},
 	{"token", bh_api_token},
 };
 
-json_t *bh_api_handle(void *data, struct bh_control_call *call)
+static json_t *handle(struct bh_api *api, struct bh_control_call *call)
 {
 	const char *name;
 	json_t *error = bh_api_string(call->request, "command", &name);
@@ -43,7 +44,16 @@ json_t *bh_api_handle(void *data, struct bh_control_call *call)
 		return bh_control_error("the request has no 'command'");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(commands[i].name, name) == 0)
-			return commands[i].run(data, call);
+			return commands[i].run(api, call);
 	}
 	return bh_control_error("there is no command '%.64s'", name);
+}
+
+json_t *bh_api_handle(void *data, struct bh_control_call *call)
+{
+	json_t *answer = handle(data, call);
+
+	if (answer || call->expired)
+		bh_api_leave(data, call);
+	return answer;
 }

@@ -69,6 +69,8 @@ struct bh_api {
 
 /* Answers one request (a bh_control_handler with a struct bh_api as data). */
 json_t *bh_api_handle(void *data, struct bh_control_call *call);
+/* Whoever asked is gone before the answer. */
+void bh_api_leave(struct bh_api *api, struct bh_control_call *call);
 
 /* Everything the operator has to know or mend: an array of {source, code, object, text}. */
 json_t *bh_api_problems(const struct bh_api *api);

@@ -45,6 +45,17 @@ json_t *bh_api_forbidden(const char *format, ...)
 	return error;
 }
 
+json_t *bh_api_busy(const char *format, ...)
+{
+	va_list arguments;
+	json_t *error;
+
+	va_start(arguments, format);
+	error = coded_error("busy", format, arguments);
+	va_end(arguments);
+	return error;
+}
+
 /* ---- Arguments ------------------------------------------------------------------------------- */
 
 json_t *bh_api_string(const json_t *request, const char *name, const char **ret_value)

@@ -28,6 +28,7 @@ bh_api_command bh_api_topology_diff;
 bh_api_command bh_api_export;
 bh_api_command bh_api_conversations;
 bh_api_command bh_api_conversation;
+bh_api_command bh_api_series;
 bh_api_command bh_api_namespaces;
 bh_api_command bh_api_readiness;
 bh_api_command bh_api_allow;
@@ -39,6 +40,8 @@ bh_api_command bh_api_token;
  */
 json_t *bh_api_missing(const char *format, ...) __attribute__((format(printf, 1, 2)));
 json_t *bh_api_forbidden(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* … or others are asking already: try again. */
+json_t *bh_api_busy(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- Arguments. Each returns an error to answer with, or NULL. ------------------------------- */
 
@@ -50,11 +53,6 @@ json_t *bh_api_number(const json_t *request, const char *name, uint64_t max, uin
 json_t *bh_api_flag(const json_t *request, const char *name, bool *ret_value);
 /* "tcp", "SCTP", "47": *ret_found says if it is there. */
 json_t *bh_api_protocol(const json_t *request, uint8_t *ret_protocol, bool *ret_found);
-/*
- * The window of "from" and "to", times in RFC 3339 (UTC): into question's from_ns and to_ns.
- * *ret_given: there is one.
- */
-json_t *bh_api_window(const json_t *request, bool *ret_given, struct bh_history_question *question);
 /* Splits "namespace/name" in place of the copy it makes; free() *ret_namespace, which holds both.
  */
 json_t *bh_api_pod_name(const char *text, char **ret_namespace, const char **ret_name);
@@ -76,8 +74,6 @@ json_t *bh_json_ip(const struct bh_ip *ip);
 /* {"fromClient": a, "fromServer": b} */
 json_t *bh_json_both_ways(const uint64_t counts[2]);
 
-/* What a window became: whole spans of what is kept. */
-json_t *bh_json_history_window(const struct bh_history_answer *answer);
 /* How the history stands. */
 json_t *bh_json_history(const struct bh_api *api);
 
@@ -115,12 +111,11 @@ bool bh_api_in_force(const struct bh_api *api, uint64_t revision, char **ret_mis
 
 /*
  * Asks the history, over as many turns as it takes: false means return NULL and be called again.
- * True: *ret_error is to be answered, or there is *ret_answer, which lives until
- * bh_api_history_done().
+ * True: *ret_error is to be answered, or there is *ret_answer, which lives until the call is
+ * answered. `slot`: which of the call's questions it is, below BH_CONTROL_QUESTIONS, in order.
  */
-bool bh_api_history(struct bh_api *api, struct bh_control_call *call,
+bool bh_api_history(struct bh_api *api, struct bh_control_call *call, int slot,
 	const struct bh_history_question *question, const struct bh_history_answer **ret_answer,
 	json_t **ret_error);
-void bh_api_history_done(struct bh_api *api, struct bh_control_call *call);
 
 #endif

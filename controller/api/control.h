@@ -18,6 +18,8 @@
 
 /* Longer requests are hung up on. */
 #define BH_CONTROL_REQUEST_MAX (1024 * 1024)
+/* What one request may ask of the history. */
+#define BH_CONTROL_QUESTIONS 2
 /* Requests under way at once; more wait their turn. */
 #define BH_CONTROL_CALLS 32
 
@@ -33,6 +35,8 @@ struct bh_control_call {
 	bool expired;      /* the deadline has come: answer now */
 	uint64_t deadline; /* set by the handler when it does not answer yet */
 	uint64_t memo;     /* the handler's, 0 at first */
+	/* The handler's too: what it has asked of the history, 0 at first. */
+	uint64_t tickets[BH_CONTROL_QUESTIONS];
 };
 
 /*

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "bulkhead/abi.h"
-#include "controller/api/common.h"
+#include "controller/api/view.h"
 #include "controller/history/view.h"
 #include "controller/flows/reasons.h"
 #include "controller/model/memory.h"
@@ -393,28 +393,24 @@ struct shown {
 static bool show(
 	struct bh_api *api, struct bh_control_call *call, struct shown *shown, json_t **ret_error)
 {
-	struct bh_history_question question = {.subject = BH_HISTORY_EDGES};
+	struct bh_view view = {.api = api};
 	const struct bh_history_answer *answer;
-	bool windowed = false;
 
 	*ret_error = bh_api_string(call->request, "namespace", &shown->namespace);
-	if (!*ret_error)
-		*ret_error = bh_api_window(call->request, &windowed, &question);
+	*ret_error = *ret_error ?: bh_view_window(call->request, "from", "to", &view.window);
 	if (*ret_error)
 		return true;
-	if (!windowed) {
-		if (!bh_api_fresh(api, call))
-			return false;
-		shown->n = bh_edges_view(api->edges, &shown->views);
-		return true;
-	}
-	if (!bh_api_history(api, call, &question, &answer, ret_error))
+	if (!bh_view_ask(&view, call, BH_VIEW_WORKLOADS, NULL, ret_error))
 		return false;
 	if (*ret_error)
 		return true;
+	answer = view.window.history;
+	if (!answer) {
+		shown->n = bh_edges_view(api->edges, &shown->views);
+		return true;
+	}
 	shown->n = bh_history_view(answer->n_edges, answer->edges, &shown->views);
-	shown->window = bh_json_history_window(answer);
-	bh_api_history_done(api, call);
+	shown->window = bh_json_window(&view.window);
 	return true;
 }
 

@@ -170,8 +170,10 @@ json_t *bh_api_namespaces(struct bh_api *api, struct bh_control_call *call)
 
 	if (array)
 		return array;
-	if (!bh_api_fresh(api, call))
+	if (!bh_view_ask(&view, call, BH_VIEW_WORKLOADS, NULL, &array))
 		return NULL;
+	if (array)
+		return array;
 	bh_view_fill(&view, BH_VIEW_WORKLOADS, false);
 	count_objects(api, &all);
 	count_conversations(&view.conversations, &all);
@@ -281,8 +283,10 @@ json_t *bh_api_readiness(struct bh_api *api, struct bh_control_call *call)
 		error = bh_control_error("'namespace' is missing");
 	if (error)
 		return error;
-	if (!bh_api_fresh(api, call))
+	if (!bh_view_ask(&view, call, BH_VIEW_WORKLOADS, NULL, &error))
 		return NULL;
+	if (error)
+		return error;
 	bh_view_fill(&view, BH_VIEW_WORKLOADS, false);
 	count_objects(api, &all);
 	count_conversations(&view.conversations, &all);

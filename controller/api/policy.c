@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "controller/api/common.h"
+#include "controller/api/view.h"
 #include "controller/compile/reader.h"
 #include "controller/model/memory.h"
 #include "controller/model/table.h"
@@ -21,6 +21,8 @@
 /* Files in one request, and decisions that are remembered. */
 #define MANIFESTS_MAX 256
 #define DECISIONS_MAX 10000
+/* How far back is looked where nobody says it. */
+#define SEEN_NS (7 * 86400 * 1000000000ull)
 
 /* ---- What was seen --------------------------------------------------------------------------- */
 
@@ -98,26 +100,34 @@ static bool look(
 	struct bh_api *api, struct bh_control_call *call, struct seen *seen, json_t **ret_error)
 {
 	struct bh_history_question question = {.subject = BH_HISTORY_BOTH};
+	struct bh_window window;
 	_cleanup_free_ struct bh_replay_outside *outside = NULL;
 	const struct bh_history_answer *answer;
-	bool windowed;
 	size_t n;
 
-	*ret_error = bh_api_window(call->request, &windowed, &question);
+	*ret_error = call->sight ? bh_api_forbidden("what policies do to everybody needs a token "
+						    "that is not bound to namespaces")
+				 : bh_view_window(call->request, "from", "to", &window);
 	if (*ret_error)
 		return true;
-	if (!bh_api_history(api, call, &question, &answer, ret_error))
+	question.from_ns = window.from_ns;
+	question.to_ns = window.open ? 0 : window.to_ns;
+	if (!window.given)
+		question.from_ns = window.to_ns - SEEN_NS;
+	if (!bh_api_history(api, call, 0, &question, &answer, ret_error))
 		return false;
 	if (*ret_error)
 		return true;
+	window.from_ns = answer->from_ns;
+	window.to_ns = answer->to_ns;
+	window.history = answer;
 	seen->api = api;
 	n = list_outside(answer, &outside);
 	bh_replay_edges_make(
 		&seen->edges, answer->n_edges, answer->edges, n, outside, name_workload, seen);
 	bh_replay_edges_resolve(&seen->edges, api->model);
-	seen->window = bh_json_history_window(answer);
+	seen->window = bh_json_window(&window);
 	seen->lost = answer->lost;
-	bh_api_history_done(api, call);
 	return true;
 }
 

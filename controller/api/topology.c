@@ -205,8 +205,10 @@ json_t *bh_api_topology(struct bh_api *api, struct bh_control_call *call)
 
 	if (answer)
 		return answer;
-	if (!bh_api_fresh(api, call))
+	if (!bh_view_ask(&question.view, call, question.ends, NULL, &answer))
 		return NULL;
+	if (answer)
+		return answer;
 	bh_view_fill(&question.view, question.ends, wants_labels(&question));
 	bh_graph_make(question.view.world, &question.view.conversations, &question.query, &graph);
 	answer = graph_object(&question, &graph);
@@ -246,8 +248,10 @@ json_t *bh_api_export(struct bh_api *api, struct bh_control_call *call)
 			       strcmp(format, "dot") != 0 && strcmp(format, "graphml") != 0 &&
 			       strcmp(format, "svg") != 0))
 		return bh_control_error("'format' is json, csv, dot, graphml or svg");
-	if (!bh_api_fresh(api, call))
+	if (!bh_view_ask(&question.view, call, question.ends, NULL, &answer))
 		return NULL;
+	if (answer)
+		return answer;
 	bh_view_fill(&question.view, question.ends, wants_labels(&question));
 	bh_graph_make(question.view.world, &question.view.conversations, &question.query, &graph);
 	if (strcmp(format, "json") == 0) {
@@ -283,8 +287,10 @@ static json_t *earlier_window(
 		json_object_set_new(both, "beforeTo", to ? json_string(to) : json_null());
 		error = bh_view_window(both, "beforeFrom", "beforeTo", ret_window);
 		json_decref(both);
-		if (!error && !to)
+		if (!error && !to) {
 			ret_window->to_ns = later->from_ns;
+			ret_window->open = false;
+		}
 		if (!error && ret_window->from_ns >= ret_window->to_ns)
 			error = bh_control_error("the earlier window ends before it begins");
 		return error;
@@ -292,6 +298,7 @@ static json_t *earlier_window(
 	*ret_window = (struct bh_window){
 		.from_ns = later->from_ns > length ? later->from_ns - length : 1,
 		.to_ns = later->from_ns,
+		.given = true,
 		.exact = true,
 	};
 	return NULL;
@@ -335,8 +342,10 @@ json_t *bh_api_topology_diff(struct bh_api *api, struct bh_control_call *call)
 	answer = answer ?: earlier_window(call->request, &question.view.window, &earlier);
 	if (answer)
 		return answer;
-	if (!bh_api_fresh(api, call))
+	if (!bh_view_ask(&question.view, call, BH_VIEW_WORKLOADS, &earlier, &answer))
 		return NULL;
+	if (answer)
+		return answer;
 	bh_view_fill(&question.view, BH_VIEW_WORKLOADS, wants_labels(&question));
 	bh_view_conversations(&question.view, &earlier, &before);
 	bh_diff_make(&before, &question.view.conversations, &question.view.filter, bh_view_text_of,

@@ -81,7 +81,7 @@ static json_t *read_time(const json_t *request, const char *name, uint64_t *ret_
 
 	if (!error && text && !parse_time(text, ret_ns))
 		return bh_control_error(
-			"%s: '%.64s' is no time like 2026-11-21T22:30:00Z", name, text);
+			"'%s' is no time like 2026-11-21T22:30:00Z: '%.64s'", name, text);
 	return error;
 }
 
@@ -104,7 +104,9 @@ json_t *bh_view_window(
 		return bh_control_error("last: '%.64s' is no span like 15m, 24h or 7d", last);
 	if (last)
 		window.from_ns = span < now ? now - span : 1;
-	if (!window.to_ns)
+	window.given = window.from_ns || window.to_ns;
+	window.open = !window.to_ns;
+	if (window.open)
 		window.to_ns = now + 1;
 	if (window.from_ns >= window.to_ns)
 		return bh_control_error("the window ends before it begins");
@@ -171,25 +173,15 @@ static void add_variant(
 	memcpy(row->counts.octets, variant->octets, sizeof(row->counts.octets));
 }
 
-/* The kernel's counters: of the window only who was seen in it, counts since they began. */
-static void live_rows(struct bh_view *view, struct bh_window *window, struct rows *rows)
+/* The kernel's counters, since they began. */
+static void live_rows(const struct bh_view *view, struct rows *rows)
 {
 	_cleanup_free_ struct bh_edge_view *edges = NULL;
 	size_t n = bh_edges_view(view->api->edges, &edges);
 
 	for (size_t i = 0; i < n; i++) {
-		for (size_t j = 0; j < edges[i].n_variants; j++) {
-			const struct bh_edge_variant *variant = &edges[i].variants[j];
-
-			if (variant->last_ns >= window->from_ns &&
-				variant->first_ns < window->to_ns)
-				add_variant(rows, &edges[i], variant);
-		}
-	}
-	if (window->from_ns) {
-		window->exact = false;
-		window->note = "counts are since counting began, of what was seen between the "
-			       "window's begin and its end";
+		for (size_t j = 0; j < edges[i].n_variants; j++)
+			add_variant(rows, &edges[i], &edges[i].variants[j]);
 	}
 }
 
@@ -395,18 +387,59 @@ static void describe_pods(struct bh_view *view)
 	}
 }
 
-void bh_view_conversations(
-	struct bh_view *view, struct bh_window *window, struct bh_conversations *ret_conversations)
+void bh_view_conversations(struct bh_view *view, const struct bh_window *window,
+	struct bh_conversations *ret_conversations)
 {
+	const struct bh_history_edge *list;
 	struct rows rows = {0};
+	size_t n;
 
-	live_rows(view, window, &rows);
-	for (size_t i = 0; i < rows.n; i++) {
-		add_workload(view, rows.items[i].key.client);
-		add_workload(view, rows.items[i].key.server);
+	if (!window->history)
+		live_rows(view, &rows);
+	list = window->history ? window->history->edges : rows.items;
+	n = window->history ? window->history->n_edges : rows.n;
+	for (size_t i = 0; i < n; i++) {
+		add_workload(view, list[i].key.client);
+		add_workload(view, list[i].key.server);
 	}
-	bh_conversations_make(view->world, view->sight, rows.n, rows.items, ret_conversations);
+	bh_conversations_make(view->world, view->sight, n, list, ret_conversations);
 	free(rows.items);
+}
+
+/* As bh_api_history(), with the window as it was answered. */
+static bool ask_window(struct bh_view *view, struct bh_control_call *call, int slot,
+	struct bh_window *window, json_t **ret_error)
+{
+	const struct bh_history_question question = {
+		.subject = BH_HISTORY_EDGES,
+		.from_ns = window->from_ns,
+		.to_ns = window->open ? 0 : window->to_ns,
+	};
+
+	if (!bh_api_history(view->api, call, slot, &question, &window->history, ret_error))
+		return false;
+	if (*ret_error)
+		return true;
+	window->from_ns = window->history->from_ns;
+	window->to_ns = window->history->to_ns;
+	return true;
+}
+
+bool bh_view_ask(struct bh_view *view, struct bh_control_call *call, enum bh_view_ends ends,
+	struct bh_window *earlier, json_t **ret_error)
+{
+	bool joined = earlier && earlier->to_ns == view->window.from_ns;
+
+	*ret_error = NULL;
+	if (!view->window.given || ends == BH_VIEW_PODS)
+		return bh_api_fresh(view->api, call);
+	if (!ask_window(view, call, 0, &view->window, ret_error))
+		return false;
+	if (*ret_error || !earlier)
+		return true;
+	if (joined)
+		earlier->to_ns = view->window.from_ns;
+	return ask_window(view, call, 1, earlier, ret_error);
 }
 
 void bh_view_fill(struct bh_view *view, enum bh_view_ends ends, bool with_labels)
@@ -508,6 +541,12 @@ json_t *bh_json_window(const struct bh_window *window)
 	json_object_set_new(object, "exact", json_boolean(window->exact));
 	if (window->note)
 		bh_json_set_text(object, "note", window->note);
+	if (window->history) {
+		json_object_set_new(object, "resolution",
+			json_integer((json_int_t)(window->history->resolution_ns / SECOND_NS)));
+		json_object_set_new(
+			object, "historySince", bh_json_time(window->history->since_ns));
+	}
 	return object;
 }
 

@@ -12,11 +12,19 @@
 #include "controller/model/table.h"
 #include "controller/topology/filter.h"
 
+/*
+ * With a begin or an end it is answered from history, and becomes whole spans of what is kept of
+ * that time; without, from what the kernel counts.
+ */
 struct bh_window {
 	uint64_t from_ns; /* 0: everything known */
 	uint64_t to_ns;   /* exclusive */
+	bool given;       /* begin or end */
+	bool open;        /* it ends now */
 	bool exact;
 	const char *note; /* why not, or NULL */
+	const struct bh_history_answer
+		*history; /* of bh_view_ask(), the call's; NULL: the kernel's */
 };
 
 struct bh_view {
@@ -43,13 +51,21 @@ json_t *bh_view_window(
 json_t *bh_view_filter(const json_t *request, struct bh_filter *filter);
 
 /*
+ * Gets what the view, and `earlier` (NULL: nothing) with the same parties, is made of; over as many
+ * turns as it takes: false means return NULL and be called again. True: *ret_error is to be
+ * answered, or all is there. Where `earlier` ends when the view's window begins it ends at the same
+ * span.
+ */
+bool bh_view_ask(struct bh_view *view, struct bh_control_call *call, enum bh_view_ends ends,
+	struct bh_window *earlier, json_t **ret_error);
+/*
  * Fills the view for its window. `with_labels`: parties know their pods' labels, which costs a walk
  * over all pods. bh_view_clear() frees, also what was never filled.
  */
 void bh_view_fill(struct bh_view *view, enum bh_view_ends ends, bool with_labels);
 /* The same parties in another window: bh_conversations_clear() frees. */
-void bh_view_conversations(
-	struct bh_view *view, struct bh_window *window, struct bh_conversations *ret_conversations);
+void bh_view_conversations(struct bh_view *view, const struct bh_window *window,
+	struct bh_conversations *ret_conversations);
 void bh_view_clear(struct bh_view *view);
 
 /* Why a conversation is in its state, one line; "" if only a hidden end decides. The view's. */

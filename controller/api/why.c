@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Conversations one by one: the list of them, and why one is in its state. */
+/* Conversations one by one: the list of them, why one is in its state, and how it went over time.
+ */
 
 #include <string.h>
 
@@ -170,8 +171,10 @@ json_t *bh_api_conversations(struct bh_api *api, struct bh_control_call *call)
 
 	if (edges)
 		return edges;
-	if (!bh_api_fresh(api, call))
+	if (!bh_view_ask(view, call, BH_VIEW_WORKLOADS, NULL, &edges))
 		return NULL;
+	if (edges)
+		return edges;
 	bh_view_fill(view, BH_VIEW_WORKLOADS, wants_labels(&listing));
 	found = bh_xcalloc(view->conversations.n, sizeof(*found));
 	for (size_t i = 0; i < view->conversations.n; i++) {
@@ -259,10 +262,102 @@ json_t *bh_api_conversation(struct bh_api *api, struct bh_control_call *call)
 		error = bh_control_error("'id' is missing");
 	if (error)
 		return error;
-	if (!bh_api_fresh(api, call))
+	if (!bh_view_ask(&view, call, BH_VIEW_WORKLOADS, NULL, &error))
 		return NULL;
+	if (error)
+		return error;
 	bh_view_fill(&view, BH_VIEW_WORKLOADS, false);
 	conversation = bh_conversations_find(&view.conversations, id);
 	return conversation ? why_object(&view, conversation)
 			    : bh_api_missing("there is no conversation '%.64s' in this window", id);
+}
+
+/* ---- Over time ------------------------------------------------------------------------------- */
+
+/* As fine as it is kept, unless that were more. */
+#define POINTS_MAX 360
+
+static json_t *point_object(const struct bh_history_point *point)
+{
+	const struct bh_history_counts *counts = &point->counts;
+	json_t *object = json_object();
+
+	json_object_set_new(object, "time", bh_json_time(point->start_ns));
+	json_object_set_new(
+		object, "seconds", json_integer((json_int_t)(point->length_ns / 1000000000)));
+	json_object_set_new(object, "packets", bh_json_both_ways(counts->packets));
+	json_object_set_new(object, "bytes", bh_json_both_ways(counts->octets));
+	json_object_set_new(object, "flows", json_integer((json_int_t)counts->flows));
+	json_object_set_new(object, "flowsDenied", json_integer((json_int_t)point->flows_denied));
+	json_object_set_new(
+		object, "flowsWouldDeny", json_integer((json_int_t)point->flows_would_deny));
+	json_object_set_new(object, "resets", json_integer((json_int_t)counts->resets));
+	return object;
+}
+
+static json_t *series_object(const char *id, const struct bh_history_answer *answer)
+{
+	const struct bh_window window = {
+		.from_ns = answer->from_ns,
+		.to_ns = answer->to_ns,
+		.exact = true,
+		.history = answer,
+	};
+	json_t *points = json_array();
+
+	for (size_t i = 0; i < answer->n_points; i++)
+		json_array_append_new(points, point_object(&answer->points[i]));
+	return json_pack("{s:b, s:s, s:o, s:o}", "ok", 1, "id", id, "window",
+		bh_json_window(&window), "points", points);
+}
+
+/* True if all of it is between the same two: a hidden end may stand for many. */
+static bool is_of_two(const struct bh_conversation *conversation)
+{
+	for (size_t i = 1; i < conversation->n_rows; i++) {
+		if (!bh_history_same_conversation(
+			    &conversation->rows[0].key, &conversation->rows[i].key))
+			return false;
+	}
+	return true;
+}
+
+json_t *bh_api_series(struct bh_api *api, struct bh_control_call *call)
+{
+	_cleanup_(bh_view_clear) struct bh_view view = {.api = api, .sight = call->sight};
+	struct bh_history_question question = {
+		.subject = BH_HISTORY_SERIES,
+		.max_points = POINTS_MAX,
+	};
+	const struct bh_conversation *conversation;
+	const struct bh_history_answer *answer;
+	const char *id;
+	json_t *error = bh_view_window(call->request, "from", "to", &view.window);
+
+	error = error ?: bh_api_string(call->request, "id", &id);
+	if (!error && !id)
+		error = bh_control_error("'id' is missing");
+	if (error)
+		return error;
+	question.from_ns = view.window.from_ns;
+	question.to_ns = view.window.open ? 0 : view.window.to_ns;
+	/* What may be seen of it, and that there is such a one, is found as for anybody. */
+	view.window.given = true;
+	if (!bh_view_ask(&view, call, BH_VIEW_WORKLOADS, NULL, &error))
+		return NULL;
+	if (error)
+		return error;
+	bh_view_fill(&view, BH_VIEW_WORKLOADS, false);
+	conversation = bh_conversations_find(&view.conversations, id);
+	if (!conversation)
+		return bh_api_missing("there is no conversation '%.64s' in this window", id);
+	if (!is_of_two(conversation))
+		return bh_api_missing("who is at the other end may not be told apart");
+	question.client = conversation->rows[0].key.client;
+	question.server = conversation->rows[0].key.server;
+	question.protocol = conversation->protocol;
+	question.port = conversation->port;
+	if (!bh_api_history(api, call, 1, &question, &answer, &error))
+		return NULL;
+	return error ? error : series_object(id, answer);
 }

@@ -144,6 +144,7 @@ enum MHD_Result bh_reply_answer(struct bh_connection *connection, json_t *answer
 	code = code ?: "bad-request";
 	status = strcmp(code, "not-found") == 0   ? MHD_HTTP_NOT_FOUND
 		 : strcmp(code, "forbidden") == 0 ? MHD_HTTP_FORBIDDEN
+		 : strcmp(code, "busy") == 0      ? MHD_HTTP_SERVICE_UNAVAILABLE
 						  : MHD_HTTP_BAD_REQUEST;
 	result = bh_reply_error(connection, status, code, "%s",
 		json_string_value(json_object_get(answer, "error")));

@@ -50,6 +50,7 @@ void bh_request_clear(struct bh_connection *connection)
 		connection->http->n_working--;
 	connection->state = BH_CONNECTION_WAITING;
 	bh_text_clear(&connection->body);
+	bh_api_leave(connection->http->config.api, &connection->call);
 	json_decref(connection->request);
 	json_decref(connection->answer);
 	free(connection->path_argument);

@@ -20,6 +20,7 @@ static const struct bh_route routes[] = {
 	{"GET", API "/edges", BH_ROUTE_COMMAND, "conversations", NULL,
 		WINDOW FILTER "client server sort offset:n limit:n ", BH_ROLE_READER},
 	{"GET", API "/edges/{}", BH_ROUTE_COMMAND, "conversation", "id", WINDOW, BH_ROLE_READER},
+	{"GET", API "/edges/{}/series", BH_ROUTE_COMMAND, "series", "id", WINDOW, BH_ROLE_READER},
 	{"GET", API "/export", BH_ROUTE_COMMAND, "export", NULL, VIEW "format ", BH_ROLE_READER},
 	{"GET", API "/flows", BH_ROUTE_COMMAND, "flows", NULL,
 		"namespace pod verdict protocol port:n since:n limit:n newest:b ", BH_ROLE_READER},
@@ -37,7 +38,14 @@ static const struct bh_route routes[] = {
 	{"GET", API "/quarantine", BH_ROUTE_COMMAND, "quarantine", NULL, "", BH_ROLE_READER},
 	{"PUT", API "/quarantine", BH_ROUTE_COMMAND, "quarantine", NULL, "pod release:b ",
 		BH_ROLE_OPERATOR},
-	{"POST", API "/policy/allow", BH_ROUTE_COMMAND, "allow", NULL, "edge ", BH_ROLE_READER},
+	{"POST", API "/policy/allow", BH_ROUTE_COMMAND, "allow", NULL, "edge " WINDOW,
+		BH_ROLE_READER},
+	{"POST", API "/policy/diff", BH_ROUTE_COMMAND, "policy-diff", NULL,
+		"manifests delete " WINDOW, BH_ROLE_READER},
+	{"GET", API "/policy/suggest", BH_ROUTE_COMMAND, "policy-suggest", NULL,
+		"namespace " WINDOW, BH_ROLE_READER},
+	{"POST", API "/policy/suggest", BH_ROUTE_COMMAND, "policy-suggest", NULL,
+		"approve reject undecide namespace " WINDOW, BH_ROLE_OPERATOR},
 };
 
 /* Matches, and returns where "{}" begins and ends in `path`. */

@@ -158,7 +158,7 @@ void app.start();
 Object.assign(window, {
 	bulkhead: {
 		positions: () => view?.positions() ?? {},
-		screen: (id: string) => view?.screen(id) ?? null,
+		screen: (id: string, t?: number) => view?.screen(id, t) ?? null,
 		elements: () => view?.elements() ?? [],
 	},
 });

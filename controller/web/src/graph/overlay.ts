@@ -21,6 +21,15 @@ export interface Knob {
 
 export const KNOB_REACH = 13;
 
+/** A point of a line's way as it is drawn, from 0 to 1. */
+export function pointOn(edge: EdgeSingular, t: number): { x: number; y: number } {
+	const [from, to] = [edge.sourceEndpoint(), edge.targetEndpoint()];
+	const control = edge.controlPoints()?.[0];
+	if (!control || edge.isLoop()) return edge.midpoint();
+	const [a, b, c] = [(1 - t) * (1 - t), 2 * t * (1 - t), t * t];
+	return { x: a * from.x + b * control.x + c * to.x, y: a * from.y + b * control.y + c * to.y };
+}
+
 export class Overlay {
 	knobs: Knob[] = [];
 	private readonly context: CanvasRenderingContext2D;
@@ -184,14 +193,7 @@ export class Overlay {
 
 	/** Where on the screen a line's sign stands. */
 	private signOf(edge: EdgeSingular): { x: number; y: number } {
-		const [from, to] = [edge.sourceEndpoint(), edge.targetEndpoint()];
-		const control = edge.controlPoints()?.[0];
-		const t = edge.data("sign") as number;
-		let at = edge.midpoint();
-		if (control && !edge.isLoop()) {
-			const [a, b, c] = [(1 - t) * (1 - t), 2 * t * (1 - t), t * t];
-			at = { x: a * from.x + b * control.x + c * to.x, y: a * from.y + b * control.y + c * to.y };
-		}
+		const at = pointOn(edge, edge.data("sign") as number);
 		const pan = this.cy.pan();
 		const zoom = this.cy.zoom();
 		return { x: at.x * zoom + pan.x, y: at.y * zoom + pan.y };

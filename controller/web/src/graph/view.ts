@@ -12,7 +12,7 @@ import type { Arc, Bend } from "./bend";
 import { bendOf } from "./bend";
 import { force } from "./force";
 import { readPlan, writePlan } from "./memory";
-import { KNOB_REACH, Overlay } from "./overlay";
+import { KNOB_REACH, Overlay, pointOn } from "./overlay";
 import type { Box, Plan } from "./plan";
 import { CARD_HEIGHT, CARD_WIDTH, arrange, boxOf, cardAt, closedBoxOf, emptyPlan, moveCard, moveIsland } from "./plan";
 import type { Card, Island, Line, Scene } from "./scene";
@@ -28,6 +28,8 @@ export interface GraphEvents {
 
 const MOST_ZOOM = 2.2;
 const FIT_PADDING = 36;
+/** Pixels between what is revealed and the edge of the view. */
+const SIGHT = 24;
 /** From so many lines on, ordinary ones step back. */
 const DENSE = 90;
 const STRAIGHT: Bend = { distance: null, sign: 0.5 };
@@ -344,13 +346,17 @@ export class GraphView {
 		this.cy.panBy({ x, y });
 	}
 
-	/** Brings an element into the middle, if it is out of sight. */
+	/** Moves the map just so far that an element is in sight. */
 	reveal(id: string): void {
 		const element = this.cy.getElementById(id);
 		if (element.empty()) return;
 		const box = element.renderedBoundingBox();
-		const inside = box.x1 > 0 && box.y1 > 0 && box.x2 < this.cy.width() && box.y2 < this.cy.height();
-		if (!inside) this.cy.center(element);
+		const shift = (low: number, high: number, most: number) =>
+			high > most - SIGHT ? Math.max(most - SIGHT - high, SIGHT - low) : low < SIGHT ? SIGHT - low : 0;
+		this.cy.panBy({
+			x: shift(box.x1, box.x2, this.cy.width()),
+			y: shift(box.y1, box.y2, this.cy.height()),
+		});
 	}
 
 	destroy(): void {
@@ -373,15 +379,15 @@ export class GraphView {
 		return all;
 	}
 
-	/** Where an element is on the screen, for tests. */
-	screen(id: string): { x: number; y: number } | null {
+	/** Where an element is on the screen, for tests; of a line the point at so much of its way. */
+	screen(id: string, t = 0.5): { x: number; y: number } | null {
 		const node = this.cy.nodes().getElementById(id);
 		if (node.nonempty()) return { ...node.renderedPosition() };
 		const edge = this.cy.edges().getElementById(id);
 		if (edge.empty()) return null;
-		const middle = edge.midpoint();
+		const at = pointOn(edge, t);
 		const pan = this.cy.pan();
-		return { x: middle.x * this.cy.zoom() + pan.x, y: middle.y * this.cy.zoom() + pan.y };
+		return { x: at.x * this.cy.zoom() + pan.x, y: at.y * this.cy.zoom() + pan.y };
 	}
 
 	elements(): { id: string; classes: string[]; data: Record<string, unknown> }[] {
@@ -398,7 +404,9 @@ export class GraphView {
 			if (this.scene) this.fit();
 			return;
 		}
-		// A window that grows much shows more; a panel that opens does not move the map.
+		// The panel that opens on what was clicked must not cover it.
+		for (const element of this.cy.elements(".selected").slice(0, 1)) this.reveal(element.id());
+		// A window that grows much shows more.
 		const { w, h } = this.fitBox ?? { w: 0, h: 0 };
 		if (this.cy.width() > w * 1.5 || this.cy.height() > h * 1.5) this.fit();
 	}

@@ -138,6 +138,8 @@ export class App {
 			lost: () => this.loader.soon(),
 		});
 		window.addEventListener("popstate", () => {
+			// A field that is being typed in shows what is typed, not where one is now.
+			(document.activeElement as HTMLElement | null)?.blur();
 			this.state = { ...this.state, place: parse(location.search) };
 			this.arrived();
 		});
@@ -179,6 +181,7 @@ export class App {
 	}
 
 	clearFilter(): void {
+		(document.activeElement as HTMLElement | null)?.blur();
 		this.go({ filter: NO_FILTER });
 	}
 

@@ -208,6 +208,12 @@ function toggle<T>(list: T[], one: T): T[] {
 	return list.includes(one) ? list.filter((other) => other !== one) : [...list, one];
 }
 
+/** What somebody is typing at the moment is not overwritten by what is in force. */
+function typedIn(id: string, inForce: string): string {
+	const field = document.getElementById(id) as HTMLInputElement | null;
+	return field && field === document.activeElement ? field.value : inForce;
+}
+
 let typing = 0;
 
 /** What is typed is taken once the typing pauses; without a step for Back at every letter. */
@@ -242,7 +248,7 @@ function text(app: App, name: "ports" | "labels", title: string, hint: string): 
 		title=${hint}
 		autocomplete="off"
 		spellcheck="false"
-		.value=${current(filter[name])}
+		.value=${current(typedIn(`filter-${name}`, filter[name]))}
 		@change=${(e: Event) => app.filter({ [name]: value(e).trim() })}
 	/>`;
 }
@@ -302,7 +308,7 @@ export function filters(app: App): TemplateResult {
 				title="Words that must all occur in either end's name, the port, the application protocol or the rule ( / )"
 				autocomplete="off"
 				spellcheck="false"
-				.value=${current(filter.text)}
+				.value=${current(typedIn("search", filter.text))}
 				@input=${(e: Event) => typed(app, { text: value(e) })}
 			/><kbd>/</kbd></label
 		>

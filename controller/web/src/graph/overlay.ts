@@ -116,22 +116,23 @@ export class Overlay {
 		if (mode && height > 84) lines.push([modeWord(mode), this.colours.muted]);
 		if (trouble?.denied) lines.push([`${trouble.denied} denied`, this.colours.denied]);
 		if (trouble?.wouldDeny) lines.push([`${trouble.wouldDeny} would be denied`, this.colours.warn]);
-		const fits = Math.max(0, Math.min(lines.length, Math.floor((height - 30) / 17)));
+		const step = 17 * this.colours.scale;
+		const fits = Math.max(0, Math.min(lines.length, Math.floor((height - step - 13) / step)));
 		const shown = lines.slice(lines.length - fits);
-		let line = y + height / 2 - (shown.length * 17) / 2;
+		let line = y + height / 2 - (shown.length * step) / 2;
 		const g = this.context;
-		g.font = `600 ${TITLE}px ${this.colours.font}`;
+		g.font = `600 ${TITLE * this.colours.scale}px ${this.colours.font}`;
 		const name = this.fit(island.title, width - 34);
 		const half = (g.measureText(name).width + 18) / 2;
 		g.globalAlpha *= 0.86;
 		g.fillStyle = this.colours.surface;
-		g.fillRect(x + 3, line - 12, width - 6, shown.length * 17 + 22);
+		g.fillRect(x + 3, line - 12, width - 6, shown.length * step + 22);
 		g.globalAlpha = node.hasClass("dim") ? 0.5 : 1;
 		const left = this.knob(island, x + width / 2 - half, line);
 		this.text(name, left, line, width - 40, TITLE, "600", this.colours.text, this.colours.surface);
 		for (const [text, colour] of shown) {
-			line += 17;
-			g.font = `400 ${SMALL}px ${this.colours.font}`;
+			line += step;
+			g.font = `400 ${SMALL * this.colours.scale}px ${this.colours.font}`;
 			const fitted = this.fit(text, width - 16);
 			this.text(fitted, x + width / 2 - g.measureText(fitted).width / 2, line, width, SMALL, "400", colour, this.colours.surface);
 		}
@@ -176,7 +177,7 @@ export class Overlay {
 		ground: string,
 	): number {
 		const g = this.context;
-		g.font = `${weight} ${size}px ${this.colours.font}`;
+		g.font = `${weight} ${size * this.colours.scale}px ${this.colours.font}`;
 		g.textBaseline = "middle";
 		const fitted = this.fit(text, room);
 		// An outline in the ground's colour keeps a line behind the text from eating it.

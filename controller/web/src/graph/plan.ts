@@ -17,7 +17,7 @@ const PADDING = 16;
 const HEADER = 34;
 const GAP = 64;
 /** Screens are wider than high, and conversations are read from left to right. */
-const ASPECT = 1.5;
+const ASPECT = 1.9;
 const ISLAND_ASPECT = 2.1;
 /** How much of its place a closed island takes: the rest is room for lines. */
 const CLOSED = 0.72;
@@ -106,7 +106,7 @@ export function cardAt(plan: Plan, id: string): Point | null {
 
 function gridFor(members: number): { columns: number; rows: number } {
 	const n = Math.max(1, members);
-	const columns = Math.max(1, Math.round(Math.sqrt((n * ISLAND_ASPECT * CELL_HEIGHT) / CELL_WIDTH)));
+	const columns = Math.max(1, Math.ceil(Math.sqrt((n * ISLAND_ASPECT * CELL_HEIGHT) / CELL_WIDTH)));
 	return { columns, rows: Math.ceil(n / columns) };
 }
 
@@ -153,7 +153,7 @@ function settle(plan: Plan, island: string, ids: string[], links: Wanted["links"
 	const moved = ids.length > 2 && links.length > 0 ? force(points, links) : points;
 	const by = (axis: "x" | "y") => (a: string, b: string) =>
 		moved.get(a)![axis] - moved.get(b)![axis] || (a < b ? -1 : 1);
-	const order = [...ids].sort(by("x"));
+	const order = [...ids].sort((a, b) => rank.get(a)! - rank.get(b)! || by("x")(a, b));
 	const perColumn = Math.ceil(order.length / place.columns);
 	for (let column = 0; column * perColumn < order.length; column++) {
 		order

@@ -22,6 +22,8 @@ export interface Colours {
 	accent: string;
 	warn: string;
 	font: string;
+	/** How much larger text is than on an ordinary screen. */
+	scale: number;
 }
 
 export function readColours(element: Element): Colours {
@@ -43,6 +45,7 @@ export function readColours(element: Element): Colours {
 		accent: v("accent"),
 		warn: v("would-deny"),
 		font: style.fontFamily,
+		scale: Number.parseFloat(style.fontSize) / 13.5 || 1,
 	};
 }
 

@@ -26,7 +26,9 @@ export interface GraphEvents {
 	hover(element: Card | Island | Line | null, x: number, y: number): void;
 }
 
-const MOST_ZOOM = 2.2;
+const MOST_ZOOM = 2.4;
+/** A few workloads do not fill a screen: nobody needs them larger. */
+const NATURAL_ZOOM = 1.15;
 const FIT_PADDING = 36;
 /** Pixels between what is revealed and the edge of the view. */
 const SIGHT = 24;
@@ -330,8 +332,9 @@ export class GraphView {
 		if (this.cy.width() < 50 || this.cy.elements().empty()) return;
 		this.fitted = true;
 		this.cy.fit(this.cy.nodes(), FIT_PADDING);
-		if (this.cy.zoom() > 1.15) {
-			this.cy.zoom(1.15);
+		const most = Math.min(MOST_ZOOM, NATURAL_ZOOM * Math.max(1, this.cy.width() / 1500));
+		if (this.cy.zoom() > most) {
+			this.cy.zoom(most);
 			this.cy.center(this.cy.nodes());
 		}
 		this.fitBox = { w: this.cy.width(), h: this.cy.height() };

@@ -273,8 +273,8 @@ function tally(app: App): TemplateResult {
 	const { place, graph, table, diff } = app.state;
 	if (place.before && diff) {
 		const { total } = diff;
-		return html`<span class="tally" id="tally"
-			>${count(total.new)} new, ${count(total.vanished)} gone, ${count(total.changed)} judged otherwise, ${count(total.same)} the same</span
+		return html`<span class="tally" id="tally" title="${count(total.same)} are the same"
+			>${count(total.new)} new, ${count(total.vanished)} gone, ${count(total.changed)} judged otherwise</span
 		>`;
 	}
 	if (place.view === "table") return html`<span class="tally" id="tally">${table ? plural(table.total, "conversation") : ""}</span>`;
@@ -285,7 +285,7 @@ function tally(app: App): TemplateResult {
 		>${matched.conversations === matched.of
 			? plural(matched.of, "conversation")
 			: `${count(matched.conversations)} of ${plural(matched.of, "conversation")}`}${folded.nodes
-			? `, ${plural(folded.nodes, "node")} folded`
+			? `, ${count(folded.nodes)} folded`
 			: ""}${graph.window.exact ? "" : " (not exact)"}</span
 	>`;
 }

@@ -11,6 +11,8 @@ import type { Colours } from "./style";
 
 const TITLE = 14;
 const SMALL = 12;
+/** A closed island that is narrower than this has its name above it. */
+const NARROW = 122;
 
 /** Where an island's little triangle is, on the screen. */
 export interface Knob {
@@ -85,18 +87,16 @@ export class Overlay {
 		if (box.x2 < 0 || box.y2 < 0 || box.x1 > this.cy.width() || box.y1 > this.cy.height() || width < 24) return;
 		const g = this.context;
 		g.save();
-		g.beginPath();
-		g.rect(box.x1, box.y1, width, box.y2 - box.y1);
-		if (!island.open) g.clip();
 		g.globalAlpha = node.hasClass("dim") ? 0.5 : 1;
-		if (island.open) this.title(island, box.x1, box.y1, width);
-		else this.face(island, node, box.x1, box.y1, width, box.y2 - box.y1);
+		const above = island.open || width < NARROW * this.colours.scale;
+		if (above) this.title(island, box.x1, box.y1, width);
+		if (!island.open) this.face(island, node, box.x1, box.y1, width, box.y2 - box.y1, !above);
 		g.restore();
 	}
 
 	/** An open island has its name on its upper edge. */
 	private title(island: Island, x: number, y: number, width: number): void {
-		const inside = this.cy.zoom() > 0.72;
+		const inside = island.open && this.cy.zoom() > 0.72;
 		const room = Math.max(width - (island.namespace ? 36 : 16), 30) + (inside ? 0 : 40);
 		const line = inside ? y + 17 * Math.min(1, this.cy.zoom()) + 2 : y - 9;
 		const ground = inside ? this.colours.island : this.colours.canvas;
@@ -109,7 +109,7 @@ export class Overlay {
 	}
 
 	/** A closed one says in its middle what is on it. */
-	private face(island: Island, node: NodeSingular, x: number, y: number, width: number, height: number): void {
+	private face(island: Island, node: NodeSingular, x: number, y: number, width: number, height: number, named: boolean): void {
 		const trouble = this.scene?.trouble.get(island.id);
 		const lines: [string, string][] = [[plural(island.members, "workload"), this.colours.muted]];
 		const mode = island.namespace ? this.modes.get(island.namespace) : undefined;
@@ -128,8 +128,12 @@ export class Overlay {
 		g.fillStyle = this.colours.surface;
 		g.fillRect(x + 3, line - 12, width - 6, shown.length * step + 22);
 		g.globalAlpha = node.hasClass("dim") ? 0.5 : 1;
-		const left = this.knob(island, x + width / 2 - half, line);
-		this.text(name, left, line, width - 40, TITLE, "600", this.colours.text, this.colours.surface);
+		if (named) {
+			const left = this.knob(island, x + width / 2 - half, line);
+			this.text(name, left, line, width - 34, TITLE, "600", this.colours.text, this.colours.surface);
+		} else {
+			line -= step / 2;
+		}
 		for (const [text, colour] of shown) {
 			line += step;
 			g.font = `400 ${SMALL * this.colours.scale}px ${this.colours.font}`;
@@ -204,10 +208,20 @@ export class Overlay {
 		const closed = edge.data("encrypted") === "yes";
 		const open = edge.data("encrypted") === "no" && isStore(edge.data("app") as string);
 		if ((!closed && !open) || this.cy.zoom() < 0.4 || edge.hasClass("dim") || edge.hasClass("same")) return;
-		const { x, y } = this.signOf(edge);
+		const at = this.signOf(edge);
+		const g = this.context;
+		const size = this.colours.scale * Math.min(1, Math.max(0.62, this.cy.zoom() / 0.75));
+		g.save();
+		g.translate(at.x, at.y);
+		g.scale(size, size);
+		this.drawPadlock(closed);
+		g.restore();
+	}
+
+	private drawPadlock(closed: boolean): void {
 		const g = this.context;
 		g.beginPath();
-		g.arc(x, y, 8, 0, 2 * Math.PI);
+		g.arc(0, 0, 8, 0, 2 * Math.PI);
 		g.fillStyle = this.colours.canvas;
 		g.fill();
 		g.strokeStyle = g.fillStyle = closed ? this.colours.allowed : this.colours.warn;
@@ -215,14 +229,14 @@ export class Overlay {
 		g.stroke();
 		g.lineWidth = 1.4;
 		g.beginPath();
-		g.rect(x - 3.6, y - 0.8, 7.2, 5);
+		g.rect(-3.6, -0.8, 7.2, 5);
 		g.fill();
 		g.beginPath();
 		if (closed) {
-			g.arc(x, y - 1, 2.4, Math.PI, 0);
+			g.arc(0, -1, 2.4, Math.PI, 0);
 		} else {
 			// The shackle swung aside: plain text to something that stores or forwards data.
-			g.arc(x + 3, y - 2.2, 2.4, Math.PI, -0.2);
+			g.arc(3, -2.2, 2.4, Math.PI, -0.2);
 		}
 		g.stroke();
 	}

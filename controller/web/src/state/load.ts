@@ -100,7 +100,9 @@ export class Loader {
 		const began = Date.now();
 		this.app.change({ loading: true });
 		try {
-			await Promise.all([this.main(abort.signal), this.around(abort.signal), this.panel()]);
+			// The panel looks its selection up in what the view has.
+			const main = this.main(abort.signal).then(() => (abort.signal.aborted ? undefined : this.panel()));
+			await Promise.all([main, this.around(abort.signal)]);
 			this.took = Date.now() - began;
 			if (this.abort === abort) this.app.change({ error: null, loading: false });
 		} catch (error) {

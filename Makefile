@@ -110,9 +110,9 @@ $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: proto/%.proto
 	$(Q)protoc-c --proto_path=proto --c_out=$(B)/gen $<
 
 # What the controller serves: the page, and the description of its API. WEB=no builds a controller whose
-# page says that there is none, and needs neither node nor npm.
+# page says that there is none, and needs neither node nor npm; WEB=FOLDER takes one that was built elsewhere.
 WEB ?= yes
-PAGE := $(if $(filter no,$(WEB)),controller/web/absent,build/web)
+PAGE := $(if $(filter no,$(WEB)),controller/web/absent,$(if $(filter yes,$(WEB)),build/web,$(WEB)))
 
 # npm writes this file when it is done. It outlives `make clean`: what it stands for comes over the network.
 WEB_MODULES := controller/web/node_modules/.package-lock.json
@@ -120,9 +120,11 @@ $(WEB_MODULES): controller/web/package-lock.json controller/web/package.json con
 	$(call note,NPM,controller/web/node_modules)
 	$(Q)controller/web/install
 	$(Q)touch $@
+ifeq ($(WEB),yes)
 build/web/index.html: controller/web/build.mjs $(WEB_MODULES) $(shell find controller/web/src -type f)
 	$(call note,WEB,$(@D))
 	$(Q)node controller/web/build.mjs $(@D)
+endif
 
 # Another WEB than last time makes another page.
 $(B)/gen/page: FORCE
@@ -209,7 +211,7 @@ $(TEST_SRC:%.c=$(B)/obj/%.o): | $(SKELETONS) $(B)/gen/bulkhead.pb-c.h
 tests: $(TEST_BIN)
 
 setup:
-	@tools/setup build test $(if $(filter no,$(WEB)),,web)
+	@tools/setup build test $(if $(filter yes,$(WEB)),web)
 
 ## make test       installs what is missing, builds, runs every test (root)
 test: setup
@@ -265,7 +267,7 @@ test-kube: setup
 
 ## make demo       a shop in network namespaces, dry-run, enforce, an attack (root; ONESHOT=1 ends by itself)
 demo:
-	@tools/setup build demo $(if $(filter no,$(WEB)),,web)
+	@tools/setup build demo $(if $(filter yes,$(WEB)),web)
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@$(PYTHON) tools/demo/demo $(if $(ONESHOT),--oneshot)
 
@@ -322,7 +324,7 @@ deb: all
 	@deploy/debian/build $(VERSION) build/bulkhead_$(VERSION)_$$(dpkg --print-architecture).deb
 
 ## make image      a container image of Debian packages only, build/bulkhead-image_VERSION.tar (OCI; root)
-image:
+image: $(PAGE)/index.html
 	@tools/setup image
 	@deploy/image $(VERSION) build/bulkhead-image_$(VERSION).tar
 

@@ -357,7 +357,7 @@ test("allow_this_shows_the_policy_and_changes_nothing", async (w) => {
 	const policy = await tab.locator("#policy").innerText();
 	assert.match(policy, /kind: NetworkPolicy/);
 	assert.match(policy, /name: allow-front-to-postgres-5432/);
-	assert.match(await tab.locator("#panel").innerText(), /newly allow 1 and newly deny 0/);
+	await tab.getByText(/newly allow 1 and newly deny 0/).waitFor();
 	assert.deepEqual(mock.requests.filter(({ method }) => method === "PUT"), []);
 });
 

@@ -82,7 +82,7 @@ LIB_controller := $(B)/libcontroller.a
 
 PROGRAMS := $(B)/bulkhead $(B)/bulkhead-dataplane $(B)/bulkhead-controller $(B)/bulkhead-cni
 
-## make            the programs, in build/
+## make            the programs, in build/ (WEB=no: without the page)
 all: $(PROGRAMS) man
 
 $(B)/bulkhead-dataplane: $(B)/obj/dataplane/main.o $(LIB_dataplane)
@@ -112,9 +112,28 @@ $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: proto/%.proto
 	$(call note,PROTOC,$<)
 	$(Q)protoc-c --proto_path=proto --c_out=$(B)/gen $<
 
-# What the controller serves: the page, and the description of its API.
-PAGE := controller/http/page
-$(B)/gen/assets.c: tools/embed docs/openapi.yaml $(shell find $(PAGE) -type f)
+# What the controller serves: the page, and the description of its API. WEB=no builds a controller whose
+# page says that there is none, and needs neither node nor npm; WEB=FOLDER takes one that was built elsewhere.
+WEB ?= yes
+PAGE := $(if $(filter no,$(WEB)),controller/web/absent,$(if $(filter yes,$(WEB)),build/web,$(WEB)))
+
+# npm writes this file when it is done. It outlives `make clean`: what it stands for comes over the network.
+WEB_MODULES := controller/web/node_modules/.package-lock.json
+$(WEB_MODULES): controller/web/package-lock.json controller/web/package.json controller/web/.npmrc
+	$(call note,NPM,controller/web/node_modules)
+	$(Q)controller/web/install
+	$(Q)touch $@
+ifeq ($(WEB),yes)
+build/web/index.html: controller/web/build.mjs $(WEB_MODULES) $(shell find controller/web/src -type f)
+	$(call note,WEB,$(@D))
+	$(Q)node controller/web/build.mjs $(@D)
+endif
+
+# Another WEB than last time makes another page.
+$(B)/gen/page: FORCE
+	@mkdir -p $(@D)
+	@[[ "$$(cat $@ 2>/dev/null)" == '$(PAGE)' ]] || echo '$(PAGE)' > $@
+$(B)/gen/assets.c: tools/embed docs/openapi.yaml $(B)/gen/page $(PAGE)/index.html
 	@mkdir -p $(@D)
 	$(call note,EMBED,$@)
 	$(Q)$(PYTHON) tools/embed /=$(PAGE) /openapi.yaml=docs/openapi.yaml > $@
@@ -200,7 +219,7 @@ $(TEST_SRC:%.c=$(B)/obj/%.o): | $(SKELETONS) $(B)/gen/bulkhead.pb-c.h
 tests: $(TEST_BIN)
 
 setup:
-	@tools/setup build test
+	@tools/setup build test $(if $(filter yes,$(WEB)),web)
 
 ## make test       installs what is missing, builds, runs every test (root)
 test: setup
@@ -256,7 +275,7 @@ test-kube: setup
 
 ## make demo       a shop in network namespaces, dry-run, enforce, an attack (root; ONESHOT=1 ends by itself)
 demo:
-	@tools/setup build demo
+	@tools/setup build demo $(if $(filter yes,$(WEB)),web)
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@$(PYTHON) tools/demo/demo $(if $(ONESHOT),--oneshot)
 
@@ -283,9 +302,9 @@ build/bench-history: $(B)/obj/tools/bench/history/main.o $(LIB_controller)
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller)
 
-## make lint       format, cppcheck, layering, licences
+## make lint       format, cppcheck, layering, licences, types of the page
 lint:
-	@tools/setup build lint
+	@tools/setup build lint web
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@tests/lint
 
@@ -321,7 +340,7 @@ deb: all
 	@deploy/debian/build $(VERSION) build/bulkhead_$(VERSION)_$$(dpkg --print-architecture).deb
 
 ## make image      a container image of Debian packages only, build/bulkhead-image_VERSION.tar (OCI; root)
-image:
+image: $(PAGE)/index.html
 	@tools/setup image
 	@deploy/image $(VERSION) build/bulkhead-image_$(VERSION).tar
 
@@ -333,4 +352,5 @@ clean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: all setup test test-unit test-kernels tests asan coverage fuzz test-kube demo bench bench-packet bench-agent bench-history lint format man install install-host deb image clean help
+FORCE:
+.PHONY: FORCE all setup test test-unit test-kernels tests asan coverage fuzz test-kube demo bench bench-packet bench-agent bench-history lint format man install install-host deb image clean help

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The side panel: what is selected, and why it is so.
+
+import type { TemplateResult } from "lit-html";
+import { html, nothing } from "lit-html";
+import type { App } from "../state/app";
+import type { Part } from "../views/parts";
+import { icon } from "../views/parts";
+import { conversation } from "./why";
+import { edge } from "./edge";
+import { node } from "./node";
+
+export function frame(app: App, title: Part | string, body: Part, back?: () => void): TemplateResult {
+	return html`<aside class="panel" id="panel" aria-label="Details" tabindex="-1">
+		<div class="heading">
+			${back ? html`<button class="tool" aria-label="Back" title="Back" @click=${back}>${icon("back")}</button>` : nothing}
+			<h2>${title}</h2>
+			<button class="tool" aria-label="Close" title="Close (Esc)" @click=${() => app.select(null)}>${icon("close")}</button>
+		</div>
+		<div class="body">${body}</div>
+	</aside>`;
+}
+
+export function panel(app: App): Part {
+	const { panel: fetched } = app.state;
+	const { selection } = app.state.place;
+	if (!selection) return nothing;
+	if (selection.kind === "node") return node(app, selection.id);
+	if (!fetched) return frame(app, "…", html`<p class="muted">Asking …</p>`);
+	if (fetched.error) {
+		const text = fetched.error.missing
+			? "It is not there any more, or not in this window. Choose a longer window above."
+			: fetched.error.message;
+		return frame(app, "Not found", html`<p>${text}</p>`);
+	}
+	if (fetched.why) return conversation(app, fetched.why, fetched.series);
+	return edge(app, selection.id, fetched.list);
+}

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the page knows and shows, in one place. Data flows one way: something changes the state, the
+// state is drawn (main.ts), what people do calls a method here or in orders.ts.
+
+import { ApiError, isAbort, post, remove } from "../api/client";
+import type {
+	Allowance,
+	Diff,
+	Edge,
+	EdgeList,
+	Graph,
+	Namespace,
+	Pod,
+	Policy,
+	PolicyDiff,
+	Readiness,
+	Mode,
+	Series,
+	Session,
+	Status,
+	Why,
+} from "../api/types";
+import { Live } from "../api/live";
+import type { Theme } from "../graph/memory";
+import { readTheme, writeTheme } from "../graph/memory";
+import { Loader } from "./load";
+import type { Place, Selection } from "./url";
+import { NO_FILTER, filterQuery, format, isLive, parse } from "./url";
+
+/** What the side panel has fetched about the selection. */
+export interface Panel {
+	of: Selection;
+	error: ApiError | null;
+	/** Conversations of an edge or a node, and how many there are. */
+	list: EdgeList | null;
+	why: Why | null;
+	series: Series | null;
+}
+
+/** An order to enforce, waiting behind what it would deny. */
+export interface Gate {
+	namespace: string;
+	readiness: Readiness | null;
+	error: string;
+	busy: boolean;
+}
+
+export interface Allow {
+	conversation: string;
+	answer: Allowance | null;
+	effect: PolicyDiff | null;
+	error: string;
+}
+
+export type Drawer = "problems" | "losses" | "node" | null;
+
+export interface State {
+	place: Place;
+	/** undefined: not asked yet; null: nobody is logged in. */
+	session: Session | null | undefined;
+	loginError: string;
+	status: Status | null;
+	namespaces: Namespace[];
+	pods: Pod[];
+	policies: Policy[];
+	graph: Graph | null;
+	diff: Diff | null;
+	table: EdgeList | null;
+	/** What could not be loaded, and why. */
+	error: ApiError | null;
+	loading: boolean;
+	live: "connecting" | "live" | "broken" | "revoked";
+	paused: boolean;
+	panel: Panel | null;
+	gate: Gate | null;
+	allow: Allow | null;
+	/** A pod that is to be cut off, if it is said once more. */
+	confirming: string | null;
+	/** What is being carried out: a pod or a namespace. */
+	busy: string | null;
+	drawer: Drawer;
+	help: boolean;
+	theme: Theme;
+	notice: { text: string; bad: boolean } | null;
+}
+
+const NOTICE_FOR = 8_000;
+
+export class App {
+	state: State = {
+		place: parse(location.search),
+		session: undefined,
+		loginError: "",
+		status: null,
+		namespaces: [],
+		pods: [],
+		policies: [],
+		graph: null,
+		diff: null,
+		table: null,
+		error: null,
+		loading: true,
+		live: "connecting",
+		paused: false,
+		panel: null,
+		gate: null,
+		allow: null,
+		confirming: null,
+		busy: null,
+		drawer: null,
+		help: false,
+		theme: readTheme(),
+		notice: null,
+	};
+	readonly loader = new Loader(this);
+	/** Lines on which something happened since the last drawing. */
+	readonly moved = new Set<string>();
+	private readonly live: Live;
+	private drawing = 0;
+	private noticeTimer = 0;
+
+	constructor(private readonly draw: () => void) {
+		this.live = new Live({
+			opened: () => {
+				this.change({ live: "live" });
+				this.loader.soon();
+			},
+			closed: (final) => {
+				this.change({ live: final ? "revoked" : "broken" });
+				if (final) void this.loader.session();
+			},
+			edges: (edges) => {
+				for (const { id } of edges) this.moved.add(id);
+				if (isLive(this.state.place.span)) this.loader.soon();
+			},
+			status: (status) => this.change({ status }),
+			lost: () => this.loader.soon(),
+		});
+		window.addEventListener("popstate", () => {
+			// A field that is being typed in shows what is typed, not where one is now.
+			(document.activeElement as HTMLElement | null)?.blur();
+			this.state = { ...this.state, place: parse(location.search) };
+			this.arrived();
+		});
+		document.addEventListener("visibilitychange", () => {
+			if (!document.hidden) this.loader.soon();
+		});
+	}
+
+	/** Changes the state and has it drawn, once, soon. */
+	change(patch: Partial<State>): void {
+		this.state = { ...this.state, ...patch };
+		if (this.drawing) return;
+		this.drawing = requestAnimationFrame(() => {
+			this.drawing = 0;
+			this.draw();
+		});
+	}
+
+	notify(text: string, bad = false): void {
+		window.clearTimeout(this.noticeTimer);
+		this.change({ notice: { text, bad } });
+		this.noticeTimer = window.setTimeout(() => this.change({ notice: null }), NOTICE_FOR);
+	}
+
+	// ---- Where one is ----------------------------------------------------------------------------
+
+	/** Goes somewhere. With `replace` the step is none that Back would undo. */
+	go(patch: Partial<Place>, replace = false): void {
+		const place = { ...this.state.place, ...patch };
+		const url = location.pathname + format(place);
+		if (replace) history.replaceState(null, "", url);
+		else if (url !== location.pathname + location.search) history.pushState(null, "", url);
+		this.state = { ...this.state, place };
+		this.arrived();
+	}
+
+	filter(patch: Partial<Place["filter"]>, replace = false): void {
+		this.go({ filter: { ...this.state.place.filter, ...patch } }, replace);
+	}
+
+	clearFilter(): void {
+		(document.activeElement as HTMLElement | null)?.blur();
+		this.go({ filter: NO_FILTER });
+	}
+
+	/** Where one begins: no filter, nothing selected. */
+	restart(event: Event): void {
+		event.preventDefault();
+		this.go(parse(""));
+		this.change({ panel: null, allow: null, gate: null });
+	}
+
+	private arrived(): void {
+		this.listen();
+		this.change({});
+		if (this.state.session) this.loader.now();
+	}
+
+	select(selection: Selection | null): void {
+		const { place, panel } = this.state;
+		if (selection?.kind === place.selection?.kind && selection?.id === place.selection?.id) return;
+		history.replaceState(null, "", location.pathname + format({ ...place, selection }));
+		const keep = panel?.of.kind === selection?.kind && panel?.of.id === selection?.id;
+		this.change({
+			place: { ...place, selection },
+			panel: keep ? panel : null,
+			allow: null,
+			gate: null,
+			confirming: null,
+		});
+		void this.loader.panel();
+	}
+
+	/** Opens a closed namespace in place, or closes an open one. */
+	toggle(namespace: string): void {
+		const open = new Set(this.openNamespaces());
+		if (!open.delete(namespace)) open.add(namespace);
+		this.go({ open: [...open].sort() }, true);
+	}
+
+	openNamespaces(): string[] {
+		return this.state.place.open ?? this.loader.opened;
+	}
+
+	openAll(): void {
+		this.go({ open: this.state.namespaces.map(({ name }) => name).sort() }, true);
+	}
+
+	closeAll(): void {
+		this.go({ open: [] }, true);
+	}
+
+	edge(id: string): Edge | undefined {
+		return this.state.graph?.edges.find((edge) => edge.id === id);
+	}
+
+	// ---- Coming and going ------------------------------------------------------------------------
+
+	async start(): Promise<void> {
+		this.applyTheme();
+		await this.loader.session();
+		if (this.state.session) this.begin();
+		else if (this.state.session === undefined) window.setTimeout(() => void this.start(), 3_000);
+	}
+
+	private begin(): void {
+		this.listen();
+		this.loader.start();
+	}
+
+	async login(token: string): Promise<void> {
+		try {
+			const session = await post<Session>("session", { token });
+			this.change({ session, loginError: "", error: null, loading: true });
+			this.begin();
+		} catch (error) {
+			if (isAbort(error)) return;
+			const { status, message } = error as ApiError;
+			this.change({ loginError: status === 401 ? "That token is not known here." : message });
+		}
+	}
+
+	async logout(): Promise<void> {
+		await remove("session").catch(() => null);
+		this.leave();
+	}
+
+	/** Nobody is logged in (any more). */
+	leave(): void {
+		this.live.stop();
+		this.loader.stop();
+		this.change({ session: null, graph: null, diff: null, table: null, panel: null, status: null, pods: [], policies: [], namespaces: [] });
+	}
+
+	private listen(): void {
+		if (!this.state.session) return;
+		if (this.state.paused) this.live.stop();
+		else this.live.listen(filterQuery(this.state.place.filter));
+	}
+
+	pause(paused: boolean): void {
+		this.change({ paused, live: "connecting" });
+		this.listen();
+		if (!paused) this.loader.soon();
+	}
+
+	// ---- Light and dark --------------------------------------------------------------------------
+
+	isDark(): boolean {
+		const { theme } = this.state;
+		return theme === "dark" || (theme === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+	}
+
+	switchTheme(): void {
+		const theme: Theme = this.isDark() ? "light" : "dark";
+		writeTheme(theme);
+		this.change({ theme });
+		this.applyTheme();
+	}
+
+	applyTheme(): void {
+		document.documentElement.dataset.theme = this.isDark() ? "dark" : "light";
+	}
+}
+
+export type { Mode };

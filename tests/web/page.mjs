@@ -1,0 +1,641 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The page in a real browser, against a controller that is none (mock.mjs): what people see and do.
+
+import assert from "node:assert/strict";
+import * as clusters from "./cluster.mjs";
+import { Mock } from "./mock.mjs";
+import { browse, login } from "./browser.mjs";
+import { eventually, main, test } from "./tap.mjs";
+
+const PAGE = process.env.BULKHEAD_PAGE;
+const browser = await browse();
+
+/** What a page may not say on its console. Chromium itself notes every answer that is an error. */
+function isOurs(text) {
+	return !/Failed to load resource|ERR_/.test(text);
+}
+
+const fixture = {
+	async begin() {
+		const world = { mocks: [], contexts: [], errors: [] };
+		world.open = (cluster, path, options) => open(world, cluster, path, options);
+		return world;
+	},
+	async check(world) {
+		assert.deepEqual(world.errors, [], "what the page complained about on the console");
+	},
+	async end(world) {
+		for (const context of world.contexts) await context.close();
+		for (const mock of world.mocks) await mock.close();
+	},
+	close: () => browser.close(),
+};
+
+/** A mock, and a tab logged in to it. */
+async function open(world, cluster, path = "/", { token = "operator", prepare, ...context } = {}) {
+	const mock = new Mock(PAGE, cluster);
+	prepare?.(mock);
+	world.mocks.push(mock);
+	const url = await mock.listen();
+	const made = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...context });
+	made.setDefaultTimeout(60_000);
+	world.contexts.push(made);
+	const tab = await made.newPage();
+	watch(world, tab);
+	if (token) await login(tab, url, path, token);
+	else await tab.goto(url + path);
+	return { mock, url, tab, context: made };
+}
+
+function watch(world, tab) {
+	tab.on("console", (message) => {
+		if (["error", "warning"].includes(message.type()) && isOurs(message.text())) world.errors.push(message.text());
+	});
+	tab.on("pageerror", (error) => world.errors.push(String(error)));
+}
+
+const elements = (tab) => tab.evaluate(() => window.bulkhead.elements());
+const positions = (tab) => tab.evaluate(() => window.bulkhead.positions());
+/** The address as the page has it now; what the browser reports of it comes later. */
+const search = async (tab) => new URLSearchParams(await tab.evaluate(() => location.search));
+
+function drawn(tab, id) {
+	return eventually(async () => (await elements(tab)).find((e) => e.id === id), `${id} is drawn`);
+}
+
+function gone(tab, id) {
+	return eventually(async () => !(await elements(tab)).some((e) => e.id === id), `${id} is not drawn`);
+}
+
+/** Lines cross: of a line, the first point that is its own. */
+async function clickOn(tab, id) {
+	await drawn(tab, id);
+	const box = await tab.locator("#graph").boundingBox();
+	for (const t of [0.5, 0.35, 0.65, 0.25, 0.75, 0.15, 0.85]) {
+		const at = await tab.evaluate(([wanted, way]) => window.bulkhead.screen(wanted, way), [id, t]);
+		await tab.mouse.click(box.x + at.x, box.y + at.y);
+		if ((await search(tab)).get("sel")?.slice(2) === id) return;
+	}
+	throw new Error(`no click hits ${id}`);
+}
+
+async function idle(tab) {
+	await tab.waitForFunction(() => document.querySelector("main#view")?.getAttribute("aria-busy") === "false");
+}
+
+function same(before, after, except = []) {
+	for (const [id, at] of Object.entries(before)) {
+		if (!after[id] || except.includes(id)) continue;
+		assert.ok(Math.hypot(at.x - after[id].x, at.y - after[id].y) < 0.5, `${id} moved from ${JSON.stringify(at)} to ${JSON.stringify(after[id])}`);
+	}
+}
+
+// ---- Coming in ---------------------------------------------------------------------------------------
+
+test("asks_for_a_token_and_says_where_it_is", async (w) => {
+	const { tab } = await w.open(clusters.shop(), "/", { token: null });
+	await tab.locator("#login").waitFor();
+	assert.match(await tab.locator("#where").innerText(), /operator\.token/);
+	await tab.locator("#token").fill("wrong");
+	await tab.locator("#login button").click();
+	await tab.locator("#login [role=alert]").waitFor();
+	await tab.locator("#token").fill("operator");
+	await tab.locator("#login button").click();
+	await drawn(tab, "shop/Deployment/front");
+	const kept = await tab.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+	assert.ok(!kept.includes("operator"), "the token is not kept by the page");
+});
+
+test("loads_under_the_strict_policy_without_a_complaint", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop());
+	await drawn(tab, "shop/Deployment/front");
+	const foreign = mock.requests.filter(({ path }) => !path.startsWith("/api/v1/"));
+	assert.deepEqual(foreign, []);
+	assert.equal(await tab.locator("style, script:not([src]), [style*='url']").count(), 0, "inline scripts or styles");
+	// The policy itself is what the test believes it is.
+	await tab.evaluate(() => {
+		const script = document.createElement("script");
+		script.textContent = "window.inline = 1";
+		document.body.append(script);
+	});
+	assert.equal(await tab.evaluate(() => window.inline), undefined);
+	w.errors.splice(0, w.errors.length, ...w.errors.filter((text) => !/inline script/.test(text)));
+});
+
+test("a_session_that_ends_leads_back_to_the_login", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop());
+	mock.sessions.clear();
+	await tab.locator("[data-state=denied]").click();
+	await tab.locator("#login").waitFor();
+});
+
+// ---- The graph ---------------------------------------------------------------------------------------
+
+test("a_live_edge_appears_without_moving_anything", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop());
+	await drawn(tab, "shop/Deployment/front");
+	await tab.locator("#live.live").waitFor();
+	const before = await positions(tab);
+	const fresh = clusters.workload("shop", "Deployment", "recommender");
+	const front = clusters.workload("shop", "Deployment", "front");
+	mock.add(clusters.conversation(front, fresh, 8080, { app: "grpc" }));
+	await drawn(tab, fresh.id);
+	await drawn(tab, `${front.id}>${fresh.id}>allowed`);
+	same(before, await positions(tab));
+});
+
+test("what_is_being_typed_survives_live_updates", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop());
+	await tab.locator("#live.live").waitFor();
+	await tab.locator("#filter-ports").focus();
+	await tab.keyboard.type("54");
+	mock.add(clusters.conversation(clusters.workload("shop", "Deployment", "front"), clusters.workload("shop", "Deployment", "late"), 81));
+	await drawn(tab, "shop/Deployment/late");
+	assert.equal(await tab.locator("#filter-ports").inputValue(), "54");
+	await tab.keyboard.type("32");
+	await tab.keyboard.press("Enter");
+	await gone(tab, "shop/Deployment/late");
+	assert.equal((await search(tab)).get("port"), "5432");
+});
+
+test("live_updates_keep_selection_and_focus", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop(), "/?sel=n.shop/Deployment/front");
+	await tab.locator("#panel [data-quarantine]").waitFor();
+	await tab.locator("#panel [data-quarantine]").focus();
+	mock.add(clusters.conversation(clusters.workload("shop", "Deployment", "front"), clusters.workload("shop", "Deployment", "late"), 81));
+	await drawn(tab, "shop/Deployment/late");
+	assert.equal(await tab.evaluate(() => document.activeElement?.hasAttribute("data-quarantine")), true, "focus stays");
+	assert.equal((await search(tab)).get("sel"), "n.shop/Deployment/front");
+});
+
+test("namespaces_open_and_close_in_place", async (w) => {
+	const { tab } = await w.open(clusters.shop(), "/?open=");
+	await drawn(tab, "ns:shop");
+	assert.ok(!(await elements(tab)).some((e) => e.id === "shop/Deployment/front"));
+	const closed = await positions(tab);
+	await tab.getByRole("button", { name: "Open shop" }).click();
+	await drawn(tab, "shop/Deployment/front");
+	const opened = await positions(tab);
+	same(closed, opened);
+	assert.equal((await search(tab)).get("open"), "shop");
+	await tab.getByRole("button", { name: "Close shop" }).click();
+	await gone(tab, "shop/Deployment/front");
+	same(closed, await positions(tab));
+	await tab.getByRole("button", { name: "Open shop" }).click();
+	await drawn(tab, "shop/Deployment/front");
+	same(opened, await positions(tab));
+});
+
+test("a_workload_lies_on_its_namespace", async (w) => {
+	const { tab } = await w.open(clusters.shop());
+	await drawn(tab, "shop/Deployment/front");
+	const all = await elements(tab);
+	const at = await positions(tab);
+	for (const card of all.filter((e) => e.classes.includes("card"))) {
+		const frame = all.find((e) => e.id === card.data.island);
+		const dx = Math.abs(at[card.id].x - at[frame.id].x);
+		const dy = Math.abs(at[card.id].y - at[frame.id].y);
+		assert.ok(dx < frame.data.w / 2 && dy < frame.data.h / 2, `${card.id} lies outside of ${frame.id}`);
+	}
+	const frames = all.filter((e) => e.classes.includes("island"));
+	for (const a of frames) {
+		for (const b of frames) {
+			if (a.id >= b.id) continue;
+			const apart = Math.abs(at[a.id].x - at[b.id].x) >= (a.data.w + b.data.w) / 2 || Math.abs(at[a.id].y - at[b.id].y) >= (a.data.h + b.data.h) / 2;
+			assert.ok(apart, `${a.id} and ${b.id} overlap`);
+		}
+	}
+});
+
+test("places_are_remembered_between_visits", async (w) => {
+	const { tab } = await w.open(clusters.shop());
+	await drawn(tab, "shop/Deployment/front");
+	const box = await tab.locator("#graph").boundingBox();
+	const from = await tab.evaluate(() => window.bulkhead.screen("shop/Deployment/front"));
+	const old = (await positions(tab))["shop/Deployment/front"];
+	await tab.mouse.move(box.x + from.x, box.y + from.y);
+	await tab.mouse.down();
+	await tab.mouse.move(box.x + from.x + 20, box.y + from.y + 14, { steps: 5 });
+	await tab.mouse.up();
+	const dragged = await positions(tab);
+	assert.notDeepEqual(dragged["shop/Deployment/front"], old, "it was dragged");
+	await tab.reload();
+	await drawn(tab, "shop/Deployment/front");
+	same(dragged, await positions(tab));
+});
+
+test("states_are_told_apart_by_more_than_colour", async (w) => {
+	const { tab } = await w.open(clusters.shop());
+	const line = (await drawn(tab, "shop/CronJob/nightly-report>data/StatefulSet/postgres>would-deny")).data;
+	assert.equal(line.state, "would-deny");
+	const style = await tab.evaluate(() => {
+		const cy = document.getElementById("graph")._cyreg.cy;
+		const of = (state) => cy.edges(`[state = '${state}']`)[0];
+		return {
+			wouldDeny: of("would-deny").style("line-style"),
+			allowed: of("allowed").style("line-style"),
+			denied: of("denied").style("target-arrow-shape"),
+			widths: cy.edges("[state = 'allowed']").map((e) => [e.data("width"), e.id()]),
+		};
+	});
+	assert.equal(style.wouldDeny, "dashed");
+	assert.equal(style.allowed, "solid");
+	assert.equal(style.denied, "tee");
+	assert.ok(new Set(style.widths.map(([width]) => width)).size > 3, "more bytes are wider");
+});
+
+// ---- Filter, URL, views --------------------------------------------------------------------------------
+
+test("the_filter_lives_in_the_address_and_comes_back_from_it", async (w) => {
+	const { tab, url, context } = await w.open(clusters.shop());
+	await drawn(tab, "shop/Deployment/front");
+	await tab.locator("[data-state=would-deny]").click();
+	await tab.locator("#filter-apps").selectOption("postgresql");
+	await eventually(async () => (await tab.locator("#tally").innerText()).startsWith("1 of 31"), "one is left");
+	await tab.keyboard.press("/");
+	await tab.keyboard.type("nightly");
+	await eventually(async () => (await search(tab)).get("q") === "nightly", "the search is in the address");
+	assert.equal((await search(tab)).get("verdict"), "would-deny");
+	const other = await context.newPage();
+	watch(w, other);
+	await other.goto(url + new URL(tab.url()).search);
+	await drawn(other, "shop/CronJob/nightly-report");
+	assert.equal(await other.locator("#search").inputValue(), "nightly");
+	assert.equal(await other.locator("[data-state=would-deny]").getAttribute("aria-pressed"), "true");
+	assert.equal(await other.locator("#filter-apps").inputValue(), "postgresql");
+	await tab.goBack();
+	await eventually(async () => (await search(tab)).get("app") === null && (await search(tab)).get("verdict") === "would-deny", "Back takes the last step back");
+});
+
+test("graph_matrix_and_table_show_the_same", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop(), "/?verdict=denied,would-deny");
+	const wanted = mock.conversations.filter((c) => c.state !== "allowed");
+	const pairs = new Set(wanted.map((c) => `${c.client.id}>${c.server.id}`));
+	await eventually(async () => (await elements(tab)).filter((e) => "source" in e.data).length === pairs.size, "lines of the graph");
+	await tab.keyboard.press("2");
+	await tab.locator("#matrix").waitFor();
+	assert.equal(await tab.locator("#matrix button.cell").count(), pairs.size);
+	await tab.keyboard.press("3");
+	await tab.locator("#conversations").waitFor();
+	await eventually(async () => (await tab.locator("#conversations tbody tr").count()) === wanted.length, "lines of the table");
+	const shown = await tab.locator("#conversations tbody tr").evaluateAll((rows) => rows.map((row) => row.dataset.id));
+	assert.deepEqual(shown.sort(), wanted.map((c) => c.id).sort());
+	assert.equal((await search(tab)).get("view"), "table");
+	assert.equal((await search(tab)).get("verdict"), "denied,would-deny");
+});
+
+test("the_table_keeps_its_place_when_data_moves", async (w) => {
+	const { tab, mock } = await w.open(clusters.large(120, 6), "/?view=table&sort=name");
+	await tab.locator("#conversations tbody tr").nth(60).waitFor();
+	const row = tab.locator("#conversations tbody tr").nth(50);
+	await row.scrollIntoViewIfNeeded();
+	const id = await row.getAttribute("data-id");
+	await row.locator("button").focus();
+	const top = await tab.locator(".scroll").evaluate((e) => e.scrollTop);
+	assert.ok(top > 0);
+	const moved = mock.conversations[3];
+	moved.flows += 123_456;
+	const { length } = mock.requests;
+	mock.add(moved);
+	await eventually(() => mock.requests.slice(length).some(({ path }) => path === "/api/v1/edges"), "it is fetched again");
+	await eventually(async () => (await tab.locator("#conversations").innerText()).includes(moved.flows.toLocaleString("en")), "the new number is there");
+	assert.equal(await tab.locator(".scroll").evaluate((e) => e.scrollTop), top);
+	assert.equal(await tab.evaluate(() => document.activeElement.closest("tr")?.dataset.id), id);
+});
+
+test("a_comparison_shows_what_is_new_gone_and_judged_otherwise", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop(), "/", {
+		prepare: (m) => {
+			m.conversations[14].fresh = true;
+			m.conversations[13].was = "allowed";
+			m.vanished = m.conversations.splice(6, 1);
+		},
+	});
+	const lost = mock.vanished[0];
+	await tab.locator("#compare").selectOption("before");
+	await drawn(tab, `gone:${lost.id}`);
+	const all = await elements(tab);
+	const of = (c) => all.find((e) => e.data.source === c.client.id && e.data.target === c.server.id && e.data.state === c.state);
+	assert.ok(of(mock.conversations.find((c) => c.fresh)).classes.includes("new"));
+	assert.ok(of(mock.conversations.find((c) => c.was)).classes.includes("changed"));
+	assert.ok(all.find((e) => e.id === `gone:${lost.id}`).classes.includes("vanished"));
+	assert.match(await tab.locator("#tally").innerText(), /1 new, 1 gone, 1 judged otherwise/);
+	await tab.keyboard.press("3");
+	await eventually(async () => (await tab.locator("#conversations tbody tr").count()) === 3, "the table has the three");
+	await tab.keyboard.press("2");
+	await eventually(async () => (await tab.locator("#matrix .cell.vanished").count()) === 1, "the matrix has the one that is gone");
+});
+
+// ---- Why -----------------------------------------------------------------------------------------------
+
+test("a_click_on_a_line_says_why", async (w) => {
+	const { tab } = await w.open(clusters.shop());
+	await clickOn(tab, "shop/Deployment/front>data/StatefulSet/postgres>denied");
+	const panel = tab.locator("#panel");
+	await panel.locator(".verdict").waitFor();
+	const text = await panel.innerText();
+	for (const part of ["Denied", "TCP 5432", "Dropped by the ingress of data/postgres", "isolated by data/postgres, no rule matched", "Last seen", "Round trip", "Encryption"]) {
+		assert.ok(text.includes(part), `the panel says ${JSON.stringify(part)}`);
+	}
+	assert.ok((await panel.locator(".chart svg g").count()) > 5, "bytes over time");
+});
+
+test("would_deny_says_what_enforcing_would_do", async (w) => {
+	const { tab } = await w.open(clusters.shop());
+	await clickOn(tab, "shop/CronJob/nightly-report>data/StatefulSet/postgres>would-deny");
+	await tab.locator("#panel .verdict").waitFor();
+	const text = await tab.locator("#panel").innerText();
+	assert.match(text, /Passes today\. Enforced, the ingress of data\/postgres would drop it/);
+	assert.match(text, /Enforced, it would deny/);
+});
+
+test("allow_this_shows_the_policy_and_changes_nothing", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop());
+	await clickOn(tab, "shop/Deployment/front>data/StatefulSet/postgres>denied");
+	await tab.locator("#allow").click();
+	const policy = await tab.locator("#policy").innerText();
+	assert.match(policy, /kind: NetworkPolicy/);
+	assert.match(policy, /name: allow-front-to-postgres-5432/);
+	await tab.getByText(/newly allow 1 and newly deny 0/).waitFor();
+	assert.deepEqual(mock.requests.filter(({ method }) => method === "PUT"), []);
+});
+
+test("a_line_that_is_many_lists_them_and_leads_to_each", async (w) => {
+	const { tab } = await w.open(clusters.shop(), "/?open=");
+	await clickOn(tab, "ns:shop>ns:data>allowed");
+	const rows = tab.locator("#panel .rows button.row");
+	await rows.first().waitFor();
+	assert.equal(await rows.count(), 5);
+	await rows.first().click();
+	await tab.locator("#panel .verdict").waitFor();
+	await tab.getByRole("button", { name: "Back" }).click();
+	await rows.first().waitFor();
+});
+
+// ---- Orders ----------------------------------------------------------------------------------------------
+
+test("enforcing_leads_through_the_gate", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop());
+	await tab.locator("#namespaces .name", { hasText: "shop" }).click();
+	await tab.locator("[data-mode=enforce]").click();
+	await tab.locator("#gate").waitFor();
+	const text = await tab.locator("#gate").innerText();
+	assert.match(text, /Observed for 2 days/);
+	assert.match(text, /1 conversation \(556 flows\) that pass today would be denied/);
+	assert.match(text, /from 1 client[\s\S]*monitoring\/prometheus → shop\/front/);
+	assert.deepEqual(mock.requests.filter(({ method }) => method === "PUT"), [], "nothing is ordered yet");
+	await tab.getByRole("button", { name: "Not now" }).click();
+	await tab.locator("#gate").waitFor({ state: "detached" });
+	await tab.locator("[data-mode=enforce]").click();
+	await tab.locator("#enforce").click();
+	await eventually(() => mock.modes.shop === "enforce", "it is ordered");
+	await eventually(async () => (await tab.locator("[data-mode=enforce]").getAttribute("aria-pressed")) === "true", "and shown");
+});
+
+test("a_namespace_that_is_ready_says_so", async (w) => {
+	const { tab } = await w.open(clusters.shop());
+	await tab.locator("#namespaces .name", { hasText: "kube-system" }).click();
+	await tab.locator("[data-mode=enforce]").click();
+	await tab.locator("#gate.ready").waitFor();
+	assert.match(await tab.locator("#gate").innerText(), /Ready to enforce[\s\S]*None of it would be denied/i);
+});
+
+test("a_pod_is_cut_off_in_two_clicks_and_let_back_in_one", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop(), "/?sel=n.shop/Pod/debug");
+	const button = tab.locator("[data-quarantine='shop/debug']");
+	await button.click();
+	assert.equal(mock.quarantined.size, 0, "the first click only asks");
+	await tab.getByRole("button", { name: "Cut off now" }).waitFor();
+	assert.equal(mock.quarantined.size, 0);
+	await button.click();
+	await eventually(() => mock.quarantined.has("shop/debug"), "cut off");
+	await tab.locator("[data-release='shop/debug']").click();
+	await eventually(() => mock.quarantined.size === 0, "back");
+});
+
+test("a_reader_is_offered_no_orders", async (w) => {
+	const { tab } = await w.open(clusters.shop(), "/?sel=n.shop/Pod/debug", { token: "reader" });
+	await tab.locator("#panel .pods li").waitFor();
+	assert.equal(await tab.locator("[data-quarantine]").count(), 0);
+	await tab.locator("#namespaces .name", { hasText: "shop" }).click();
+	await tab.locator("[data-mode=enforce]").waitFor();
+	assert.equal(await tab.locator("[data-mode=enforce]").isDisabled(), true);
+});
+
+// ---- Strangers' text ------------------------------------------------------------------------------------
+
+test("labels_that_are_markup_are_inert_everywhere", async (w) => {
+	const cluster = clusters.hostile();
+	const evil = cluster.conversations.at(-1);
+	const { tab, mock } = await w.open(cluster, "/", {
+		prepare: (m) => {
+			m.problems = [{ source: "policy", code: "invalid-policy", object: evil.client.name, text: evil.text }];
+			m.labels = { [evil.client.namespace]: { [evil.client.name]: evil.client.name } };
+		},
+	});
+	await drawn(tab, evil.client.id);
+	const everywhere = [
+		() => clickOn(tab, evil.client.id),
+		() => clickOn(tab, `${evil.client.id}>${evil.server.id}>denied`).then(() => tab.locator("#panel").waitFor()),
+		() => tab.goto(`${new URL(tab.url()).origin}/?sel=c.${evil.id}`).then(() => tab.locator("#allow").click()),
+		() => tab.locator("#policy").waitFor(),
+		() => tab.locator("#namespaces .name").first().click(),
+		() => tab.locator("[data-mode=enforce]").click(),
+		() => tab.keyboard.press("2").then(() => tab.locator("#matrix").waitFor()),
+		() => tab.keyboard.press("3").then(() => tab.locator("#conversations").waitFor()),
+		() => tab.keyboard.press("s").then(() => tab.locator("#drawer").waitFor()),
+		() => tab.keyboard.press("1").then(() => tab.mouse.move(700, 300)),
+	];
+	for (const step of everywhere) {
+		await step();
+		await idle(tab);
+		assert.equal(await tab.evaluate(() => window.pwned), undefined);
+		assert.equal(await tab.locator("img, iframe, object, #page script").count(), 0);
+	}
+	assert.ok((await tab.locator("#namespaces").innerText()).includes("<img"), "it is shown, as text");
+	assert.ok(!mock.requests.some(({ path }) => path === "/x"), "nothing was fetched for it");
+});
+
+test("an_address_that_is_nonsense_is_survived", async (w) => {
+	const { tab } = await w.open(clusters.shop(), "/?view=%3Cscript%3E&last=9999999999y&from=x&open=__proto__,constructor&group=label:&sel=zz.1&sort=..&verdict=a,b&before=x~y&ns=%00");
+	await tab.locator("#nothing-matches").waitFor();
+	await tab.locator("#clear").click();
+	await drawn(tab, "ns:shop");
+});
+
+test("a_map_in_storage_that_is_nonsense_is_forgotten", async (w) => {
+	const { tab } = await w.open(clusters.shop());
+	await drawn(tab, "shop/Deployment/front");
+	const keys = await tab.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith("bulkhead.map")));
+	assert.equal(keys.length, 1);
+	for (const nonsense of ["{", "[]", "null", '{"islands": {"ns:shop": {"x": "a"}}, "cards": {"shop/Deployment/front": {"island": "ns:none"}}}', '{"islands": 7}']) {
+		await tab.evaluate(([key, text]) => localStorage.setItem(key, text), [keys[0], nonsense]);
+		await tab.reload();
+		await drawn(tab, "shop/Deployment/front");
+	}
+});
+
+// ---- Much ------------------------------------------------------------------------------------------------
+
+test("three_hundred_workloads_stay_usable", async (w) => {
+	const { tab, mock } = await w.open(clusters.large(300, 15));
+	await drawn(tab, "ns:team-00");
+	const bounded = async () => {
+		const { length } = await elements(tab);
+		assert.ok(length > 10 && length <= 320, `${length} elements`);
+	};
+	await bounded();
+	const before = await positions(tab);
+	for (const name of ["team-00", "team-01", "team-02"]) await tab.getByRole("button", { name: `Open ${name}` }).click();
+	await eventually(async () => (await elements(tab)).some((e) => e.data.island === "ns:team-02"), "opened");
+	await bounded();
+	same(before, await positions(tab));
+	assert.match(await tab.locator("#tally").innerText(), /folded/);
+	await tab.keyboard.press("2");
+	await tab.locator("#matrix").waitFor();
+	assert.ok((await tab.locator("#matrix td").count()) <= 81 * 81);
+	await tab.keyboard.press("3");
+	await eventually(async () => (await tab.locator("#conversations tbody tr").count()) === 300, "a page of the table");
+	await tab.getByRole("button", { name: "Show more" }).click();
+	await eventually(async () => (await tab.locator("#conversations tbody tr").count()) === 600, "another");
+	await tab.keyboard.press("1");
+	await tab.locator("#namespaces .name", { hasText: "team-07" }).click();
+	await tab.locator("#panel .switch").waitFor();
+	assert.ok(mock.requests.length < 200, "and the controller is not flooded");
+});
+
+test("a_burst_of_events_is_fetched_a_few_times_only", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop());
+	await tab.locator("#live.live").waitFor();
+	await idle(tab);
+	const { length } = mock.requests;
+	for (let i = 0; i < 500; i++) mock.tell("edges", { edges: [mock.conversations[i % 30]], more: 0 });
+	mock.add(clusters.conversation(clusters.workload("shop", "Deployment", "front"), clusters.workload("shop", "Deployment", "after"), 80));
+	await drawn(tab, "shop/Deployment/after");
+	const graphs = mock.requests.slice(length).filter(({ path }) => path === "/api/v1/graph").length;
+	assert.ok(graphs >= 1 && graphs <= 4, `${graphs} fetches of the graph`);
+});
+
+// ---- When something is wrong -------------------------------------------------------------------------------
+
+test("a_controller_that_goes_away_is_told_and_comes_back_by_itself", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop());
+	await drawn(tab, "shop/Deployment/front");
+	mock.broken = true;
+	for (const stream of mock.streams) stream.destroy();
+	await tab.locator("#theme").click();
+	await tab.locator("[data-state=denied]").click();
+	await tab.locator("#stale").waitFor();
+	assert.match(await tab.locator("footer").innerText(), /does not answer/);
+	assert.ok((await elements(tab)).length > 0, "what was seen is still there");
+	mock.broken = false;
+	await tab.locator("#stale").waitFor({ state: "detached" });
+	await tab.locator("#live.live").waitFor();
+});
+
+test("losses_and_problems_are_always_in_sight", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop());
+	await tab.locator("#live.live").waitFor();
+	mock.losses = { "events-lost-ring": 1234 };
+	mock.problems = [{ source: "policy", code: "invalid-policy", object: "shop/web", text: "spec.ingress[0].from[1]: nothing in it" }];
+	mock.tell("status", { ...mock.status(), sources: [{ kind: "kube", state: "stale", name: "https://10.96.0.1", since: new Date().toISOString() }] });
+	await eventually(async () => /1,234 lost/.test(await tab.locator("#status-losses").innerText()), "what was lost");
+	assert.match(await tab.locator("footer").innerText(), /API server is away/);
+	await tab.locator("#status-problems").click();
+	assert.match(await tab.locator("#drawer").innerText(), /invalid-policy[\s\S]*spec\.ingress/);
+	await tab.keyboard.press("Escape");
+	await tab.locator("#drawer").waitFor({ state: "detached" });
+});
+
+test("nothing_to_show_says_what_to_do", async (w) => {
+	const none = await w.open({});
+	await none.tab.locator("#nothing-here").waitFor();
+	await none.tab.getByRole("button", { name: "Look at everything known" }).click();
+	await none.tab.locator("#nothing-yet").waitFor();
+	assert.match(await none.tab.locator("#nothing-yet").innerText(), /bulkhead doctor/);
+	await none.tab.locator("#live.live").waitFor();
+	none.mock.add(clusters.conversation(clusters.workload("a", "Pod", "x"), clusters.workload("a", "Pod", "y"), 80));
+	await drawn(none.tab, "a/Pod/x");
+	const full = await w.open(clusters.shop(), "/?q=nosuchthing");
+	await full.tab.locator("#nothing-matches").waitFor();
+	await full.tab.getByRole("button", { name: "Clear the filter" }).click();
+	await drawn(full.tab, "shop/Deployment/front");
+});
+
+// ---- Looks and keys -----------------------------------------------------------------------------------------
+
+test("light_and_dark_follow_the_system_and_the_switch", async (w) => {
+	const ground = (tab) => tab.evaluate(() => getComputedStyle(document.body).backgroundColor);
+	const dark = await w.open(clusters.shop(), "/", { colorScheme: "dark" });
+	const light = await w.open(clusters.shop(), "/", { colorScheme: "light" });
+	const [a, b] = [await ground(dark.tab), await ground(light.tab)];
+	assert.notEqual(a, b);
+	await light.tab.locator("#theme").click();
+	await eventually(async () => (await ground(light.tab)) === a, "switched");
+	await light.tab.reload();
+	await eventually(async () => (await ground(light.tab)) === a, "and remembered");
+});
+
+test("text_has_contrast_in_light_and_dark", async (w) => {
+	for (const colorScheme of ["light", "dark"]) {
+		const { tab } = await w.open(clusters.shop(), "/", { colorScheme });
+		const poor = await tab.evaluate(() => {
+			const style = getComputedStyle(document.documentElement);
+			const light = (name) => {
+				const hex = style.getPropertyValue(`--${name}`).trim();
+				const [r, g, b] = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16) / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+				return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+			};
+			const ratio = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
+			const text = ["ground", "canvas", "surface", "raised", "island", "hover", "selected"].flatMap((ground) => [["text", ground, 4.5], ["muted", ground, 4.5]]);
+			const marks = ["allowed", "would-deny", "denied"].flatMap((state) => [[state, `${state}-ground`, 4.5], [state, "surface", 4.5]]);
+			const lines = [["allowed-line", "canvas", 3], ["denied-line", "canvas", 3], ["accent-text", "accent", 4.5], ["fresh", "surface", 4.5], ["changed", "surface", 4.5]];
+			return [...text, ...marks, ...lines].map(([a, b, least]) => [a, b, ratio(a, b), least]).filter(([, , got, least]) => !(got >= least));
+		});
+		assert.deepEqual(poor, [], colorScheme);
+	}
+});
+
+test("the_keyboard_reaches_everything_and_help_tells", async (w) => {
+	const { tab } = await w.open(clusters.shop());
+	await drawn(tab, "shop/Deployment/front");
+	await tab.keyboard.press("?");
+	await tab.locator("#help").waitFor();
+	await tab.keyboard.press("Escape");
+	await tab.locator("#help").waitFor({ state: "detached" });
+	await tab.keyboard.press("n");
+	await tab.locator("#panel .verdict, #panel .rows").first().waitFor();
+	assert.match(await tab.locator("#panel").innerText(), /Denied/);
+	await tab.keyboard.press("Escape");
+	await tab.locator("#panel").waitFor({ state: "detached" });
+	await tab.keyboard.press("c");
+	await drawn(tab, "ns:shop");
+	await gone(tab, "shop/Deployment/front");
+	await tab.keyboard.press("2");
+	await tab.locator("#matrix button.cell").first().focus();
+	await tab.keyboard.press("ArrowDown");
+	assert.equal(await tab.evaluate(() => document.activeElement.classList.contains("cell")), true);
+	await tab.keyboard.press("Enter");
+	await tab.locator("#panel").waitFor();
+	await tab.keyboard.press("p");
+	await tab.locator("#live.paused").waitFor();
+});
+
+test("nothing_is_cut_off_from_small_to_large", async (w) => {
+	for (const [width, height] of [[1024, 700], [1440, 900], [3840, 2160]]) {
+		const { tab } = await w.open(clusters.shop(), "/?sel=n.shop/Deployment/front", { viewport: { width, height } });
+		await tab.locator("#panel").waitFor();
+		const beyond = await tab.evaluate(() => {
+			const out = [];
+			for (const e of document.querySelectorAll("header > *, .filters > *, .sidebar, .panel, footer, #view")) {
+				const box = e.getBoundingClientRect();
+				if (box.width && (box.right > innerWidth + 1 || box.bottom > innerHeight + 1)) out.push(e.className || e.tagName);
+			}
+			return [...out, document.documentElement.scrollWidth > innerWidth ? "scrolls" : ""].filter(Boolean);
+		});
+		assert.deepEqual(beyond, [], `${width} by ${height}`);
+	}
+});
+
+await main(fixture);

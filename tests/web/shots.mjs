@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pictures of the page in its states, for whoever changes how it looks: shots.mjs PAGE FOLDER [NAME].
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import * as clusters from "./cluster.mjs";
+import { Mock } from "./mock.mjs";
+import { browse, login } from "./browser.mjs";
+
+const [page, folder, only] = process.argv.slice(2);
+mkdirSync(folder, { recursive: true });
+const browser = await browse();
+
+async function shot(name, { cluster = "shop", dark = false, path = "/", size = [1440, 900], prepare, act, token = "operator" } = {}) {
+	if (only && !name.includes(only)) return;
+	const mock = new Mock(page, cluster ? clusters[cluster]() : {});
+	prepare?.(mock);
+	const url = await mock.listen();
+	const context = await browser.newContext({ viewport: { width: size[0], height: size[1] }, colorScheme: dark ? "dark" : "light" });
+	const tab = await context.newPage();
+	tab.on("console", (m) => ["error", "warning"].includes(m.type()) && console.log(`${name}: ${m.text()}`));
+	tab.on("pageerror", (e) => console.log(`${name}: ${e}`));
+	if (token) await login(tab, url, path, token);
+	else await tab.goto(url);
+	await act?.(tab, mock);
+	await tab.mouse.move(700, 5);
+	await tab.evaluate(() => new Promise((r) => setTimeout(r, 700)));
+	await tab.screenshot({ path: join(folder, `${name}.png`) });
+	await context.close();
+	await mock.close();
+}
+
+const changes = (mock) => {
+	mock.conversations[14].fresh = true;
+	mock.conversations[29].fresh = true;
+	mock.conversations[12].fresh = true;
+	mock.conversations[13].was = "allowed";
+	mock.vanished = mock.conversations.splice(22, 1).concat(mock.conversations.splice(6, 1));
+};
+const by = (text) => async (tab) => tab.getByRole("button", { name: text }).first().click();
+const row = (name) => async (tab) => tab.locator("#namespaces .name", { hasText: name }).first().click();
+
+await shot("login", { token: null });
+await shot("open");
+await shot("open-dark", { dark: true });
+await shot("closed", { path: "/?open=" });
+await shot("half", { path: "/?open=shop,data" });
+await shot("why", { path: "/?open=shop,data", act: async (tab, mock) => {
+	await tab.evaluate(() => {});
+	const c = mock.conversations.find((c) => c.state === "would-deny");
+	await tab.goto(`${new URL(tab.url()).origin}/?open=shop,data&sel=c.${c.id}`);
+	await tab.locator("#allow").waitFor();
+} });
+await shot("allow", { dark: true, act: async (tab, mock) => {
+	const c = mock.conversations.find((c) => c.state === "denied");
+	await tab.goto(`${new URL(tab.url()).origin}/?open=shop,data&sel=c.${c.id}`);
+	await tab.locator("#allow").click();
+	await tab.locator("#policy").waitFor();
+} });
+await shot("workload", { path: "/?sel=n.shop/Deployment/front" });
+await shot("matrix", { path: "/?view=matrix" });
+await shot("matrix-dark", { path: "/?view=matrix", dark: true });
+await shot("table", { path: "/?view=table" });
+await shot("table-dark", { path: "/?view=table", dark: true });
+await shot("diff", { path: "/?before=", prepare: changes });
+await shot("diff-table", { path: "/?before=&view=table", prepare: changes });
+await shot("gate", { act: async (tab) => { await row("shop")(tab); await tab.locator("[data-mode=enforce]").click(); await tab.locator("#enforce").waitFor(); } });
+await shot("gate-ready", { dark: true, act: async (tab) => { await row("kube-system")(tab); await tab.locator("[data-mode=enforce]").click(); await tab.locator("#enforce").waitFor(); } });
+await shot("nothing", { cluster: null });
+await shot("no-match", { path: "/?q=nosuch" });
+await shot("away", { act: async (tab, mock) => { mock.broken = true; for (const s of mock.streams) s.destroy(); await tab.locator("[data-state=denied]").click(); await tab.locator("#stale").waitFor(); } });
+await shot("problems", { prepare: (mock) => { mock.losses = { "events-lost-ring": 1234 }; mock.problems = [{ source: "policy", code: "invalid-policy", object: "shop/web", text: "spec.ingress[0].from[1]: nothing in it. The pods it selects are isolated and it allows nothing until it is mended." }]; }, act: by("problem") });
+await shot("large", { cluster: "large" });
+await shot("large-open", { cluster: "large", path: "/?open=team-00,team-01,team-02,team-03", dark: true });
+await shot("large-matrix", { cluster: "large", path: "/?view=matrix&open=team-00,team-01,team-02" });
+await shot("hostile", { cluster: "hostile" });
+await shot("help", { act: (tab) => tab.keyboard.press("?") });
+await shot("small", { size: [1024, 700], path: "/?sel=n.shop/Deployment/front" });
+await shot("huge", { size: [3840, 2160] });
+await shot("label", { path: "/?group=label:app" });
+await browser.close();

@@ -303,12 +303,17 @@ static json_t *series_object(const char *id, const struct bh_history_answer *ans
 		.exact = true,
 		.history = answer,
 	};
+	uint64_t step_ns = answer->resolution_ns;
 	json_t *points = json_array();
 
-	for (size_t i = 0; i < answer->n_points; i++)
+	for (size_t i = 0; i < answer->n_points; i++) {
+		if (answer->points[i].length_ns > step_ns)
+			step_ns = answer->points[i].length_ns;
 		json_array_append_new(points, point_object(&answer->points[i]));
-	return json_pack("{s:b, s:s, s:o, s:o}", "ok", 1, "id", id, "window",
-		bh_json_window(&window), "points", points);
+	}
+	return json_pack("{s:b, s:s, s:o, s:I, s:o}", "ok", 1, "id", id, "window",
+		bh_json_window(&window), "step", (json_int_t)(step_ns / 1000000000), "points",
+		points);
 }
 
 /* True if all of it is between the same two: a hidden end may stand for many. */

@@ -256,7 +256,7 @@ export class Mock {
 			if (share < 0.2) continue;
 			const n = Math.ceil(c.flows / 60);
 			points.push({
-				time: new Date(t).toISOString(), packets: c.packets, flows: n, flowsDenied: c.flowsDenied ? n : 0, flowsWouldDeny: c.flowsWouldDeny ? Number(next() < 0.2) : 0,
+				time: new Date(t).toISOString(), seconds: step, packets: c.packets, flows: n, flowsDenied: c.flowsDenied ? n : 0, flowsWouldDeny: c.flowsWouldDeny ? Number(next() < 0.2) : 0,
 				bytes: { fromClient: Math.round((c.bytes.fromClient * share) / 60), fromServer: Math.round((c.bytes.fromServer * share) / 60) },
 			});
 		}
@@ -409,7 +409,7 @@ spec:
 		if (method === "POST" && path === "policy/allow") return send(200, this.allowance(this.find(body.edge)));
 		if (method === "POST" && path === "policy/diff") {
 			const would = this.conversations.filter((c) => c.state === "would-deny").slice(0, 1);
-			return send(200, { window: this.window(q), problems: [], newlyDenied: [], newlyAllowed: would.map((edge) => ({ edge, text: edge.text, flows: edge.flows })), same: 20 });
+			return send(200, { window: this.window(q), newlyDenied: 0, newlyAllowed: would.length, edges: would.map((edge) => ({ ...edge, change: "newly-allowed" })), unchanged: 20 });
 		}
 		if (method !== "GET") return send(405, { error: "not-allowed", detail: "not this way" });
 		switch (first) {

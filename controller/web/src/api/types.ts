@@ -66,6 +66,9 @@ export interface Window {
 	note?: string;
 }
 
+/** A workload that is no node of a graph. */
+export type Party = Omit<Workload, "id">;
+
 export interface Workload {
 	id: string;
 	namespace: string;
@@ -194,6 +197,8 @@ export interface Why extends Conversation {
 
 export interface Point {
 	time: string;
+	/** How long it is. */
+	seconds: number;
 	packets: BothWays;
 	bytes: BothWays;
 	flows: number;
@@ -204,7 +209,7 @@ export interface Point {
 export interface Series {
 	id: string;
 	window: Window;
-	/** Seconds of a bucket. */
+	/** Seconds of the longest point. */
 	step: number;
 	points: Point[];
 }
@@ -305,8 +310,15 @@ export interface Allowance {
 
 /** Of POST /api/v1/policy/diff: what the recorded history would have met under other policies. */
 export interface PolicyDiff {
-	problems: string[];
-	newlyDenied: { edge: Conversation; text: string; flows: number }[];
-	newlyAllowed: { edge: Conversation; text: string; flows: number }[];
-	same: number;
+	window: Window;
+	newlyDenied: number;
+	newlyAllowed: number;
+	unchanged: number;
+	edges: {
+		change: "newly-denied" | "newly-allowed";
+		client: Party;
+		server: Party;
+		protocol: string;
+		port: number;
+	}[];
 }

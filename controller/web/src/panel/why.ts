@@ -82,12 +82,16 @@ function allowance(app: App, w: Why): Part {
 		${notes.map((note) => html`<p class="note">${icon("warn")}${note}</p>`)}
 		${effect
 			? html`<p class="small">
-						Replayed against what was recorded in this window, it would newly allow ${count(effect.newlyAllowed.length)} and newly deny ${count(effect.newlyDenied.length)}
+						Replayed against what was recorded in this window, it would newly allow ${count(effect.newlyAllowed)} and newly deny ${count(effect.newlyDenied)}
 						conversations:
 					</p>
 					<ul class="small">
-						${effect.newlyAllowed.slice(0, 8).map(({ edge }) => html`<li>${mark("allowed")} ${workload(edge.client)} → ${workload(edge.server)} ${portWord(edge.protocol, edge.port)}</li>`)}
-						${effect.newlyDenied.slice(0, 8).map(({ edge }) => html`<li>${mark("denied")} ${workload(edge.client)} → ${workload(edge.server)} ${portWord(edge.protocol, edge.port)}</li>`)}
+						${effect.edges.slice(0, 16).map(
+							(edge) =>
+								html`<li>
+									${mark(edge.change === "newly-allowed" ? "allowed" : "denied")} ${workload(edge.client)} → ${workload(edge.server)} ${portWord(edge.protocol, edge.port)}
+								</li>`,
+						)}
 					</ul>`
 			: nothing}
 	</section>`;

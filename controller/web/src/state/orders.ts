@@ -86,7 +86,7 @@ export async function allow(app: App, conversation: string): Promise<void> {
 		app.change({ allow: { ...asked, answer } });
 		if (!answer.needed) return;
 		const span = Object.fromEntries(addSpan(new URLSearchParams(), app.state.place.span));
-		const effect = await post<PolicyDiff>("policy/diff", { manifests: answer.yaml, replace: false, ...span });
+		const effect = await post<PolicyDiff>("policy/diff", { manifests: [{ name: "allow.yaml", text: answer.yaml }], ...span });
 		if (current()) app.change({ allow: { ...asked, answer, effect } });
 	} catch (error) {
 		// The replay is an addition: a controller that has none has still given the policy.

@@ -5,7 +5,7 @@
 
 import type { TemplateResult } from "lit-html";
 import { html, nothing, svg } from "lit-html";
-import type { Conversation, Mode, State, Workload } from "../api/types";
+import type { Conversation, Mode, Party, State } from "../api/types";
 import { ago, appWord, clock, isStore, modeWord, stateWord, workloadWord } from "../state/format";
 
 export type Part = TemplateResult | typeof nothing;
@@ -74,7 +74,7 @@ export function encryption({ encrypted, tlsVersion: tls, app }: Pick<Conversatio
 	return html`<span class="muted">not known</span>`;
 }
 
-export function workload(w: Workload): TemplateResult {
+export function workload(w: Party): TemplateResult {
 	const text = workloadWord(w);
 	if (!w.namespace || w.kind === "Namespace") return html`<span class="workload" title="${w.kind} ${text}">${text}</span>`;
 	return html`<span class="workload" title="${w.kind} ${text}"

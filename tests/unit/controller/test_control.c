@@ -752,6 +752,38 @@ static void corrupt_settings_are_kept_aside_and_change_nothing(void **state)
 	}
 }
 
+/* Twice as many as may be under way, and none of them waits for its answer. */
+static void who_leaves_gives_its_questions_back(void **state)
+{
+	struct scene *s = *state;
+	json_t *request =
+		json_pack("{s:s, s:s}", "command", "edges", "from", "2020-01-01T00:00:00Z");
+
+	for (int i = 0; i < 2 * BH_HISTORY_QUESTIONS; i++) {
+		uint64_t end = now_ms() + DEADLINE_MS;
+		struct bh_control_call call;
+		json_t *busy;
+
+		/* The history's thread may still be at work on those before. */
+		do {
+			turn(s);
+			call = (struct bh_control_call){
+				.request = request,
+				.now = now_ms(),
+				.arrived = now_ms(),
+				.first = true,
+			};
+			busy = bh_api_handle(&s->api, &call);
+			json_decref(busy);
+		} while (busy && now_ms() < end);
+		assert_null(busy);
+		assert_int_not_equal(call.tickets[0], 0);
+		bh_api_leave(&s->api, &call);
+		assert_int_equal(call.tickets[0], 0);
+	}
+	json_decref(request);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -779,6 +811,7 @@ int main(void)
 		TEST(quarantine_that_cannot_be_kept_is_carried_out),
 		TEST(settings_that_do_not_fit_leave_the_old_ones_and_no_rest),
 		TEST(corrupt_settings_are_kept_aside_and_change_nothing),
+		TEST(who_leaves_gives_its_questions_back),
 	};
 
 	return cmocka_run_group_tests_name("control", tests, NULL, NULL);

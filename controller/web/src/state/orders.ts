@@ -81,15 +81,15 @@ export async function allow(app: App, conversation: string): Promise<void> {
 	app.change({ allow: asked });
 	const current = () => app.state.allow?.conversation === conversation;
 	try {
-		const answer = await post<Allowance>("policy/allow", { edge: conversation });
+		const span = Object.fromEntries(addSpan(new URLSearchParams(), app.state.place.span));
+		const answer = await post<Allowance>("policy/allow", { edge: conversation, ...span });
 		if (!current()) return;
 		app.change({ allow: { ...asked, answer } });
 		if (!answer.needed) return;
-		const span = Object.fromEntries(addSpan(new URLSearchParams(), app.state.place.span));
 		const effect = await post<PolicyDiff>("policy/diff", { manifests: [{ name: "allow.yaml", text: answer.yaml }], ...span });
 		if (current()) app.change({ allow: { ...asked, answer, effect } });
 	} catch (error) {
-		// The replay is an addition: a controller that has none has still given the policy.
+		// The replay is an addition: without it (a token that is bound may not ask) there is still the policy.
 		if (current() && !app.state.allow?.answer) app.change({ allow: { ...asked, error: reason(error) } });
 	}
 }

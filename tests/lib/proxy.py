@@ -13,6 +13,9 @@ import ipaddress
 
 from scope import run
 
+# What was never answered.
+_FORGOTTEN = (("tcp_timeout_syn_sent", 1), ("udp_timeout", 2))
+
 
 class Proxy:
     def __init__(self, cluster, kind):
@@ -20,6 +23,11 @@ class Proxy:
         self.kind = kind
         self.rules = {}  # (protocol, address, port) → (backend, port)
         self.masquerades = "hairpin"
+        # A SYN that policy dropped leaves the node's connection tracking with a mapping for two
+        # minutes. Who takes the same source port in that time would get the old backend.
+        for timeout, seconds in _FORGOTTEN:
+            path = f"/proc/sys/net/netfilter/nf_conntrack_{timeout}"
+            self._in_node("sh", "-c", f"echo {seconds} > {path}")
 
     def forward(self, protocol, address, port, backend, backend_port):
         self.rules[protocol, address, port] = (backend, backend_port)

@@ -38,6 +38,8 @@ class World:
         text = "log:\n" + self.bulkhead.log()
         if self.bulkhead.process:
             text += "\nstatus:\n" + self.bulkhead.cli("status", check=False).stdout
+            denied = self.bulkhead.cli("flows", "--verdict", "denied", "--limit", "20", check=False)
+            text += "\ndenied last:\n" + denied.stdout + denied.stderr
         return text
 
     def finish(self):

@@ -6,7 +6,7 @@
  *
  *   folder changed → (settle) → rescan ──┐
  *   API server     → reflectors ─────────┴→ model → compile → link → data plane
- *   data plane     → link → flow log, edges, status
+ *   data plane     → link → flow log, edges, status → exporters
  *   command line   → control → api → an answer, at once or when what it waits for has come
  *
  * Nothing here holds the kernel's keys, and nothing is lost when it ends: what it needs is in the
@@ -61,6 +61,7 @@ struct options {
 	struct bh_serve_options serve;
 	enum bh_mode mode;
 	enum bh_log_level log_level;
+	struct bh_exports_options exports;
 };
 
 struct controller {
@@ -242,6 +243,11 @@ static int settings_changed(void *data, bool anyway)
 	return r;
 }
 
+static void exports_changed(void *data)
+{
+	log_problems(data);
+}
+
 /* ---- From the link --------------------------------------------------------------------------- */
 
 static void link_connected(void *data, const char *program)
@@ -296,6 +302,7 @@ static void link_flows(void *data, const Bulkhead__Wire__FlowBatch *batch)
 	struct controller *c = data;
 
 	bh_flow_log_add(c->api.flows, c->api.names, batch);
+	bh_exports_take(c->api.exports, c->api.flows);
 }
 
 static void link_edges(void *data, const Bulkhead__Wire__EdgeBatch *batch)
@@ -557,6 +564,8 @@ static int start(struct controller *c)
 	r = load_settings(c);
 	if (r < 0)
 		return r;
+	c->api.exports = bh_exports_new(&c->loop, &c->options.exports, c->options.state_dir,
+		c->api.model, c->api.names, exports_changed, c);
 	uv_timer_init(&c->loop, &c->timer);
 	c->timer.data = c;
 	r = open_source(c);
@@ -574,9 +583,11 @@ static void end(struct controller *c)
 {
 	bh_serve_free(c->serve);
 	bh_kube_free(c->api.kube);
+	bh_exports_close(c->api.exports);
 	uv_walk(&c->loop, close_handle, NULL);
 	uv_run(&c->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&c->loop);
+	bh_exports_free(c->api.exports);
 	bh_control_free(c->control);
 	bh_link_free(c->api.link);
 	bh_manifests_free(c->api.manifests);
@@ -666,6 +677,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	long number;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &options->exports;
+		break;
 	case OPTION_RUN_DIR:
 		options->run_dir = argument;
 		break;
@@ -746,9 +760,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	return 0;
 }
 
+static const struct argp_child argp_children[] = {{&bh_exports_argp, 0, NULL, 0}, {0}};
+
 static const struct argp argp = {
 	.options = argp_options,
 	.parser = parse_option,
+	.children = argp_children,
 	.doc = "Compiles network policy and keeps bulkhead-dataplane told. Usually started by "
 	       "'bulkhead up'.",
 };
@@ -766,6 +783,7 @@ int main(int argc, char **argv)
 				.kube_watch_s = 300,
 				.kube_silence_s = 120,
 				.log_level = BH_LOG_INFO,
+				.exports = bh_exports_defaults,
 			},
 		.pid_fd = -1,
 	};

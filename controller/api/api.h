@@ -11,6 +11,7 @@
 
 #include "controller/api/control.h"
 #include "controller/compile/explain.h"
+#include "controller/exports.h"
 #include "controller/flows/edges.h"
 #include "controller/flows/log.h"
 #include "controller/flows/names.h"
@@ -35,6 +36,7 @@ struct bh_api {
 	struct bh_names *names;
 	struct bh_flow_log *flows;
 	struct bh_edges *edges;
+	struct bh_exports *exports;       /* NULL: none */
 	const struct bh_desired *desired; /* what the link was last told to want */
 	uint64_t started_ns;              /* since 1970 */
 	bool mode_by_command;     /* the node's mode was set by command, and not by --mode */

@@ -34,7 +34,7 @@ _bulkhead() {
 		COMPREPLY=($(compgen -W "reader operator" -- "$current"))
 		return
 		;;
-	--config | --kubeconfig | --http-cert | --http-key)
+	--config | --kubeconfig | --http-cert | --http-key | --export-json)
 		COMPREPLY=($(compgen -f -- "$current"))
 		return
 		;;
@@ -93,7 +93,8 @@ _bulkhead() {
 	case $command in
 	up)
 		options+=" --config --state-dir --manifests --kube --kubeconfig --context --node --mode --user --attach --uplink
-			--xdp-generic --map-size --hold --hold-exclude --hold-timeout --log-level"
+			--xdp-generic --map-size --hold --hold-exclude --hold-timeout --log-level --export-json --export-json-size --export-json-files
+			--export-json-age --export-json-sync --export-queue"
 		;;
 	wait) options+=" --timeout" ;;
 	flows)

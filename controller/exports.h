@@ -23,6 +23,9 @@ struct bh_exports_options {
 	unsigned int json_files;
 	unsigned int json_age_s;
 	bool json_sync;
+	const char *ipfix; /* NULL: to no collector */
+	unsigned int ipfix_enterprise;
+	unsigned int ipfix_templates_s;
 	unsigned int queue_kib; /* of each exporter */
 };
 

@@ -94,7 +94,8 @@ _bulkhead() {
 	up)
 		options+=" --config --state-dir --manifests --kube --kubeconfig --context --node --mode --user --attach --uplink
 			--xdp-generic --map-size --hold --hold-exclude --hold-timeout --log-level --export-json --export-json-size --export-json-files
-			--export-json-age --export-json-sync --export-queue"
+			--export-json-age --export-json-sync --export-ipfix --export-ipfix-enterprise --export-ipfix-templates
+			--export-queue"
 		;;
 	wait) options+=" --timeout" ;;
 	flows)

@@ -207,6 +207,9 @@ static void add_exports(const char **argv, int *n, const struct bh_up_options *o
 	add_option(argv, n, "--export-json-files", options->export_json_files);
 	add_option(argv, n, "--export-json-age", options->export_json_age);
 	add_option(argv, n, "--export-json-sync", options->export_json_sync);
+	add_option(argv, n, "--export-ipfix", options->export_ipfix);
+	add_option(argv, n, "--export-ipfix-enterprise", options->export_ipfix_enterprise);
+	add_option(argv, n, "--export-ipfix-templates", options->export_ipfix_templates);
 	add_option(argv, n, "--export-queue", options->export_queue);
 }
 

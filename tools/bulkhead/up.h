@@ -40,6 +40,9 @@ struct bh_up_options {
 	char *export_json_files;
 	char *export_json_age;
 	char *export_json_sync;
+	char *export_ipfix;
+	char *export_ipfix_enterprise;
+	char *export_ipfix_templates;
 	char *export_queue;
 	char *log_level;
 };

@@ -67,7 +67,13 @@ static const struct argp_option argp_options[] = {
 		"Set the file aside when it is so old (0: at any age)", 0},
 	{"export-json-sync", OPTION_FIRST + 24, "yes|no", 0,
 		"Count a line as delivered only when the disk has it (no)", 0},
-	{"export-queue", OPTION_FIRST + 25, "KIB", 0,
+	{"export-ipfix", OPTION_FIRST + 25, "udp|tcp:HOST:PORT", 0,
+		"Send flows to the IPFIX collector there", 0},
+	{"export-ipfix-enterprise", OPTION_FIRST + 26, "NUMBER", 0,
+		"Private enterprise number of the elements that IANA does not have (32473)", 0},
+	{"export-ipfix-templates", OPTION_FIRST + 27, "SECONDS", 0,
+		"Over UDP, send the templates again that often (60)", 0},
+	{"export-queue", OPTION_FIRST + 28, "KIB", 0,
 		"What may wait in memory for each exporter (8192)", 0},
 	{0},
 };
@@ -81,7 +87,8 @@ char **bh_up_option(struct bh_up_options *options, const char *name)
 		&options->http, &options->http_cert, &options->http_key, &options->http_host,
 		&options->log_level, &options->export_json, &options->export_json_size,
 		&options->export_json_files, &options->export_json_age, &options->export_json_sync,
-		&options->export_queue};
+		&options->export_ipfix, &options->export_ipfix_enterprise,
+		&options->export_ipfix_templates, &options->export_queue};
 
 	if (strcmp(name, "run-dir") == 0)
 		return &options->run_dir;
@@ -129,6 +136,10 @@ static const struct {
 	{"export-json-files", 0, 1000, "export-json-files is a number, 0 to 1000, not"},
 	{"export-json-age", 0, 31622400,
 		"export-json-age is a number of seconds, 0 to 31622400, not"},
+	{"export-ipfix-enterprise", 1, 4294967295,
+		"export-ipfix-enterprise is a number, 1 to 4294967295, not"},
+	{"export-ipfix-templates", 1, 86400,
+		"export-ipfix-templates is a number of seconds, 1 to 86400, not"},
 	{"export-queue", 64, 1048576, "export-queue is a number of KiB, 64 to 1048576, not"},
 };
 
@@ -146,6 +157,17 @@ static const char *check_number(const char *name, const char *value)
 			       : numbers[i].reason;
 	}
 	return NULL;
+}
+
+/* TRANSPORT:HOST:PORT. The controller looks closer. */
+static bool is_collector(const char *value)
+{
+	const char *port = strrchr(value, ':');
+	unsigned long number = port ? strtoul(port + 1, NULL, 10) : 0;
+
+	return (strncmp(value, "udp:", 4) == 0 || strncmp(value, "tcp:", 4) == 0) &&
+	       port > value + 4 && number >= 1 && number <= 65535 &&
+	       strspn(port + 1, "0123456789") == strlen(port + 1);
 }
 
 const char *bh_up_check(const char *name, const char *value)
@@ -174,6 +196,8 @@ const char *bh_up_check(const char *name, const char *value)
 		return "http is an address and a port like 127.0.0.1:7070 or [::1]:7070, not";
 	if (check_number(name, value))
 		return check_number(name, value);
+	if (strcmp(name, "export-ipfix") == 0 && !is_collector(value))
+		return "export-ipfix is like udp:192.0.2.1:4739 or tcp:[2001:db8::1]:4739, not";
 	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
 		if (strcmp(choices[i].name, name) != 0)
 			continue;

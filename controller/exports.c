@@ -147,6 +147,7 @@ const struct bh_exports_options bh_exports_defaults = {
 	.ipfix_enterprise = BH_IPFIX_ENTERPRISE,
 	.ipfix_templates_s = 60,
 	.queue_kib = 8192,
+	.metrics_series = 1000,
 };
 
 enum {
@@ -159,6 +160,7 @@ enum {
 	OPTION_IPFIX_ENTERPRISE,
 	OPTION_IPFIX_TEMPLATES,
 	OPTION_QUEUE,
+	OPTION_METRICS_SERIES,
 };
 
 static const struct argp_option argp_options[] = {
@@ -179,6 +181,9 @@ static const struct argp_option argp_options[] = {
 	{"export-ipfix-templates", OPTION_IPFIX_TEMPLATES, "SECONDS", 0,
 		"Over UDP, send the templates again that often (60)", 0},
 	{"export-queue", OPTION_QUEUE, "KIB", 0, "What may wait in memory for each exporter (8192)",
+		0},
+	{"metrics-series", OPTION_METRICS_SERIES, "N", 0,
+		"Edges told apart in the metrics; those that come later are called other (1000)",
 		0},
 	{0},
 };
@@ -238,6 +243,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		break;
 	case OPTION_QUEUE:
 		options->queue_kib = parse_number(state, argument, 64, 1 << 20);
+		break;
+	case OPTION_METRICS_SERIES:
+		options->metrics_series = parse_number(state, argument, 0, 100000);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

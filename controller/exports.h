@@ -27,6 +27,7 @@ struct bh_exports_options {
 	unsigned int ipfix_enterprise;
 	unsigned int ipfix_templates_s;
 	unsigned int queue_kib; /* of each exporter */
+	unsigned int metrics_series;
 };
 
 /* What holds where nothing is said. */

@@ -26,6 +26,7 @@
 #include <uv.h>
 
 #include "controller/api/api.h"
+#include "controller/export/tally.h"
 #include "controller/model/memory.h"
 #include "controller/serve.h"
 #include "controller/settings.h"
@@ -309,6 +310,9 @@ static void link_edges(void *data, const Bulkhead__Wire__EdgeBatch *batch)
 {
 	struct controller *c = data;
 
+	/* What was counted stays counted when the kernel's counters begin anew. */
+	if (batch->generation != bh_edges_generation(c->api.edges))
+		bh_tally_take(c->api.tally, c->api.edges);
 	bh_edges_add(c->api.edges, batch);
 }
 
@@ -555,6 +559,7 @@ static int start(struct controller *c)
 	c->api.names = bh_names_new(c->api.model);
 	c->api.flows = bh_flow_log_new(BH_FLOW_LOG_RECORDS, BH_FLOW_LOG_BYTES);
 	c->api.edges = bh_edges_new();
+	c->api.tally = bh_tally_new(c->options.exports.metrics_series);
 	c->api.refresh = refresh;
 	c->api.model_changed = model_changed;
 	c->api.settings_changed = settings_changed;
@@ -593,6 +598,7 @@ static void end(struct controller *c)
 	bh_manifests_free(c->api.manifests);
 	if (c->desired)
 		bh_desired_unref(c->desired);
+	bh_tally_free(c->api.tally);
 	bh_edges_free(c->api.edges);
 	bh_flow_log_free(c->api.flows);
 	bh_names_free(c->api.names);

@@ -166,7 +166,8 @@ json_t *bh_ask(const char *command, json_t *arguments, uint64_t timeout_ms)
 		return NULL;
 	}
 	/* A file that the controller has written is harmless as it is, line breaks included. */
-	if (bh_cli.output != BH_OUTPUT_JSON && strcmp(command, "export") != 0)
+	if (bh_cli.output != BH_OUTPUT_JSON && strcmp(command, "export") != 0 &&
+		strcmp(command, "metrics") != 0)
 		clean(answer);
 	return answer;
 }

@@ -10,7 +10,7 @@ _bulkhead_pods() {
 
 _bulkhead() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands="up down wait status pods policies flows edges graph explain mode quarantine
+	local commands="up down wait status pods policies flows edges graph metrics explain mode quarantine
 		token doctor cni completion version help"
 	local command= i word
 	local -a _bulkhead_instance=()
@@ -95,7 +95,7 @@ _bulkhead() {
 		options+=" --config --state-dir --manifests --kube --kubeconfig --context --node --mode --user --attach --uplink
 			--xdp-generic --map-size --hold --hold-exclude --hold-timeout --log-level --export-json --export-json-size --export-json-files
 			--export-json-age --export-json-sync --export-ipfix --export-ipfix-enterprise --export-ipfix-templates
-			--export-queue"
+			--export-queue --metrics-series --http --http-cert --http-key --http-host"
 		;;
 	wait) options+=" --timeout" ;;
 	flows)

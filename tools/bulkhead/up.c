@@ -211,6 +211,7 @@ static void add_exports(const char **argv, int *n, const struct bh_up_options *o
 	add_option(argv, n, "--export-ipfix-enterprise", options->export_ipfix_enterprise);
 	add_option(argv, n, "--export-ipfix-templates", options->export_ipfix_templates);
 	add_option(argv, n, "--export-queue", options->export_queue);
+	add_option(argv, n, "--metrics-series", options->metrics_series);
 }
 
 static int start_controller(struct up *up)

@@ -44,6 +44,7 @@ struct bh_up_options {
 	char *export_ipfix_enterprise;
 	char *export_ipfix_templates;
 	char *export_queue;
+	char *metrics_series;
 	char *log_level;
 };
 

@@ -75,6 +75,9 @@ static const struct argp_option argp_options[] = {
 		"Over UDP, send the templates again that often (60)", 0},
 	{"export-queue", OPTION_FIRST + 28, "KIB", 0,
 		"What may wait in memory for each exporter (8192)", 0},
+	{"metrics-series", OPTION_FIRST + 29, "N", 0,
+		"Edges told apart in the metrics; those that come later are called other (1000)",
+		0},
 	{0},
 };
 
@@ -88,7 +91,7 @@ char **bh_up_option(struct bh_up_options *options, const char *name)
 		&options->log_level, &options->export_json, &options->export_json_size,
 		&options->export_json_files, &options->export_json_age, &options->export_json_sync,
 		&options->export_ipfix, &options->export_ipfix_enterprise,
-		&options->export_ipfix_templates, &options->export_queue};
+		&options->export_ipfix_templates, &options->export_queue, &options->metrics_series};
 
 	if (strcmp(name, "run-dir") == 0)
 		return &options->run_dir;
@@ -140,6 +143,7 @@ static const struct {
 		"export-ipfix-enterprise is a number, 1 to 4294967295, not"},
 	{"export-ipfix-templates", 1, 86400,
 		"export-ipfix-templates is a number of seconds, 1 to 86400, not"},
+	{"metrics-series", 0, 100000, "metrics-series is a number, 0 to 100000, not"},
 	{"export-queue", 64, 1048576, "export-queue is a number of KiB, 64 to 1048576, not"},
 };
 

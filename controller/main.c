@@ -6,7 +6,7 @@
  *
  *   folder changed → (settle) → rescan ──┐
  *   API server     → reflectors ─────────┴→ model → compile → link → data plane
- *   data plane     → link → flow log, edges, status
+ *   data plane     → link → flow log, edges, status → exporters
  *                         └→ history (with a thread of its own: this one never waits for the disk)
  *   command line   → control → api → an answer, at once or when what it waits for has come
  *
@@ -28,6 +28,7 @@
 
 #include "controller/api/api.h"
 #include "controller/history/history.h"
+#include "controller/export/tally.h"
 #include "controller/model/memory.h"
 #include "controller/serve.h"
 #include "controller/settings.h"
@@ -65,6 +66,7 @@ struct options {
 	struct bh_serve_options serve;
 	enum bh_mode mode;
 	enum bh_log_level log_level;
+	struct bh_exports_options exports;
 };
 
 struct controller {
@@ -251,6 +253,11 @@ static int settings_changed(void *data, bool anyway)
 	return r;
 }
 
+static void exports_changed(void *data)
+{
+	log_problems(data);
+}
+
 /* ---- From the link --------------------------------------------------------------------------- */
 
 static void link_connected(void *data, const char *program)
@@ -319,12 +326,16 @@ static void link_flows(void *data, const Bulkhead__Wire__FlowBatch *batch)
 
 	bh_flow_log_add(c->api.flows, c->api.names, batch);
 	bh_history_record_flows(c->api.history, c->api.flows, &c->next_record);
+	bh_exports_take(c->api.exports, c->api.flows);
 }
 
 static void link_edges(void *data, const Bulkhead__Wire__EdgeBatch *batch)
 {
 	struct controller *c = data;
 
+	/* What was counted stays counted when the kernel's counters begin anew. */
+	if (batch->generation != bh_edges_generation(c->api.edges))
+		bh_tally_take(c->api.tally, c->api.edges);
 	bh_edges_add(c->api.edges, batch);
 	bh_history_record_edges(c->api.history, batch);
 }
@@ -610,6 +621,7 @@ static int start(struct controller *c)
 	c->api.names = bh_names_new(c->api.model);
 	c->api.flows = bh_flow_log_new(BH_FLOW_LOG_RECORDS, BH_FLOW_LOG_BYTES);
 	c->api.edges = bh_edges_new();
+	c->api.tally = bh_tally_new(c->options.exports.metrics_series);
 	c->api.refresh = refresh;
 	c->api.model_changed = model_changed;
 	c->api.settings_changed = settings_changed;
@@ -621,6 +633,8 @@ static int start(struct controller *c)
 		return r;
 	load_decisions(c);
 	open_history(c);
+	c->api.exports = bh_exports_new(&c->loop, &c->options.exports, c->options.state_dir,
+		c->api.model, c->api.names, exports_changed, c);
 	uv_timer_init(&c->loop, &c->timer);
 	c->timer.data = c;
 	r = open_source(c);
@@ -638,15 +652,18 @@ static void end(struct controller *c)
 {
 	bh_serve_free(c->serve);
 	bh_kube_free(c->api.kube);
+	bh_exports_close(c->api.exports);
 	uv_walk(&c->loop, close_handle, NULL);
 	uv_run(&c->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&c->loop);
+	bh_exports_free(c->api.exports);
 	bh_control_free(c->control);
 	bh_link_free(c->api.link);
 	bh_manifests_free(c->api.manifests);
 	if (c->desired)
 		bh_desired_unref(c->desired);
 	bh_history_close(c->api.history);
+	bh_tally_free(c->api.tally);
 	bh_edges_free(c->api.edges);
 	bh_flow_log_free(c->api.flows);
 	bh_names_free(c->api.names);
@@ -743,6 +760,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	long number;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &options->exports;
+		break;
 	case OPTION_RUN_DIR:
 		options->run_dir = argument;
 		break;
@@ -830,9 +850,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	return 0;
 }
 
+static const struct argp_child argp_children[] = {{&bh_exports_argp, 0, NULL, 0}, {0}};
+
 static const struct argp argp = {
 	.options = argp_options,
 	.parser = parse_option,
+	.children = argp_children,
 	.doc = "Compiles network policy and keeps bulkhead-dataplane told. Usually started by "
 	       "'bulkhead up'.",
 };
@@ -852,6 +875,7 @@ int main(int argc, char **argv)
 				.history_days = BH_HISTORY_DAYS_DEFAULT,
 				.history_mib = BH_HISTORY_BYTES_DEFAULT / 1024 / 1024,
 				.log_level = BH_LOG_INFO,
+				.exports = bh_exports_defaults,
 			},
 		.pid_fd = -1,
 	};

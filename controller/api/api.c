@@ -8,6 +8,7 @@ static const struct {
 	bh_api_command *run;
 } commands[] = {
 	{"status", bh_api_status},
+	{"metrics", bh_api_metrics},
 	{"pods", bh_api_pods},
 	{"policies", bh_api_policies},
 	{"flows", bh_api_flows},

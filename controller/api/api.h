@@ -11,6 +11,7 @@
 
 #include "controller/api/control.h"
 #include "controller/compile/explain.h"
+#include "controller/exports.h"
 #include "controller/flows/edges.h"
 #include "controller/flows/log.h"
 #include "controller/flows/names.h"
@@ -19,6 +20,7 @@
 #include "controller/source/source.h"
 
 struct bh_tokens;
+struct bh_tally;
 
 /* Something the controller itself has to say to the operator. */
 struct bh_api_notice {
@@ -37,6 +39,8 @@ struct bh_api {
 	struct bh_flow_log *flows;
 	struct bh_edges *edges;
 	struct bh_history *history;
+	struct bh_exports *exports;       /* NULL: none */
+	struct bh_tally *tally;           /* what the metrics have counted */
 	const struct bh_desired *desired; /* what the link was last told to want */
 	uint64_t started_ns;              /* since 1970 */
 	bool mode_by_command; /* the node's mode was set by command, and not by --mode */

@@ -10,6 +10,7 @@
 typedef json_t *bh_api_command(struct bh_api *api, struct bh_control_call *call);
 
 bh_api_command bh_api_status;
+bh_api_command bh_api_metrics;
 bh_api_command bh_api_pods;
 bh_api_command bh_api_policies;
 bh_api_command bh_api_flows;

@@ -174,6 +174,25 @@ static void source_problems(const struct bh_api *api, json_t *problems)
 			list[i].object, list[i].text);
 }
 
+static void export_problems(const struct bh_api *api, json_t *problems)
+{
+	const struct bh_export_account *accounts[BH_EXPORTS_MAX];
+	size_t n = api->exports ? bh_exports_accounts(api->exports, accounts) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *object =
+			bh_xasprintf("%s %s", accounts[i]->name, accounts[i]->target);
+		_cleanup_free_ char *text = NULL;
+
+		if (!accounts[i]->failing_since_ns)
+			continue;
+		text = bh_xasprintf("%s; it is tried again until it goes, and what does not fit "
+				    "into the queue meanwhile is lost and counted",
+			accounts[i]->error);
+		add_problem(problems, "export", "export-failing", object, text);
+	}
+}
+
 json_t *bh_api_problems(const struct bh_api *api)
 {
 	json_t *problems = json_array();
@@ -205,6 +224,7 @@ json_t *bh_api_problems(const struct bh_api *api)
 		add_problem(problems, "dataplane", problem->code, problem->object, problem->text);
 	}
 	endpoint_problems(api, problems);
+	export_problems(api, problems);
 	return problems;
 }
 
@@ -506,7 +526,7 @@ static bool is_seen(const struct bh_sight *sight, const char *object)
 static void narrow(const struct bh_sight *sight, json_t *answer)
 {
 	static const char *const foreign[] = {"sources", "drops", "dropReasons", "passes", "maps",
-		"held", "missing", "http", "leaving", "history"};
+		"held", "missing", "http", "leaving", "history", "exports"};
 	json_t *problems = json_object_get(answer, "problems");
 	json_int_t elsewhere = 0;
 
@@ -521,6 +541,43 @@ static void narrow(const struct bh_sight *sight, json_t *answer)
 	for (size_t i = 0; sight && i < sizeof(foreign) / sizeof(foreign[0]); i++)
 		json_object_del(answer, foreign[i]);
 	json_object_set_new(answer, "problemsElsewhere", json_integer(elsewhere));
+}
+
+/* What became of the records that were to be exported. */
+static json_t *export_object(const struct bh_export_account *account)
+{
+	json_t *object = json_object();
+	json_t *lost = json_object();
+
+	for (int i = 0; i < BH_EXPORT_LOSS_KINDS; i++) {
+		if (account->lost[i])
+			json_object_set_new(lost, bh_export_loss_word((enum bh_export_loss)i),
+				json_integer((json_int_t)account->lost[i]));
+	}
+	bh_json_set_text(object, "name", account->name);
+	bh_json_set_text(object, "target", account->target);
+	json_object_set_new(object, "emitted", json_integer((json_int_t)account->emitted));
+	json_object_set_new(object, "delivered", json_integer((json_int_t)account->delivered));
+	json_object_set_new(object, "queued", json_integer((json_int_t)bh_export_queued(account)));
+	json_object_set_new(object, "lostTotal", json_integer((json_int_t)bh_export_lost(account)));
+	json_object_set_new(object, "lost", lost);
+	json_object_set_new(object, "bytes", json_integer((json_int_t)account->octets));
+	json_object_set_new(object, "failures", json_integer((json_int_t)account->failures));
+	json_object_set_new(object, "begun", json_integer((json_int_t)account->begun));
+	bh_json_set_text(object, "error", account->error);
+	json_object_set_new(object, "failingSince", bh_json_time(account->failing_since_ns));
+	return object;
+}
+
+static json_t *export_objects(const struct bh_api *api)
+{
+	const struct bh_export_account *accounts[BH_EXPORTS_MAX];
+	size_t n = api->exports ? bh_exports_accounts(api->exports, accounts) : 0;
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(array, export_object(accounts[i]));
+	return array;
 }
 
 json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
@@ -558,6 +615,7 @@ json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 			json_int_t)(bh_flow_log_next(api->flows) - bh_flow_log_first(api->flows))));
 
 	json_object_set_new(answer, "losses", json_object());
+	json_object_set_new(answer, "exports", export_objects(api));
 	bh_link_state(api->link, &state);
 	if (state.status) {
 		json_t *drops = counters(state.status->n_drops, state.status->drops, true);

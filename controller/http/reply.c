@@ -105,9 +105,10 @@ static const struct {
 	{"dot", "text/vnd.graphviz; charset=utf-8", "attachment; filename=\"bulkhead.dot\""},
 	{"graphml", "application/graphml+xml", "attachment; filename=\"bulkhead.graphml\""},
 	{"svg", "image/svg+xml", "attachment; filename=\"bulkhead.svg\""},
+	{"prometheus", "text/plain; version=0.0.4; charset=utf-8", NULL},
 };
 
-/* What `export` answers with. */
+/* What `export` and `metrics` answer with. */
 static enum MHD_Result reply_file(struct bh_connection *connection, const json_t *answer)
 {
 	const char *format = json_string_value(json_object_get(answer, "format"));
@@ -119,8 +120,9 @@ static enum MHD_Result reply_file(struct bh_connection *connection, const json_t
 		if (strcmp(files[i].format, format) != 0)
 			continue;
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, files[i].type);
-		MHD_add_response_header(
-			response, MHD_HTTP_HEADER_CONTENT_DISPOSITION, files[i].disposition);
+		if (files[i].disposition)
+			MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_DISPOSITION,
+				files[i].disposition);
 	}
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	return queue(connection, MHD_HTTP_OK, response);

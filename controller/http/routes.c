@@ -10,6 +10,7 @@
 #define API "/api/v1"
 
 static const struct bh_route routes[] = {
+	{"GET", "/metrics", BH_ROUTE_COMMAND, "metrics", NULL, "", BH_ROLE_READER},
 	{"GET", API "/session", BH_ROUTE_SESSION, NULL, NULL, "", BH_ROLE_READER},
 	{"POST", API "/session", BH_ROUTE_LOGIN, NULL, NULL, "token ", BH_ROLE_READER},
 	{"DELETE", API "/session", BH_ROUTE_LOGOUT, NULL, NULL, "", BH_ROLE_READER},

@@ -2,29 +2,19 @@
 #include "controller/source/http.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <strings.h>
 
-#include <curl/curl.h>
-
 #include "controller/model/memory.h"
+#include "controller/net/curl.h"
 #include "proto/cleanup.h"
 
-#define CONNECT_MS 10000L
-/* A peer that is gone is noticed within 15 + 3 × 5 s, even where nothing is to be said. */
-#define KEEPALIVE_IDLE_S 15L
-#define KEEPALIVE_INTERVAL_S 5L
-#define KEEPALIVE_PROBES 3
-#define USER_TIMEOUT_MS 30000u
 /* Longer wishes are cut: a server that errs must not silence us for a day. */
 #define RETRY_AFTER_MAX_S 300
 
 struct bh_http {
 	uv_loop_t *loop;
-	CURLM *multi;
-	uv_timer_t *timer;
+	struct bh_curl *curl;
 	const struct bh_access *access;
 	void (*turned)(void *data);
 	void *data;
@@ -83,7 +73,7 @@ static void detach(struct bh_http_request *request)
 	while (*at != request)
 		at = &(*at)->next;
 	*at = request->next;
-	curl_multi_remove_handle(request->http->multi, request->easy);
+	bh_curl_remove(request->http->curl, request->easy);
 }
 
 static void free_request(struct bh_http_request *request)
@@ -129,26 +119,12 @@ static const char *words_of(struct bh_http_request *request, CURLcode code)
 	return request->error;
 }
 
-static void finish_transfer(struct bh_http_request *request, CURLcode code)
+static void finish_transfer(CURL *easy, CURLcode code)
 {
+	struct bh_http_request *request = NULL;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&request);
 	finish(request, code ? words_of(request, code) : NULL);
-}
-
-/* Deals with the transfers that have ended. */
-static void reap(struct bh_http *http)
-{
-	const CURLMsg *message;
-	int left;
-
-	while ((message = curl_multi_info_read(http->multi, &left))) {
-		struct bh_http_request *request = NULL;
-
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
-		finish_transfer(request, message->data.result);
-	}
-	http->turned(http->data);
 }
 
 static void on_watchdog(uv_timer_t *timer)
@@ -168,72 +144,6 @@ static void on_watchdog(uv_timer_t *timer)
 		(unsigned long long)((request->silence_ms + 999) / 1000));
 	finish(request, text);
 	http->turned(http->data);
-}
-
-/* ---- libcurl on libuv (curl_multi_socket_action(3)) ---------------------------------------------
- */
-
-static void on_socket(uv_poll_t *poll, int status, int events)
-{
-	struct bh_http *http = poll->data;
-	int flags = (status < 0 ? CURL_CSELECT_ERR : 0) |
-		    (events & UV_READABLE ? CURL_CSELECT_IN : 0) |
-		    (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0);
-	uv_os_fd_t fd = -1;
-	int running;
-
-	if (uv_fileno((uv_handle_t *)poll, &fd) < 0)
-		return;
-	curl_multi_socket_action(http->multi, fd, flags, &running);
-	reap(http);
-}
-
-static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
-{
-	struct bh_http *http = data;
-	uv_poll_t *poll = socket_data;
-	int events =
-		(what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-
-	if (what == CURL_POLL_REMOVE) {
-		if (poll) {
-			uv_poll_stop(poll);
-			uv_close((uv_handle_t *)poll, free_handle);
-			curl_multi_assign(http->multi, fd, NULL);
-		}
-		return 0;
-	}
-	if (!poll) {
-		poll = bh_xcalloc(1, sizeof(*poll));
-		if (uv_poll_init(http->loop, poll, fd) < 0) {
-			free(poll);
-			return -1;
-		}
-		poll->data = http;
-		curl_multi_assign(http->multi, fd, poll);
-	}
-	uv_poll_start(poll, events, on_socket);
-	return 0;
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-	struct bh_http *http = timer->data;
-	int running;
-
-	curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	reap(http);
-}
-
-static int timer_wanted(CURLM *multi, long timeout_ms, void *data)
-{
-	struct bh_http *http = data;
-
-	if (timeout_ms < 0)
-		uv_timer_stop(http->timer);
-	else
-		uv_timer_start(http->timer, on_timer, (uint64_t)timeout_ms, 0);
-	return 0;
 }
 
 /* ---- What comes -------------------------------------------------------------------------------
@@ -291,18 +201,6 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *data)
 /* ---- Beginning --------------------------------------------------------------------------------
  */
 
-static int tune_socket(void *data, curl_socket_t fd, curlsocktype purpose)
-{
-	int probes = KEEPALIVE_PROBES;
-	unsigned int timeout = USER_TIMEOUT_MS;
-
-	/* Without them a dead peer is only noticed later. */
-	if (setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes)) < 0 ||
-		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout)) < 0)
-		return CURL_SOCKOPT_OK;
-	return CURL_SOCKOPT_OK;
-}
-
 static void set_blob(CURL *easy, CURLoption option, const char *text)
 {
 	struct curl_blob blob = {.flags = CURL_BLOB_COPY};
@@ -325,9 +223,6 @@ static void set_credentials(struct bh_http_request *request, const struct bh_acc
 		explicit_bzero(header, strlen(header));
 		free(header);
 	}
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	set_blob(easy, CURLOPT_CAINFO_BLOB, access->ca);
 	if (access->ca) /* and nobody else */
 		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
@@ -361,23 +256,13 @@ static void set_options(struct bh_http_request *request, const struct bh_http_ge
 	CURL *easy = request->easy;
 	_cleanup_free_ char *url = url_of(request, request->http->access, get->path);
 
+	bh_curl_set_defaults(easy);
 	curl_easy_setopt(easy, CURLOPT_URL, url);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error);
-	curl_easy_setopt(easy, CURLOPT_USERAGENT, "bulkhead/" BH_VERSION);
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, get->fresh ? 0L : 1L);
 	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, get->fresh ? 1L : 0L);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)get->total_ms);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
-	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, tune_socket);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -403,7 +288,7 @@ struct bh_http_request *bh_http_get(struct bh_http *http, const struct bh_http_g
 	set_options(request, get);
 	request->next = http->requests;
 	http->requests = request;
-	curl_multi_add_handle(http->multi, request->easy);
+	bh_curl_add(http->curl, request->easy);
 	return request;
 }
 
@@ -430,20 +315,16 @@ void bh_http_use(struct bh_http *http, const struct bh_access *access)
 
 int bh_http_new(uv_loop_t *loop, void (*turned)(void *data), void *data, struct bh_http **ret_http)
 {
-	struct bh_http *http;
+	struct bh_http *http = bh_xcalloc(1, sizeof(*http));
+	int r = bh_curl_new(loop, finish_transfer, turned, data, &http->curl);
 
-	if (curl_global_init(CURL_GLOBAL_DEFAULT))
-		return -ENOTSUP;
-	http = bh_xcalloc(1, sizeof(*http));
+	if (r < 0) {
+		free(http);
+		return r;
+	}
 	http->loop = loop;
 	http->turned = turned;
 	http->data = data;
-	http->multi = bh_xcheck(curl_multi_init());
-	http->timer = new_timer(loop, http);
-	curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted);
-	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
-	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, timer_wanted);
-	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
 	*ret_http = http;
 	return 0;
 }
@@ -454,8 +335,6 @@ void bh_http_free(struct bh_http *http)
 		return;
 	while (http->requests)
 		bh_http_cancel(http->requests);
-	curl_multi_cleanup(http->multi);
-	close_timer(http->timer);
+	bh_curl_free(http->curl);
 	free(http);
-	curl_global_cleanup();
 }

@@ -173,7 +173,8 @@ json_t *bh_ask(const char *command, json_t *arguments, uint64_t timeout_ms)
 	json_t *answer = bh_ask_raw(command, arguments, timeout_ms);
 
 	/* A file that the controller has written is harmless as it is, line breaks included. */
-	if (answer && bh_cli.output != BH_OUTPUT_JSON && strcmp(command, "export") != 0)
+	if (answer && bh_cli.output != BH_OUTPUT_JSON && strcmp(command, "export") != 0 &&
+		strcmp(command, "metrics") != 0)
 		bh_json_clean(answer);
 	return answer;
 }

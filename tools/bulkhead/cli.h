@@ -37,6 +37,7 @@ extern struct bh_cli bh_cli;
 typedef int bh_cli_command(int argc, char **argv);
 
 bh_cli_command bh_cli_status;
+bh_cli_command bh_cli_metrics;
 bh_cli_command bh_cli_pods;
 bh_cli_command bh_cli_policies;
 bh_cli_command bh_cli_policy;

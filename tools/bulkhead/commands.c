@@ -34,6 +34,7 @@ static const struct command {
 	{"flows", bh_cli_flows, "what was seen, record by record; --follow goes on"},
 	{"edges", bh_cli_edges, "who talks to whom, how much, and by which rule"},
 	{"graph", bh_cli_graph, "the same as a graph: table, json, dot, svg"},
+	{"metrics", bh_cli_metrics, "everything that is counted, for Prometheus"},
 	{"explain", bh_cli_explain, "SRC DST PORT/PROTO: would it pass, and by which rule"},
 	{"mode", bh_cli_mode, "show or set observe, dry-run, enforce"},
 	{"quarantine", bh_cli_quarantine, "cut a pod off, or let it back"},

@@ -10,7 +10,7 @@ _bulkhead_pods() {
 
 _bulkhead() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands="up down wait status pods policies policy flows edges graph explain mode quarantine
+	local commands="up down wait status pods policies policy flows edges graph metrics explain mode quarantine
 		token doctor cni completion version help"
 	local command= i word
 	local -a _bulkhead_instance=()
@@ -34,7 +34,7 @@ _bulkhead() {
 		COMPREPLY=($(compgen -W "reader operator" -- "$current"))
 		return
 		;;
-	--config | --kubeconfig | --http-cert | --http-key)
+	--config | --kubeconfig | --http-cert | --http-key | --export-json)
 		COMPREPLY=($(compgen -f -- "$current"))
 		return
 		;;
@@ -94,7 +94,9 @@ _bulkhead() {
 	up)
 		options+=" --config --state-dir --manifests --kube --kubeconfig --context --node --mode --user --attach --uplink
 			--xdp-generic --map-size --hold --hold-exclude --hold-timeout --history-days --history-size
-			--http --http-cert --http-key --http-host --log-level"
+			--http --http-cert --http-key --http-host --log-level --export-json --export-json-size --export-json-files
+			--export-json-age --export-json-sync --export-ipfix --export-ipfix-enterprise --export-ipfix-templates
+			--export-queue --metrics-series"
 		;;
 	wait) options+=" --timeout" ;;
 	flows)

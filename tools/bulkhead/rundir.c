@@ -92,6 +92,26 @@ static int make_folder(const char *path, uid_t uid, gid_t gid, mode_t mode)
 	return fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0 ? -errno : 0;
 }
 
+int bh_rundir_prepare_folder_of(const char *path, uid_t uid, gid_t gid)
+{
+	char folder[PATH_MAX];
+	struct stat status;
+	char *slash;
+	int r = 0;
+
+	if (bh_rundir_path("", path + 1, folder, sizeof(folder)) < 0)
+		return bh_cli_fail("%s: %s", path, strerror(ENAMETOOLONG));
+	slash = strrchr(folder, '/');
+	if (slash == folder)
+		return 0;
+	*slash = '\0';
+	if (stat(folder, &status) < 0)
+		r = errno == ENOENT ? make_folder(folder, uid, gid, 0750) : -errno;
+	else if (!S_ISDIR(status.st_mode))
+		r = -ENOTDIR;
+	return r < 0 ? bh_cli_fail("%s: %s", folder, strerror(-r)) : 0;
+}
+
 int bh_rundir_prepare(const char *run_dir, const char *state_dir, uid_t uid, gid_t gid)
 {
 	int r = make_folder(run_dir, 0, gid, 01775);

@@ -210,6 +210,25 @@ static void print_history(const json_t *status)
 		bh_json_get_flag(history, "onDisk") ? "" : ", in memory for now");
 }
 
+/* "json /var/log/flows.json: 1,000 delivered, 3 under way, 2 lost" */
+static void print_exports(const json_t *status)
+{
+	const json_t *exports = json_object_get(status, "exports");
+	const json_t *export;
+	char numbers[3][32];
+	size_t i;
+
+	json_array_foreach(exports, i, export)
+	{
+		printf(LABEL "%s %s: %s delivered, %s under way, %s lost\n",
+			i == 0 ? "exports" : "", bh_json_get_text(export, "name"),
+			bh_json_get_text(export, "target"),
+			bh_print_number(bh_json_get_number(export, "delivered"), numbers[0], 32),
+			bh_print_number(bh_json_get_number(export, "queued"), numbers[1], 32),
+			bh_print_number(bh_json_get_number(export, "lostTotal"), numbers[2], 32));
+	}
+}
+
 static void print_problems(const json_t *status)
 {
 	const json_t *problems = json_object_get(status, "problems");
@@ -300,6 +319,7 @@ int bh_cli_status(int argc, char **argv)
 	print_drops(status);
 	print_losses(status);
 	print_history(status);
+	print_exports(status);
 	print_problems(status);
 	json_decref(status);
 	return fflush(stdout) == EOF ? bh_cli_fail("writing the output") : 0;

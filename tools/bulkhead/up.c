@@ -200,6 +200,20 @@ static int start_dataplane(struct up *up)
 					       &up->dataplane.rights, -1));
 }
 
+static void add_exports(const char **argv, int *n, const struct bh_up_options *options)
+{
+	add_option(argv, n, "--export-json", options->export_json);
+	add_option(argv, n, "--export-json-size", options->export_json_size);
+	add_option(argv, n, "--export-json-files", options->export_json_files);
+	add_option(argv, n, "--export-json-age", options->export_json_age);
+	add_option(argv, n, "--export-json-sync", options->export_json_sync);
+	add_option(argv, n, "--export-ipfix", options->export_ipfix);
+	add_option(argv, n, "--export-ipfix-enterprise", options->export_ipfix_enterprise);
+	add_option(argv, n, "--export-ipfix-templates", options->export_ipfix_templates);
+	add_option(argv, n, "--export-queue", options->export_queue);
+	add_option(argv, n, "--metrics-series", options->metrics_series);
+}
+
 static int start_controller(struct up *up)
 {
 	const char *argv[ARGUMENTS_MAX] = {up->controller.name};
@@ -231,6 +245,7 @@ static int start_controller(struct up *up)
 	add_option(argv, &n, "--http-key", *up->http_key ? up->http_key : NULL);
 	add_option(argv, &n, "--http-host", up->options.http_host);
 	add_option(argv, &n, "--log-level", up->options.log_level);
+	add_exports(argv, &n, &up->options);
 	return started(&up->controller, bh_process_start(up->controller.path, (char *const *)argv,
 						&up->controller.rights, broker));
 }
@@ -663,6 +678,9 @@ static int prepare(struct up *up)
 		return r;
 	r = bh_rundir_prepare(
 		up->run_dir, up->state_dir, up->controller.rights.uid, up->controller.rights.gid);
+	if (r == 0 && up->options.export_json && *up->options.export_json == '/')
+		r = bh_rundir_prepare_folder_of(up->options.export_json, up->controller.rights.uid,
+			up->controller.rights.gid);
 	if (r != 0)
 		return r;
 	r = lock(up);

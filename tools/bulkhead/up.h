@@ -37,6 +37,16 @@ struct bh_up_options {
 	char *http_cert;
 	char *http_key;
 	char *http_host;
+	char *export_json;
+	char *export_json_size;
+	char *export_json_files;
+	char *export_json_age;
+	char *export_json_sync;
+	char *export_ipfix;
+	char *export_ipfix_enterprise;
+	char *export_ipfix_templates;
+	char *export_queue;
+	char *metrics_series;
 	char *log_level;
 };
 
@@ -86,6 +96,12 @@ int bh_rundir_absolute(const char *path, char ret_path[PATH_MAX]);
 
 /* Makes the run and the state directory as `up` wants them. Returns 0 or the exit code. */
 int bh_rundir_prepare(const char *run_dir, const char *state_dir, uid_t uid, gid_t gid);
+
+/*
+ * The folder of a file that the controller is to write: made for its user if it is not there, left
+ * as it is otherwise. Returns 0 or the exit code.
+ */
+int bh_rundir_prepare_folder_of(const char *path, uid_t uid, gid_t gid);
 
 /* Removes what killed processes left in the run directory. */
 void bh_rundir_clean(const char *run_dir);

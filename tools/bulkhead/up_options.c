@@ -61,6 +61,26 @@ static const struct argp_option argp_options[] = {
 	{"http-host", OPTION_FIRST + 20, "NAME,...", 0,
 		"Names the server is asked by, besides localhost and addresses", 0},
 	{"log-level", OPTION_FIRST + 21, "LEVEL", 0, "error, warning, info or debug (info)", 0},
+	{"export-json", OPTION_FIRST + 22, "FILE", 0,
+		"Write flows there as lines of JSON; a relative FILE is in the state directory", 0},
+	{"export-json-size", OPTION_FIRST + 23, "MIB", 0,
+		"Set the file aside when it would grow larger (64)", 0},
+	{"export-json-files", OPTION_FIRST + 24, "N", 0, "Keep so many that were set aside (5)", 0},
+	{"export-json-age", OPTION_FIRST + 25, "SECONDS", 0,
+		"Set the file aside when it is so old (0: at any age)", 0},
+	{"export-json-sync", OPTION_FIRST + 26, "yes|no", 0,
+		"Count a line as delivered only when the disk has it (no)", 0},
+	{"export-ipfix", OPTION_FIRST + 27, "udp|tcp:HOST:PORT", 0,
+		"Send flows to the IPFIX collector there", 0},
+	{"export-ipfix-enterprise", OPTION_FIRST + 28, "NUMBER", 0,
+		"Private enterprise number of the elements that IANA does not have (32473)", 0},
+	{"export-ipfix-templates", OPTION_FIRST + 29, "SECONDS", 0,
+		"Over UDP, send the templates again that often (60)", 0},
+	{"export-queue", OPTION_FIRST + 30, "KIB", 0,
+		"What may wait in memory for each exporter (8192)", 0},
+	{"metrics-series", OPTION_FIRST + 31, "N", 0,
+		"Edges told apart in the metrics; those that come later are called other (1000)",
+		0},
 	{0},
 };
 
@@ -71,7 +91,11 @@ char **bh_up_option(struct bh_up_options *options, const char *name)
 		&options->user, &options->attach, &options->uplink, &options->xdp_generic,
 		&options->map_size, &options->hold, &options->hold_exclude, &options->hold_timeout,
 		&options->history_days, &options->history_size, &options->http, &options->http_cert,
-		&options->http_key, &options->http_host, &options->log_level};
+		&options->http_key, &options->http_host, &options->log_level, &options->export_json,
+		&options->export_json_size, &options->export_json_files, &options->export_json_age,
+		&options->export_json_sync, &options->export_ipfix,
+		&options->export_ipfix_enterprise, &options->export_ipfix_templates,
+		&options->export_queue, &options->metrics_series};
 
 	if (strcmp(name, "run-dir") == 0)
 		return &options->run_dir;
@@ -107,12 +131,53 @@ static bool is_listen_address(const char *value)
 	return bh_listen_parse(value, address, &port) == 0;
 }
 
-static bool is_number(const char *value, unsigned long min, unsigned long max)
+/* Those that the controller takes as numbers, which checks them itself as well. */
+static const struct {
+	const char *name;
+	unsigned long min;
+	unsigned long max;
+	const char *reason;
+} numbers[] = {
+	{"hold-timeout", 1, 86400, "hold-timeout is a number of seconds, 1 to 86400, not"},
+	{"history-days", 1, 3650, "history-days is a number of days, 1 to 3650, not"},
+	{"history-size", 16, 1048576, "history-size is a number of MiB, 16 to 1048576, not"},
+	{"export-json-size", 1, 1048576, "export-json-size is a number of MiB, 1 to 1048576, not"},
+	{"export-json-files", 0, 1000, "export-json-files is a number, 0 to 1000, not"},
+	{"export-json-age", 0, 31622400,
+		"export-json-age is a number of seconds, 0 to 31622400, not"},
+	{"export-ipfix-enterprise", 1, 4294967295,
+		"export-ipfix-enterprise is a number, 1 to 4294967295, not"},
+	{"export-ipfix-templates", 1, 86400,
+		"export-ipfix-templates is a number of seconds, 1 to 86400, not"},
+	{"metrics-series", 0, 100000, "metrics-series is a number, 0 to 100000, not"},
+	{"export-queue", 64, 1048576, "export-queue is a number of KiB, 64 to 1048576, not"},
+};
+
+static const char *check_number(const char *name, const char *value)
 {
 	size_t digits = strspn(value, "0123456789");
 	unsigned long number = strtoul(value, NULL, 10);
 
-	return digits && digits <= 7 && !value[digits] && number >= min && number <= max;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (strcmp(numbers[i].name, name) != 0)
+			continue;
+		return digits && digits <= 10 && !value[digits] && number >= numbers[i].min &&
+				       number <= numbers[i].max
+			       ? NULL
+			       : numbers[i].reason;
+	}
+	return NULL;
+}
+
+/* TRANSPORT:HOST:PORT. The controller looks closer. */
+static bool is_collector(const char *value)
+{
+	const char *port = strrchr(value, ':');
+	unsigned long number = port ? strtoul(port + 1, NULL, 10) : 0;
+
+	return (strncmp(value, "udp:", 4) == 0 || strncmp(value, "tcp:", 4) == 0) &&
+	       port > value + 4 && number >= 1 && number <= 65535 &&
+	       strspn(port + 1, "0123456789") == strlen(port + 1);
 }
 
 const char *bh_up_check(const char *name, const char *value)
@@ -128,6 +193,7 @@ const char *bh_up_check(const char *name, const char *value)
 		{"kube", {"yes", "no"}, "kube is yes or no, not"},
 		{"xdp-generic", {"yes", "no"}, "xdp-generic is yes or no, not"},
 		{"hold", {"yes", "no"}, "hold is yes or no, not"},
+		{"export-json-sync", {"yes", "no"}, "export-json-sync is yes or no, not"},
 		{"log-level", {"error", "warning", "info", "debug"},
 			"log-level is error, warning, info or debug, not"},
 	};
@@ -138,12 +204,10 @@ const char *bh_up_check(const char *name, const char *value)
 		return "map-size is like bh_flows4=262144,bh_edges=16384, not";
 	if (strcmp(name, "http") == 0 && !is_listen_address(value))
 		return "http is an address and a port like 127.0.0.1:7070 or [::1]:7070, not";
-	if (strcmp(name, "hold-timeout") == 0 && !is_number(value, 1, 86400))
-		return "hold-timeout is a number of seconds, 1 to 86400, not";
-	if (strcmp(name, "history-days") == 0 && !is_number(value, 1, 3650))
-		return "history-days is a number of days, 1 to 3650, not";
-	if (strcmp(name, "history-size") == 0 && !is_number(value, 16, 1048576))
-		return "history-size is a number of MiB, 16 to 1048576, not";
+	if (check_number(name, value))
+		return check_number(name, value);
+	if (strcmp(name, "export-ipfix") == 0 && !is_collector(value))
+		return "export-ipfix is like udp:192.0.2.1:4739 or tcp:[2001:db8::1]:4739, not";
 	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
 		if (strcmp(choices[i].name, name) != 0)
 			continue;

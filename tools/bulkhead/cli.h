@@ -145,7 +145,12 @@ const char *bh_print_bytes(int64_t bytes, char *text, size_t size);
 const char *bh_print_port(int64_t port, const char *protocol, char *text, size_t size);
 /* Sum of {fromClient, fromServer}. */
 int64_t bh_json_sum(const json_t *both);
-/* The "HH:MM:SS" of an RFC 3339 time, in local time with milliseconds if `precise`. */
+/*
+ * The "HH:MM:SS" of an RFC 3339 time, in local time, with milliseconds if `precise`. If not, what
+ * is more than a day away is "YYYY-MM-DD HH:MM".
+ */
 const char *bh_print_time(const char *rfc3339, bool precise, char *text, size_t size);
+/* "YYYY-MM-DD HH:MM:SS" of an RFC 3339 time, in local time. */
+const char *bh_print_date(const char *rfc3339, char *text, size_t size);
 
 #endif

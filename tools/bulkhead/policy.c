@@ -152,7 +152,8 @@ static const char *const diff_columns[] = {
 static int print_diff(const json_t *answer)
 {
 	struct libscols_table *table = bh_table_begin(diff_columns);
-	char text[256];
+	const json_t *window = json_object_get(answer, "window");
+	char text[256], from[32], to[32];
 	const json_t *edge;
 	size_t i;
 	int r;
@@ -173,7 +174,8 @@ static int print_diff(const json_t *answer)
 				bh_json_get_text(edge, "protocol"), text, sizeof(text)));
 		bh_table_cell(line, 4, BH_PLAIN,
 			bh_print_number(bh_json_get_number(edge, "flows"), text, sizeof(text)));
-		bh_table_cell(line, 5, BH_PLAIN, bh_json_get_text(edge, "last"));
+		bh_table_cell(line, 5, BH_PLAIN,
+			bh_print_time(bh_json_get_text(edge, "last"), false, text, sizeof(text)));
 		bh_table_cell(line, 6, BH_PLAIN,
 			bh_json_get_text(json_object_get(edge, "after"), "text"));
 	}
@@ -184,8 +186,8 @@ static int print_diff(const json_t *answer)
 		(long long)bh_json_get_number(answer, "newlyAllowed"),
 		(long long)bh_json_get_number(answer, "unchanged"),
 		(long long)bh_json_get_number(answer, "gone"),
-		bh_json_get_text(json_object_get(answer, "window"), "from"),
-		bh_json_get_text(json_object_get(answer, "window"), "to"));
+		bh_print_date(bh_json_get_text(window, "from"), from, sizeof(from)),
+		bh_print_date(bh_json_get_text(window, "to"), to, sizeof(to)));
 	return r;
 }
 

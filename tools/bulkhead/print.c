@@ -152,22 +152,49 @@ int64_t bh_json_sum(const json_t *both)
 	return bh_json_get_number(both, "fromClient") + bh_json_get_number(both, "fromServer");
 }
 
-const char *bh_print_time(const char *rfc3339, bool precise, char *text, size_t size)
+/* Seconds since 1970 of an RFC 3339 time in UTC, and the text behind its seconds; NULL: it is none.
+ */
+static const char *parse_time(const char *rfc3339, time_t *ret_seconds)
 {
 	struct tm utc = {0};
-	struct tm local;
 	const char *rest = strptime(rfc3339, "%Y-%m-%dT%H:%M:%S", &utc);
-	time_t seconds;
+
+	if (rest)
+		*ret_seconds = timegm(&utc);
+	return rest;
+}
+
+const char *bh_print_time(const char *rfc3339, bool precise, char *text, size_t size)
+{
+	const time_t day = 24 * 60 * 60;
+	time_t now = time(NULL), seconds;
+	const char *rest = parse_time(rfc3339, &seconds);
+	struct tm local;
 	size_t n;
 
 	if (!rest) {
 		snprintf(text, size, "-");
 		return text;
 	}
-	seconds = timegm(&utc);
 	localtime_r(&seconds, &local);
+	if (!precise && (seconds < now - day || seconds > now + day)) {
+		strftime(text, size, "%F %H:%M", &local);
+		return text;
+	}
 	n = strftime(text, size, "%H:%M:%S", &local);
 	if (precise)
 		snprintf(text + n, size - n, "%.4s", rest);
+	return text;
+}
+
+const char *bh_print_date(const char *rfc3339, char *text, size_t size)
+{
+	struct tm local;
+	time_t seconds;
+
+	if (parse_time(rfc3339, &seconds))
+		strftime(text, size, "%F %H:%M:%S", localtime_r(&seconds, &local));
+	else
+		snprintf(text, size, "-");
 	return text;
 }

@@ -202,9 +202,10 @@ static void print_history(const json_t *status)
 {
 	const json_t *history = json_object_get(status, "history");
 	const char *since = bh_json_get_text(history, "since");
-	char bytes[32], room[32];
+	char bytes[32], room[32], date[32];
 
-	printf(LABEL "since %s, %s of %s%s\n", "history", *since ? since : "now",
+	printf(LABEL "since %s, %s of %s%s\n", "history",
+		*since ? bh_print_date(since, date, sizeof(date)) : "now",
 		bh_print_bytes(bh_json_get_number(history, "bytes"), bytes, sizeof(bytes)),
 		bh_print_bytes(bh_json_get_number(history, "maxBytes"), room, sizeof(room)),
 		bh_json_get_flag(history, "onDisk") ? "" : ", in memory for now");

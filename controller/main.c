@@ -700,6 +700,7 @@ enum {
 	OPTION_HTTP_CERT,
 	OPTION_HTTP_KEY,
 	OPTION_HTTP_HOST,
+	OPTION_HTTP_TOKENS,
 	OPTION_LOG_LEVEL,
 };
 
@@ -731,6 +732,7 @@ static const struct argp_option argp_options[] = {
 	{"http-cert", OPTION_HTTP_CERT, "FILE", 0,
 		"TLS: the certificate and its chain, PEM; needed beyond loopback", 0},
 	{"http-key", OPTION_HTTP_KEY, "FILE", 0, "TLS: its private key, PEM", 0},
+	{"http-tokens", OPTION_HTTP_TOKENS, "FILE", 0, "Tokens besides those made here, YAML", 0},
 	{"http-host", OPTION_HTTP_HOST, "NAME,...", 0,
 		"Names the server is asked by, besides localhost and addresses", 0},
 	{"log-level", OPTION_LOG_LEVEL, "error|warning|info|debug", 0, "How much to say (info)", 0},
@@ -822,6 +824,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		break;
 	case OPTION_HTTP_HOST:
 		options->serve.hosts = argument;
+		break;
+	case OPTION_HTTP_TOKENS:
+		options->serve.tokens = argument;
 		break;
 	case OPTION_LOG_LEVEL:
 		if (bh_log_level_parse(argument, &options->log_level) < 0)

@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "controller/access/tokens.h"
 #include "controller/api/api.h"
 #include "controller/http/http.h"
 #include "controller/model/memory.h"
 #include "controller/serve.h"
+#include "controller/source/yaml.h"
 #include "proto/cleanup.h"
 #include "proto/listen.h"
 #include "proto/log.h"
 
 #define RETRY_MS 5000
 #define HOSTS_MAX 32
+/* How often the file of given tokens is looked at, and how large it may be. */
+#define LOOK_MS 4000
+#define TOKENS_BYTES_MAX (256 * 1024)
 
 struct bh_serve {
 	const struct bh_serve_options *options;
@@ -29,6 +36,10 @@ struct bh_serve {
 	char *state_dir;
 	char *problem;
 	uint64_t retry_at;
+	uint64_t look_at;
+	bool looked;
+	struct stat given; /* the file of given tokens, when it was last read */
+	char *given_problem;
 };
 
 char *bh_serve_check(const struct bh_serve_options *options)
@@ -37,8 +48,10 @@ char *bh_serve_check(const struct bh_serve_options *options)
 	unsigned int port;
 
 	if (!options->http)
-		return options->certificate || options->key || options->hosts
-			       ? bh_xstrdup("--http-cert, --http-key and --http-host need --http")
+		return options->certificate || options->key || options->hosts || options->tokens
+			       ? bh_xstrdup(
+					 "--http-cert, --http-key, --http-host and --http-tokens "
+					 "need --http")
 			       : NULL;
 	if (bh_listen_parse(options->http, address, &port) < 0)
 		return bh_xasprintf(
@@ -50,6 +63,102 @@ char *bh_serve_check(const struct bh_serve_options *options)
 				    "loopback it needs --http-cert and --http-key",
 			options->http);
 	return NULL;
+}
+
+/* ---- Tokens from outside --------------------------------------------------------------------- */
+
+/* The whole of a regular file, or NULL and *ret_problem. */
+static char *read_tokens(const char *path, size_t *ret_n, char **ret_problem)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_free_ char *text = bh_xcalloc(TOKENS_BYTES_MAX + 1, 1);
+	struct stat status;
+	size_t n = 0;
+	ssize_t r = 1;
+
+	if (fd < 0 || fstat(fd, &status) < 0) {
+		*ret_problem = bh_xstrdup(strerror(errno));
+		return NULL;
+	}
+	while (S_ISREG(status.st_mode) && r > 0 && n <= TOKENS_BYTES_MAX) {
+		r = read(fd, text + n, TOKENS_BYTES_MAX + 1 - n);
+		n += r > 0 ? (size_t)r : 0;
+	}
+	if (!S_ISREG(status.st_mode) || r < 0 || n > TOKENS_BYTES_MAX) {
+		*ret_problem = bh_xstrdup(r < 0 ? strerror(errno) : "no file of at most 256 KiB");
+		return NULL;
+	}
+	*ret_n = n;
+	return bh_take_pointer(text);
+}
+
+/* Taking the file away takes its tokens away. Returns what is wrong. */
+static char *forget_tokens(struct bh_tokens *tokens)
+{
+	json_t *none = json_pack("{s:[]}", "tokens");
+	char *problem = NULL;
+
+	bh_tokens_give(tokens, none, &problem);
+	json_decref(none);
+	return problem ?: bh_xstrdup("is not there, so nobody is let in by it");
+}
+
+/* NULL, or what is wrong: then those that were given before stay good, so that no slip locks out.
+ */
+static char *give_tokens(struct bh_tokens *tokens, const char *path)
+{
+	struct bh_text_error error;
+	_cleanup_free_ char *text = NULL;
+	char *problem = NULL, *said;
+	json_t *documents;
+	size_t n = 0;
+
+	text = read_tokens(path, &n, &problem);
+	if (!text)
+		return problem;
+	documents = bh_yaml_parse(text, n, &error);
+	explicit_bzero(text, n);
+	if (!documents)
+		problem = bh_xasprintf("line %zu: %s", error.line, error.text);
+	else
+		bh_tokens_give(tokens, json_array_get(documents, 0), &problem);
+	json_decref(documents);
+	if (!problem)
+		return NULL;
+	said = bh_xasprintf("%s; the tokens read before stay good", problem);
+	free(problem);
+	return said;
+}
+
+/* Takes up what has changed in the file of given tokens. */
+static void look_at_given(struct bh_serve *serve, uint64_t now)
+{
+	const char *path = serve->options->tokens;
+	struct stat status = {0};
+	char *wrong;
+	bool there;
+
+	if (!path || !serve->api->tokens || now < serve->look_at)
+		return;
+	serve->look_at = now + LOOK_MS;
+	there = stat(path, &status) == 0;
+	if (serve->looked && status.st_ino == serve->given.st_ino &&
+		status.st_size == serve->given.st_size &&
+		status.st_mtim.tv_sec == serve->given.st_mtim.tv_sec &&
+		status.st_mtim.tv_nsec == serve->given.st_mtim.tv_nsec)
+		return;
+	serve->looked = true;
+	serve->given = status;
+	wrong = there ? give_tokens(serve->api->tokens, path) : forget_tokens(serve->api->tokens);
+	free(serve->given_problem);
+	serve->given_problem = NULL;
+	if (wrong) {
+		serve->given_problem = bh_xasprintf("--http-tokens %s: %s", path, wrong);
+		bh_warning("%s", serve->given_problem);
+		free(wrong);
+	} else {
+		bh_info("tokens were read from %s", path);
+	}
 }
 
 /* ---- Trying ---------------------------------------------------------------------------------- */
@@ -97,6 +206,7 @@ static void try_to_open(struct bh_serve *serve, uint64_t now)
 	if (!serve->api->tokens)
 		r = bh_tokens_open(serve->state_dir, &serve->api->tokens, &problem);
 	config.tokens = serve->api->tokens;
+	look_at_given(serve, now);
 	if (r == 0)
 		r = bh_http_open(&config, &serve->http, &problem);
 	set_problem(serve, problem);
@@ -152,6 +262,7 @@ void bh_serve_free(struct bh_serve *serve)
 	serve->api->http_url = NULL;
 	serve->api->http_problem = NULL;
 	free(serve->problem);
+	free(serve->given_problem);
 	free(serve->host_list);
 	free(serve->state_dir);
 	free(serve);
@@ -161,9 +272,14 @@ void bh_serve_free(struct bh_serve *serve)
 
 uint64_t bh_serve_deadline(const struct bh_serve *serve)
 {
+	uint64_t deadline;
+
 	if (!serve)
 		return 0;
-	return serve->http ? bh_http_deadline(serve->http) : serve->retry_at;
+	deadline = serve->http ? bh_http_deadline(serve->http) : serve->retry_at;
+	if (serve->options->tokens && (!deadline || serve->look_at < deadline))
+		deadline = serve->look_at;
+	return deadline;
 }
 
 void bh_serve_dispatch(struct bh_serve *serve, uint64_t now)
@@ -174,6 +290,7 @@ void bh_serve_dispatch(struct bh_serve *serve, uint64_t now)
 		try_to_open(serve, now);
 	if (!serve->http)
 		return;
+	look_at_given(serve, now);
 	bh_http_dispatch(serve->http, now);
-	serve->api->http_problem = bh_http_tls_problem(serve->http);
+	serve->api->http_problem = bh_http_tls_problem(serve->http) ?: serve->given_problem;
 }

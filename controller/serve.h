@@ -21,7 +21,8 @@ struct bh_serve_options {
 	const char *http; /* ADDRESS:PORT */
 	const char *certificate;
 	const char *key;
-	const char *hosts; /* names, comma-separated */
+	const char *hosts;  /* names, comma-separated */
+	const char *tokens; /* file of tokens that are given from outside */
 };
 
 /* What is wrong with them, one line to free(), or NULL. */

@@ -176,8 +176,10 @@ static int save(const struct bh_tokens *tokens)
 	json_t *root = json_pack("{s:i, s:o}", "version", 1, "tokens", list);
 	_cleanup_free_ char *text = NULL;
 
-	for (size_t i = 0; i < tokens->n; i++)
-		json_array_append_new(list, token_object(&tokens->items[i]));
+	for (size_t i = 0; i < tokens->n; i++) {
+		if (!tokens->items[i].given)
+			json_array_append_new(list, token_object(&tokens->items[i]));
+	}
 	text = json_dumps(root, JSON_INDENT(2));
 	json_decref(root);
 	if (!text)
@@ -422,6 +424,8 @@ int bh_tokens_revoke(struct bh_tokens *tokens, const char *id)
 
 	if (!token)
 		return -ENOENT;
+	if (token->given)
+		return -EPERM;
 	gone = *token;
 	last = tokens->items[--tokens->n];
 	*token = last;
@@ -434,6 +438,127 @@ int bh_tokens_revoke(struct bh_tokens *tokens, const char *id)
 	}
 	clear_token(&gone);
 	remove_first_file(tokens);
+	return 0;
+}
+
+/* ---- From outside ---------------------------------------------------------------------------- */
+
+/* Nothing else may stand beside what is known: a misspelt `namespaces` would be all of them. */
+static const char *unknown_key(const json_t *object)
+{
+	static const char *const known[] = {"secret", "sha256", "role", "namespaces"};
+	const char *key;
+	const json_t *value;
+	size_t i;
+
+	json_object_foreach((json_t *)object, key, value)
+	{
+		for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+			if (strcmp(key, known[i]) == 0)
+				break;
+		}
+		if (i == sizeof(known) / sizeof(known[0]))
+			return key;
+	}
+	return NULL;
+}
+
+static const char *give_hash(const json_t *object, uint8_t ret_hash[32])
+{
+	const char *secret = json_string_value(json_object_get(object, "secret"));
+	const char *hash = json_string_value(json_object_get(object, "sha256"));
+
+	if (!secret == !hash)
+		return "has to have a secret, or the sha256 of one: text";
+	if (hash)
+		return from_hex(hash, ret_hash, 32) ? NULL : "its sha256 is not 64 hex digits";
+	if (strlen(secret) < BH_TOKEN_SECRET_MIN || strlen(secret) > BH_TOKEN_SECRET_MAX)
+		return "its secret has to have 32 to 256 characters";
+	for (const char *c = secret; *c; c++) {
+		if (*c <= ' ' || *c > '~')
+			return "its secret has characters that no header can carry";
+	}
+	hash_of(secret, ret_hash);
+	return NULL;
+}
+
+/* What is wrong with it, or NULL. */
+static const char *give_one(const json_t *object, struct bh_token *token)
+{
+	const char *role = json_string_value(json_object_get(object, "role"));
+	const json_t *namespaces = json_object_get(object, "namespaces");
+	uint8_t digest[32];
+	const char *wrong;
+
+	if (!json_is_object(object))
+		return "is no mapping";
+	if (unknown_key(object))
+		return "has keys other than secret, sha256, role and namespaces";
+	wrong = give_hash(object, token->hash);
+	if (wrong)
+		return wrong;
+	if (!role || bh_role_parse(role, &token->role) < 0)
+		return "its role has to be reader or operator";
+	if (namespaces && (json_is_null(namespaces) || !load_namespaces(namespaces, token)))
+		return "its namespaces are no list of names (1 to 64); without any, leave it out";
+	token->given = true;
+	token->created_s = (uint64_t)time(NULL);
+	/* Tells nothing of the secret, nor of its hash. */
+	if (gnutls_hash_fast(GNUTLS_DIG_SHA256, token->hash, sizeof(token->hash), digest) < 0)
+		abort();
+	to_hex(digest, 8, token->id);
+	return NULL;
+}
+
+static void forget_given(struct bh_tokens *tokens)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < tokens->n; i++) {
+		if (tokens->items[i].given)
+			clear_token(&tokens->items[i]);
+		else
+			tokens->items[n++] = tokens->items[i];
+	}
+	memset(&tokens->items[n], 0, (tokens->n - n) * sizeof(tokens->items[0]));
+	tokens->n = n;
+}
+
+int bh_tokens_give(struct bh_tokens *tokens, const json_t *given, char **ret_problem)
+{
+	const json_t *list = json_object_get(given, "tokens");
+	struct bh_token fresh[BH_TOKENS_MAX] = {0};
+	const char *wrong = NULL;
+	size_t n = 0;
+
+	if (!json_is_array(list) || json_object_size(given) != 1) {
+		*ret_problem = bh_xstrdup("is not one list, 'tokens'");
+		return -EINVAL;
+	}
+	if (json_array_size(list) > BH_TOKENS_MAX / 2) {
+		*ret_problem = bh_xasprintf("has more than %d tokens", BH_TOKENS_MAX / 2);
+		return -EINVAL;
+	}
+	for (; n < json_array_size(list) && !wrong; n++) {
+		wrong = give_one(json_array_get(list, n), &fresh[n]);
+		for (size_t i = 0; i < n && !wrong; i++) {
+			if (strcmp(fresh[i].id, fresh[n].id) == 0)
+				wrong = "is there twice";
+		}
+	}
+	if (wrong) {
+		*ret_problem = bh_xasprintf("token number %zu %s", n, wrong);
+		for (size_t i = 0; i < n; i++)
+			clear_token(&fresh[i]);
+		return -EINVAL;
+	}
+	forget_given(tokens);
+	for (size_t i = 0; i < n; i++) {
+		if (tokens->n < BH_TOKENS_MAX)
+			tokens->items[tokens->n++] = fresh[i];
+		else
+			clear_token(&fresh[i]);
+	}
 	return 0;
 }
 

@@ -8,6 +8,10 @@
  * exception: the first token, an operator's for everything, which is made when there are none yet,
  * lies in `operator.token` (0600) for whoever started the controller to take from there.
  *
+ * Others may be given from outside (a Secret of the cluster, so that whoever scrapes all nodes
+ * needs one token): they are as good, are kept nowhere, and go when whoever gives them takes them
+ * back.
+ *
  * A browser that has shown a token gets a cookie instead: the token's id, an end and a nonce, under
  * an HMAC whose key (`session.key`) outlives restarts. It is worth nothing once the token is
  * revoked, or after a logout, which is remembered as long as this process lives.
@@ -16,10 +20,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "controller/topology/conversation.h"
 
 #define BH_TOKENS_MAX 256
 #define BH_TOKEN_NAMESPACES_MAX 64
+/* A secret that somebody else has thought of has at least so many characters. */
+#define BH_TOKEN_SECRET_MIN 32
+#define BH_TOKEN_SECRET_MAX 256
 #define BH_COOKIE_SECONDS (12 * 3600)
 
 enum bh_role {
@@ -33,6 +42,7 @@ int bh_role_parse(const char *text, enum bh_role *ret_role);
 struct bh_token {
 	char id[17]; /* public: 16 hex digits */
 	enum bh_role role;
+	bool given;            /* from outside */
 	bool bound;            /* to the namespaces of `sight` */
 	struct bh_sight sight; /* empty if not bound */
 	uint64_t created_s;    /* since 1970 */
@@ -57,7 +67,7 @@ void bh_tokens_free(struct bh_tokens *tokens);
 /* Where the first token is, or was. */
 const char *bh_tokens_first_path(const struct bh_tokens *tokens);
 
-/* Pointers are good until the next bh_tokens_create() or bh_tokens_revoke(). */
+/* Pointers are good until the next bh_tokens_create(), bh_tokens_revoke() or bh_tokens_give(). */
 size_t bh_tokens_list(const struct bh_tokens *tokens, const struct bh_token **ret_tokens);
 const struct bh_token *bh_tokens_find(const struct bh_tokens *tokens, const char *id);
 
@@ -71,8 +81,18 @@ const struct bh_token *bh_tokens_check(const struct bh_tokens *tokens, const cha
  */
 int bh_tokens_create(struct bh_tokens *tokens, enum bh_role role, size_t n_namespaces,
 	const char *const *namespaces, char **ret_secret, const struct bh_token **ret_token);
-/* Returns 0, -ENOENT, or why it could not be kept: then it is still good. */
+/*
+ * Returns 0, -ENOENT, -EPERM for one that is given from outside, or why it could not be kept: then
+ * it is still good.
+ */
 int bh_tokens_revoke(struct bh_tokens *tokens, const char *id);
+
+/*
+ * In place of all that were given before: {"tokens": [{"secret" or "sha256": …, "role": …,
+ * "namespaces": […]}]}. Their ids are the same wherever they are given. Returns 0, or -EINVAL and
+ * *ret_problem, what is wrong, to free(): then nothing has changed.
+ */
+int bh_tokens_give(struct bh_tokens *tokens, const json_t *given, char **ret_problem);
 
 /* ---- Cookies. `now_s` is since 1970. -----------------------------------------------------------
  */

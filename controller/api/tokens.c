@@ -15,8 +15,9 @@ static json_t *token_object(const struct bh_token *token)
 
 	for (size_t i = 0; i < token->sight.n; i++)
 		json_array_append_new(namespaces, bh_json_text(token->sight.namespaces[i]));
-	return json_pack("{s:s, s:s, s:o, s:o}", "id", token->id, "role", bh_role_name(token->role),
-		"namespaces", namespaces, "created", bh_json_time(token->created_s * 1000000000));
+	return json_pack("{s:s, s:s, s:o, s:o, s:b}", "id", token->id, "role",
+		bh_role_name(token->role), "namespaces", namespaces, "created",
+		bh_json_time(token->created_s * 1000000000), "given", token->given);
 }
 
 static json_t *list(const struct bh_api *api)
@@ -92,6 +93,10 @@ static json_t *revoke_token(struct bh_api *api, const json_t *request)
 	r = bh_tokens_revoke(api->tokens, id ? id : "");
 	if (r == -ENOENT)
 		return bh_control_error("there is no token '%.64s'", id ? id : "");
+	if (r == -EPERM)
+		return bh_control_error("token %s is given by the file of --http-tokens: take it "
+					"out there",
+			id);
 	if (r < 0)
 		return bh_control_error(
 			"nothing was changed, because it cannot be kept: %s", strerror(-r));

@@ -94,7 +94,7 @@ _bulkhead() {
 	up)
 		options+=" --config --state-dir --manifests --kube --kubeconfig --context --node --mode --user --attach --uplink
 			--xdp-generic --map-size --hold --hold-exclude --hold-timeout --history-days --history-size
-			--http --http-cert --http-key --http-host --log-level --export-json --export-json-size --export-json-files
+			--http --http-cert --http-key --http-host --http-tokens --log-level --export-json --export-json-size --export-json-files
 			--export-json-age --export-json-sync --export-ipfix --export-ipfix-enterprise --export-ipfix-templates
 			--export-queue --metrics-series"
 		;;

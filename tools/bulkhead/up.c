@@ -38,7 +38,7 @@
 #define RESTART_MAX_MS 10000
 /* Who has lived so long did not die of starting: the delay begins anew. */
 #define STABLE_MS 30000
-#define ARGUMENTS_MAX 64
+#define ARGUMENTS_MAX 128
 
 enum stage {
 	STAGE_DATAPLANE, /* its socket is awaited */
@@ -63,6 +63,7 @@ struct up {
 	char manifests[PATH_MAX]; /* "": the API server */
 	char http_cert[PATH_MAX]; /* "": no TLS */
 	char http_key[PATH_MAX];
+	char http_tokens[PATH_MAX];
 	char kubeconfig[PATH_MAX]; /* "": the service account of the pod we are in */
 	char user[16];             /* the uid as a number */
 	struct daemon dataplane;
@@ -244,6 +245,7 @@ static int start_controller(struct up *up)
 	add_option(argv, &n, "--http-cert", *up->http_cert ? up->http_cert : NULL);
 	add_option(argv, &n, "--http-key", *up->http_key ? up->http_key : NULL);
 	add_option(argv, &n, "--http-host", up->options.http_host);
+	add_option(argv, &n, "--http-tokens", *up->http_tokens ? up->http_tokens : NULL);
 	add_option(argv, &n, "--log-level", up->options.log_level);
 	add_exports(argv, &n, &up->options);
 	return started(&up->controller, bh_process_start(up->controller.path, (char *const *)argv,
@@ -575,8 +577,10 @@ static int resolve_http(struct up *up)
 	int r;
 
 	if (!options->http)
-		return options->http_cert || options->http_key || options->http_host
-			       ? wrong_option("--http-cert, --http-key and --http-host need --http")
+		return options->http_cert || options->http_key || options->http_host ||
+				       options->http_tokens
+			       ? wrong_option("--http-cert, --http-key, --http-host and "
+					      "--http-tokens need --http")
 			       : 0;
 	if (!options->http_cert != !options->http_key)
 		return wrong_option("--http-cert and --http-key go together");
@@ -584,8 +588,11 @@ static int resolve_http(struct up *up)
 		!bh_address_is_loopback(address))
 		return wrong_option("--http beyond loopback needs --http-cert and --http-key: "
 				    "others could read tokens on the way");
-	if (!options->http_cert)
-		return 0;
+	r = options->http_tokens
+		    ? resolve_path("http-tokens", options->http_tokens, false, up->http_tokens)
+		    : 0;
+	if (r || !options->http_cert)
+		return r;
 	r = resolve_path("http-cert", options->http_cert, false, up->http_cert);
 	return r ? r : resolve_path("http-key", options->http_key, false, up->http_key);
 }

@@ -37,6 +37,7 @@ struct bh_up_options {
 	char *http_cert;
 	char *http_key;
 	char *http_host;
+	char *http_tokens;
 	char *export_json;
 	char *export_json_size;
 	char *export_json_files;

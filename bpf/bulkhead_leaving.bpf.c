@@ -15,6 +15,7 @@
 #include <linux/pkt_cls.h>
 
 #include "lib/kernel.h"
+#include "lib/look.h"
 #include "lib/packet.h"
 #include "lib/skb.h"
 #include "lib/verdict.h"
@@ -37,6 +38,7 @@ static __always_inline int bh_pass_device(struct __sk_buff *skb, const int hook,
 	if (outward)
 		bh_packet_marked(p, bh_skb_tag(skb));
 	reason = bh_verdict_passing(p, reason, outward);
+	bh_look(skb, p, l3);
 	bh_skb_mark(skb, 0);
 	return BH_REASON_PASSES(reason) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }

@@ -8,7 +8,8 @@
  *   flow      a known flow's verdict costs one lookup                      lib/flow.h
  *   judge     who is the pod, who the peer, what do its programs say       lib/judge.h
  *   record    the leg, the edge, the event                                 lib/flow.h, edge.h,
- * event.h out       on to the next program, or dropped
+ * event.h look      what is spoken, in a flow's first packets                    lib/look.h out on
+ * to the next program, or dropped
  *
  * Passing is TC_ACT_UNSPEC: TC_ACT_OK would skip every program behind this one.
  */
@@ -17,6 +18,7 @@
 #include <linux/pkt_cls.h>
 
 #include "lib/kernel.h"
+#include "lib/look.h"
 #include "lib/packet.h"
 #include "lib/skb.h"
 #include "lib/verdict.h"
@@ -42,6 +44,7 @@ static __always_inline int bh_tc(struct __sk_buff *skb, const int hook)
 			bh_packet_marked(p, bh_skb_tag(skb));
 	}
 	reason = bh_verdict(p, reason);
+	bh_look(skb, p, false);
 	/* Always: the pod could have marked it, too. */
 	if (hook == BH_HOOK_FROM_POD)
 		bh_skb_mark(skb, p->tag);

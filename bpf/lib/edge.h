@@ -136,9 +136,16 @@ __noinline __u32 bh_edge_slot(__u32 rule, __u32 pending_rule)
 	return slot;
 }
 
+/* What a packet is to its edge, beside octets. */
+enum bh_mark {
+	BH_MARK_NONE = 0,
+	BH_MARK_RESET = 1,
+	BH_MARK_REFUSAL = 2,
+};
+
 /* `outward`: the edge's pod has sent the packet. */
 static __always_inline void bh_edge_count(
-	__u32 slot, const struct bh_packet *p, bool outward, __u64 now, __u32 flows, bool reset)
+	__u32 slot, const struct bh_packet *p, bool outward, __u64 now, __u32 flows, __u32 mark)
 {
 	struct bh_edge *edge = bpf_map_lookup_elem(&bh_edges, &slot);
 
@@ -156,8 +163,53 @@ static __always_inline void bh_edge_count(
 		edge->first = now;
 	if (bh_unlikely(flows))
 		edge->flows += flows;
-	if (bh_unlikely(reset))
+	if (bh_unlikely(mark == BH_MARK_RESET))
 		edge->resets++;
+	else if (bh_unlikely(mark == BH_MARK_REFUSAL))
+		edge->refusals++;
+}
+
+/* A refusal that is no packet of the edge: an ICMP error. */
+static __always_inline void bh_edge_refused(__u32 slot)
+{
+	struct bh_edge *edge = bpf_map_lookup_elem(&bh_edges, &slot);
+
+	if (edge)
+		edge->refusals++;
+}
+
+/* A handshake's round-trip. The overflow's edge is nobody's: nothing is said of it. */
+static __always_inline void bh_edge_trip(__u32 slot, __u32 microseconds)
+{
+	const struct bh_config *config = bh_config_get();
+	__u32 now = bpf_jiffies64();
+	struct bh_edge *edge;
+
+	edge = slot == BH_EDGE_OVERFLOW ? NULL : bpf_map_lookup_elem(&bh_edges, &slot);
+	if (!edge || !config)
+		return;
+	if (!edge->trips || now - edge->trip_since >= BH_TRIP_SPAN * config->hz ||
+		microseconds < edge->trip_min) {
+		if (!edge->trips || now - edge->trip_since >= BH_TRIP_SPAN * config->hz)
+			edge->trip_since = now;
+		edge->trip_min = microseconds;
+	}
+	edge->trips++;
+	edge->trip_sum += microseconds;
+}
+
+/* `talk`: as a leg has it; `tls`: as a flow has it. */
+static __always_inline void bh_edge_talk(__u32 slot, __u32 talk, __u32 tls)
+{
+	struct bh_edge *edge;
+
+	edge = slot == BH_EDGE_OVERFLOW ? NULL : bpf_map_lookup_elem(&bh_edges, &slot);
+	if (!edge)
+		return;
+	edge->app = talk & BH_TALK_APP_MASK;
+	edge->encrypted = talk >> BH_TALK_ENCRYPTED_SHIFT & 3;
+	edge->tls = tls ? 0x0300 + tls - 1 : 0;
+	edge->talked = bpf_jiffies64();
 }
 
 #endif

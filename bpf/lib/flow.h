@@ -32,6 +32,19 @@ static __always_inline bool bh_is_syn(const struct bh_packet *p)
 	return bh_is_tcp(p) && (p->tcp_flags & (BH_TCP_SYN | BH_TCP_ACK)) == BH_TCP_SYN;
 }
 
+/* `flow`: that of the packet, before the packet moves it; NULL: there is none. */
+static __always_inline __u32 bh_flow_mark_of(const struct bh_packet *p, const struct bh_flow *flow)
+{
+	if (!bh_is_tcp(p) || !(p->tcp_flags & BH_TCP_RST))
+		return BH_MARK_NONE;
+	return flow && flow->opener != p->src_side &&
+			       (flow->flags & BH_FLOW_REFUSED ||
+				       (flow->state == BH_FLOW_NEW &&
+					       !(flow->flags & BH_FLOW_MIDSTREAM)))
+		       ? BH_MARK_REFUSAL
+		       : BH_MARK_RESET;
+}
+
 static __always_inline bool bh_flow_expired(
 	const struct bh_config *config, const struct bh_flow *flow, __u32 now)
 {
@@ -120,9 +133,11 @@ __noinline __u32 bh_record_edge(void)
 	return bh_edge_slot(work->judgement.rule, work->judgement.pending_rule);
 }
 
-/* Counters, the edge at `slot`, and events, for the judgement in hand. `begins`: so does its flow.
+/*
+ * Counters, the edge at `slot`, and events, for the judgement in hand. `begins`: so does its flow.
+ * `mark`: enum bh_mark.
  */
-__noinline int bh_record(__u32 slot, __u32 begins)
+__noinline int bh_record(__u32 slot, __u32 begins, __u32 mark)
 {
 	struct bh_work *work = bh_work_get();
 	const struct bh_judgement *j;
@@ -134,13 +149,24 @@ __noinline int bh_record(__u32 slot, __u32 begins)
 	j = &work->judgement;
 	bh_count(j->reason, p->packets);
 	if (bh_has_edge(work))
-		bh_edge_count(slot, p, bh_packet_from_pod(p), bpf_jiffies64(), begins ? 1 : 0,
-			bh_is_tcp(p) && p->tcp_flags & BH_TCP_RST);
+		bh_edge_count(
+			slot, p, bh_packet_from_pod(p), bpf_jiffies64(), begins ? 1 : 0, mark);
 	if (!BH_REASON_PASSES(j->reason))
 		bh_event_judged(BH_EVENT_DENIED);
 	else if (!BH_REASON_PASSES(j->pending))
 		bh_event_judged(BH_EVENT_WOULD_DENY);
 	return 0;
+}
+
+/* A leg is watched from its first packet on, if that is the flow's beginning as well. */
+static __always_inline __u8 bh_leg_watched(
+	const struct bh_packet *p, const struct bh_flow *flow, const struct bh_leg *leg)
+{
+	if (leg->epoch)
+		return leg->flags & BH_LEG_WATCHED;
+	if (bh_is_tcp(p))
+		return flow->flags & (BH_FLOW_MIDSTREAM | BH_FLOW_SEEDED) ? 0 : BH_LEG_WATCHED;
+	return p->protocol == BH_PROTO_UDP && p->flags & BH_PACKET_PORTS ? BH_LEG_WATCHED : 0;
 }
 
 /* Stores a judgement in the leg. The epoch last: who reads the old one judges again. */
@@ -155,7 +181,10 @@ static __always_inline void bh_leg_store(const struct bh_packet *p, struct bh_fl
 	leg->slot = j->slot;
 	leg->ifindex = p->ifindex;
 	leg->openers = openers;
-	leg->flags = j->leg_flags;
+	leg->flags = j->leg_flags | bh_leg_watched(p, flow, leg);
+	/* What is known of the conversation is true of the edge that counts it now, too. */
+	if (leg->talk)
+		bh_edge_talk(edge, leg->talk, flow->tls);
 	flow->rule[side & 1] = j->rule;
 	flow->pending_rule[side & 1] = j->pending_rule;
 	*(volatile __u64 *)&leg->epoch = j->epoch;
@@ -211,7 +240,7 @@ static __always_inline int bh_flow_judge_leg(struct bh_work *work, struct bh_flo
 	if (!first)
 		bh_count(BH_COUNTER_REJUDGED, 1);
 	edge = bh_record_edge();
-	bh_record(edge, refused_so_far && BH_REASON_PASSES(j->reason));
+	bh_record(edge, refused_so_far && BH_REASON_PASSES(j->reason), bh_flow_mark_of(p, flow));
 	if (!j->refused && j->slot && p->hook != BH_HOOK_UPLINK && bh_leg_may_store(p, leg))
 		bh_leg_store(p, flow, side, j, edge, openers);
 	return j->reason;
@@ -242,6 +271,8 @@ static __always_inline bool bh_flow_advance(struct bh_work *work, struct bh_flow
 		return true;
 	}
 	if (p->tcp_flags & BH_TCP_RST) {
+		if (bh_flow_mark_of(p, flow) == BH_MARK_REFUSAL)
+			flow->flags |= BH_FLOW_REFUSED;
 		bh_flow_close(work, flow);
 		return false;
 	}
@@ -396,9 +427,10 @@ static __always_inline int bh_flow_new(
 			edge = bh_record_edge();
 		}
 	}
-	bh_record(edge, keeps);
+	bh_record(edge, keeps, bh_flow_mark_of(p, NULL));
 	if (!keeps)
 		return j->reason;
+	work->packet.look = work->flow.leg[bh_pod_side(p)].flags & BH_LEG_WATCHED;
 	if (midstream)
 		bh_count(BH_COUNTER_MIDSTREAM, 1);
 	if (config && !(config->flags & BH_CONFIG_NO_NEW_EVENTS) && BH_REASON_PASSES(j->pending))
@@ -502,10 +534,11 @@ static __always_inline int bh_flow_slow(bool missed, const int family)
 		bh_flow_mark(p, &flow->leg[bh_pod_side(p)]);
 		if (p->hook != BH_HOOK_UPLINK)
 			bh_edge_count(flow->leg[bh_pod_side(p)].edge, p, bh_packet_from_pod(p), now,
-				0, bh_is_tcp(p) && p->tcp_flags & BH_TCP_RST);
+				0, bh_flow_mark_of(p, flow));
 	} else {
 		reason = bh_flow_judge_leg(work, flow);
 	}
+	p->look |= flow->leg[bh_pod_side(p)].flags & BH_LEG_WATCHED;
 	/* A forged packet that passes, because nothing is enforced, must not move the flow. */
 	if (BH_REASON_PASSES(reason) && p->hook != BH_HOOK_UPLINK &&
 		flow->leg[bh_pod_side(p)].ifindex == p->ifindex &&
@@ -600,16 +633,17 @@ static __always_inline int bh_flow_verdict(struct bh_packet *p, const int family
 	if (p->hook == BH_HOOK_UPLINK)
 		return leg->reason;
 	other = &flow->leg[bh_pod_side(p) ^ 1];
-	/* One branch for all that has nothing to do with services. */
+	/* One branch for all that is neither about services nor at its beginning. */
 	if (bh_unlikely(leg->flags | other->flags | p->tag)) {
 		both = (other->flags & BH_LEG_AWAY || p->tag) && !p->away;
 		if (both && !bh_away_in_force(p, other))
 			goto slow;
 		if (both)
-			bh_edge_count(other->edge, p, !bh_packet_from_pod(p), now, 0, false);
+			bh_edge_count(other->edge, p, !bh_packet_from_pod(p), now, 0, BH_MARK_NONE);
 		bh_flow_mark(p, leg);
+		p->look = (leg->flags | (both ? other->flags : 0)) & BH_LEG_WATCHED;
 	}
-	bh_edge_count(leg->edge, p, bh_packet_from_pod(p), now, 0, false);
+	bh_edge_count(leg->edge, p, bh_packet_from_pod(p), now, 0, BH_MARK_NONE);
 	bh_flow_account(p, flow, now, both);
 	return leg->reason;
 slow:
@@ -619,8 +653,18 @@ slow:
 	return reason;
 }
 
-/* An ICMP error: is there a flow it can be about, and is the pod here one of its ends? */
-static __always_inline bool bh_flow_error_known(const struct bh_packet *p, const int family)
+/* Unreachable: host, protocol, port, or forbidden; not a packet that is too big. */
+static __always_inline bool bh_icmp_refuses(const struct bh_packet *p)
+{
+	return p->family == 4 ? p->tcp_flags == 3 && p->code != 4 : p->tcp_flags == 1;
+}
+
+/*
+ * An ICMP error: is there a flow it can be about, and is the pod here one of its ends? *ret_refused
+ * is the edge whose flow it refuses, where nothing had answered before, else BH_EDGE_OVERFLOW.
+ */
+static __always_inline bool bh_flow_error_known(
+	const struct bh_packet *p, __u32 *ret_refused, const int family)
 {
 	const struct bh_config *config = bh_config_get();
 	const struct bh_leg *leg, *other;
@@ -647,6 +691,11 @@ static __always_inline bool bh_flow_error_known(const struct bh_packet *p, const
 	}
 	leg = &flow->leg[side & 1];
 	other = &flow->leg[(side & 1) ^ 1];
+	/* It goes to whom the packet came from: that one has opened, and waits. */
+	if (bh_icmp_refuses(p) && flow->state == BH_FLOW_NEW &&
+		!(flow->flags & BH_FLOW_MIDSTREAM) &&
+		flow->opener == (bh_packet_from_pod(p) ? side ^ 1 : side))
+		*ret_refused = leg->edge;
 	return leg->epoch && !bh_leg_of_another(p, leg) && BH_REASON_PASSES(leg->reason) &&
 	       (!(other->flags & BH_LEG_AWAY) || BH_REASON_PASSES(other->reason));
 }

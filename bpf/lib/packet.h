@@ -60,7 +60,9 @@ struct bh_packet {
 	__u16 away;  /* the pod in question, where it is not the one whose hook this is */
 	__u16 other; /* whose part is to be done as well */
 	__u16 peer;  /* the other end, whatever address it wears */
-	__u32 pad;
+	__u8 look;   /* to be looked into: lib/look.h */
+	__u8 code;   /* ICMP */
+	__u16 pad;
 };
 _Static_assert(sizeof(struct bh_packet) == 112, "no holes");
 

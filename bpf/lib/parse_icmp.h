@@ -131,6 +131,7 @@ static __always_inline int bh_parse_icmp4(struct bh_packet *p, void *at, void *e
 	if ((void *)(icmp + 1) > end)
 		return BH_REASON_TRUNCATED;
 	p->tcp_flags = icmp->type;
+	p->code = icmp->code;
 	switch (icmp->type) {
 	case 0: /* echo reply and echo */
 	case 8:
@@ -219,6 +220,7 @@ static __always_inline int bh_parse_icmp6(struct bh_packet *p, void *at, void *e
 	if ((void *)(icmp + 1) > end)
 		return BH_REASON_TRUNCATED;
 	p->tcp_flags = icmp->type;
+	p->code = icmp->code;
 	switch (icmp->type) {
 	case 128: /* echo and its reply */
 	case 129:

@@ -13,6 +13,7 @@
 __noinline int bh_verdict_exception(__u32 broken)
 {
 	struct bh_work *work = bh_work_get();
+	__u32 refused = BH_EDGE_OVERFLOW;
 	const struct bh_packet *p;
 	int reason;
 
@@ -20,10 +21,13 @@ __noinline int bh_verdict_exception(__u32 broken)
 		return BH_REASON_INTERNAL;
 	p = &work->packet;
 	if (!broken && p->kind == BH_KIND_ICMP_ERROR &&
-		!(p->family == 4 ? bh_flow_error_known(p, 4) : bh_flow_error_known(p, 6)))
+		!(p->family == 4 ? bh_flow_error_known(p, &refused, 4)
+				 : bh_flow_error_known(p, &refused, 6)))
 		broken = BH_REASON_ICMP_NO_FLOW;
 	reason = bh_judge(BH_ASK_SOURCE, broken);
-	bh_record(bh_record_edge(), false);
+	bh_record(bh_record_edge(), false, BH_MARK_NONE);
+	if (refused != BH_EDGE_OVERFLOW && BH_REASON_PASSES(reason))
+		bh_edge_refused(refused);
 	return reason;
 }
 

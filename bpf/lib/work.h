@@ -32,6 +32,7 @@ struct bh_judgement {
 };
 
 #define BH_OPTIONS_MAX 40
+#define BH_PAYLOAD_MAX 256
 
 union bh_flow_key {
 	struct bh_flow_key4 v4;
@@ -45,6 +46,9 @@ struct bh_work {
 	struct bh_edge_key edge;
 	struct bh_flow flow; /* an entry to be */
 	__u8 options[64];    /* IPv4 options, a power of two to be masked */
+	/* The beginning of a payload, zero behind its end; a power of two, too. See lib/talk.h. */
+	__u8 payload[BH_PAYLOAD_MAX] __attribute__((aligned(8)));
+	struct bh_hello hello; /* an event to be */
 };
 
 BH_MAP_DEF(bh_work, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct bh_work, 1, 0);

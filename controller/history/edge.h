@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bulkhead/talk.h"
+
 /* No padding: compared and hashed as bytes. */
 struct bh_history_key {
 	uint32_t client; /* workloads, named by bh_names_workload() */
@@ -41,30 +43,6 @@ struct bh_history_counts {
 	uint64_t refusals;
 	uint64_t first_ns; /* since 1970; of what was counted in the span */
 	uint64_t last_ns;
-};
-
-/* What is spoken. Zero is "not known" everywhere. */
-enum bh_app {
-	BH_APP_UNKNOWN,
-	BH_APP_TLS,
-	BH_APP_HTTP1,
-	BH_APP_HTTP2,
-	BH_APP_GRPC,
-	BH_APP_POSTGRESQL,
-	BH_APP_MYSQL,
-	BH_APP_REDIS,
-	BH_APP_MONGODB,
-	BH_APP_KAFKA,
-	BH_APP_AMQP,
-	BH_APP_NATS,
-	BH_APP_DNS,
-	BH_APP_SSH,
-};
-
-enum bh_encrypted {
-	BH_ENCRYPTED_UNKNOWN,
-	BH_ENCRYPTED_NO,
-	BH_ENCRYPTED_YES,
 };
 
 #define BH_SNI_MAX 64 /* with the terminating zero; longer names are cut */

@@ -14,8 +14,9 @@
 #include <linux/types.h>
 
 #include "bulkhead/reasons.h"
+#include "bulkhead/talk.h"
 
-#define BH_ABI 2
+#define BH_ABI 3
 
 /* ---- Names ---------------------------------------------------------------------------------- */
 
@@ -284,6 +285,15 @@ enum bh_flow_state {
 #define BH_LEG_AWAY (1u << 1)
 /* … and they do not wear the pod's address any more: only their mark says whose they are. */
 #define BH_LEG_MASKED (1u << 2)
+/* What is spoken is still being found out: its packets are looked into (bpf/lib/look.h). */
+#define BH_LEG_WATCHED (1u << 3)
+
+/* What a leg knows of what is spoken, in one byte: enum bh_app, and enum bh_encrypted above it. */
+#define BH_TALK_APP_MASK 0x1fu
+#define BH_TALK_ENCRYPTED_SHIFT 5
+
+/* Segments or datagrams with payload that are looked into, of each direction. */
+#define BH_LOOKS 4u
 
 /* One end of the flow, a pod of this host, as it was judged; all zero if that end is not here. */
 struct bh_leg {
@@ -295,7 +305,8 @@ struct bh_leg {
 	__u8 pending; /* … of the pending program; equal to `reason` when there is none other */
 	__u8 openers; /* midstream flows: bit N = this leg allows that side N has opened it */
 	__u8 flags;   /* BH_LEG_* */
-	__u8 reserved[2];
+	__u8 looks;   /* how many there were, of side 0 in the low four bits, of side 1 above */
+	__u8 talk;    /* BH_TALK_* */
 };
 _Static_assert(sizeof(struct bh_leg) == 24, "leg layout");
 
@@ -304,6 +315,7 @@ _Static_assert(sizeof(struct bh_leg) == 24, "leg layout");
 #define BH_FLOW_FIN1 (1u << 2)
 #define BH_FLOW_CLOSE_SENT (1u << 3) /* the closed event has been emitted */
 #define BH_FLOW_SEEDED (1u << 4)     /* from the kernel's connection tracking */
+#define BH_FLOW_REFUSED (1u << 5)    /* RST was the answer to its SYN */
 
 /*
  * The first 64 bytes are what a packet of a known flow reads and writes. With the kernel's 48-byte
@@ -315,8 +327,9 @@ struct bh_flow {
 	__u8 state;           /* enum bh_flow_state */
 	__u8 opener;          /* side that opened it */
 	__u8 flags;
-	__u8 reserved0;
-	__u64 reserved1;
+	__u8 tls; /* minor version that the server chose, 0x0304 is 4; 0: not known */
+	/* While watched: the sequence number of the first octet each side sends; 0: not known. */
+	__u32 start[2];
 	/*
 	 * Second line: accounting, by the side that sent. Octets are of layer 3. For the flow's own
 	 * record only, and not atomic: where two CPUs carry one direction of a flow at the same
@@ -327,8 +340,13 @@ struct bh_flow {
 	__u32 rule[2]; /* by leg: the rule that decided */
 	__u32 pending_rule[2];
 	__u64 started; /* jiffies */
-	__u64 reserved2;
+	/*
+	 * TCP handshake, by leg, in microseconds that wrap: when the opener's leg saw the SYN go,
+	 * or the server's the SYN-ACK. 0: not yet; BH_TRIP_DONE: nothing to wait for any more.
+	 */
+	__u32 trip[2];
 };
+#define BH_TRIP_DONE 1u
 _Static_assert(sizeof(struct bh_flow) == 128, "flow layout");
 _Static_assert(__builtin_offsetof(struct bh_flow, packets) == 64, "flow hot line");
 
@@ -397,11 +415,23 @@ struct bh_edge {
 	__u64 packets[2];
 	__u64 octets[2];
 	__u64 flows;
-	__u64 resets;
-	__u64 first; /* jiffies, 0 = nothing yet */
+	__u64 resets; /* of connections that were there */
+	__u64 first;  /* jiffies, 0 = nothing yet */
 	__u64 last;
+	/* What a packet of an established flow touches ends here. */
+	__u64 refusals; /* RST in answer to a SYN; ICMP unreachable where nothing else was */
+	__u64 trips;    /* TCP handshakes whose round-trip was taken */
+	__u64 trip_sum; /* microseconds */
+	__u32 trip_min; /* of those since trip_since: so that it says something of a span of time */
+	__u32 trip_since; /* jiffies, low bits */
+	__u32 talked;     /* jiffies, low bits, when the following was last found out */
+	__u8 app;         /* enum bh_app */
+	__u8 encrypted;   /* enum bh_encrypted */
+	__u16 tls;        /* as on the wire; 0: not known */
 };
-_Static_assert(sizeof(struct bh_edge) == 64, "edge layout");
+/* How long trip_min stays, in seconds. */
+#define BH_TRIP_SPAN 15u
+_Static_assert(sizeof(struct bh_edge) == 104, "edge layout");
 
 /* ---- Events
  * ------------------------------------------------------------------------------------------ */
@@ -411,7 +441,8 @@ enum bh_event_type {
 	BH_EVENT_CLOSED = 2,
 	BH_EVENT_DENIED = 3,
 	BH_EVENT_WOULD_DENY = 4,
-	BH_EVENT_TYPES = 5,
+	BH_EVENT_HELLO = 5, /* struct bh_hello */
+	BH_EVENT_TYPES = 6,
 };
 
 struct bh_event {
@@ -444,6 +475,21 @@ struct bh_event {
 	__u64 started; /* jiffies; closed only */
 };
 _Static_assert(sizeof(struct bh_event) == 128, "event layout");
+
+/* The beginning of what a TLS client says first, ClientHello with its record header. */
+#define BH_HELLO_MAX 512
+struct bh_hello {
+	__u64 time; /* CLOCK_MONOTONIC, ns */
+	__u8 type;  /* where bh_event has it */
+	__u8 reserved;
+	__u16 length; /* of data; the record is cut off behind it */
+	__u32 edge;   /* the slot of the edge it belongs to */
+	__u8 data[BH_HELLO_MAX];
+};
+_Static_assert(sizeof(struct bh_hello) == 16 + BH_HELLO_MAX, "hello layout");
+_Static_assert(
+	__builtin_offsetof(struct bh_hello, type) == __builtin_offsetof(struct bh_event, type),
+	"one look tells them apart");
 
 /* ---- Counters (per-CPU array of __u64)
  * ---------------------------------------------------------------- */

@@ -752,6 +752,19 @@ static void edge_slot_read(uint32_t slot, struct bh_edge *ret_edge)
 	assert_int_equal(bpf_map_lookup_elem(bed_map("bh_edges"), &slot, values), 0);
 	*ret_edge = values[0];
 	for (int cpu = 1; cpu < n_cpus; cpu++) {
+		if (values[cpu].talked && (!ret_edge->talked || (int32_t)(values[cpu].talked -
+									  ret_edge->talked) > 0)) {
+			ret_edge->talked = values[cpu].talked;
+			ret_edge->app = values[cpu].app;
+			ret_edge->encrypted = values[cpu].encrypted;
+			ret_edge->tls = values[cpu].tls;
+		}
+		if (values[cpu].trips &&
+			(!ret_edge->trips || values[cpu].trip_min < ret_edge->trip_min))
+			ret_edge->trip_min = values[cpu].trip_min;
+		ret_edge->trips += values[cpu].trips;
+		ret_edge->trip_sum += values[cpu].trip_sum;
+		ret_edge->refusals += values[cpu].refusals;
 		for (int i = 0; i < 2; i++) {
 			ret_edge->packets[i] += values[cpu].packets[i];
 			ret_edge->octets[i] += values[cpu].octets[i];

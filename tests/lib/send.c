@@ -19,7 +19,14 @@ bool ring_unread;
 static int take_event(void *context, void *data, size_t size)
 {
 	struct outcome *outcome = context;
+	const struct bh_hello *hello = data;
 
+	if (hello->type == BH_EVENT_HELLO) {
+		assert_int_equal(size, offsetof(struct bh_hello, data) + hello->length);
+		memcpy(&outcome->hello, data, size);
+		outcome->n_hellos++;
+		return 0;
+	}
 	assert_int_equal(size, sizeof(struct bh_event));
 	if (outcome->n_events < EVENTS_SEEN_MAX)
 		memcpy(&outcome->event[outcome->n_events], data, size);

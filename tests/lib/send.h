@@ -22,6 +22,8 @@ struct outcome {
 	uint64_t edges;   /* packets, on all edges */
 	unsigned n_events;
 	struct bh_event event[EVENTS_SEEN_MAX];
+	unsigned n_hellos;
+	struct bh_hello hello; /* the last of them */
 };
 
 struct outcome from_pod(const struct party *pod, const struct frame *f);

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef BULKHEAD_BPF_LOOK_H
+#define BULKHEAD_BPF_LOOK_H
+
+/*
+ * A second look at a flow's first packets, once their verdict has been reached: what is spoken, and
+ * how long the other end takes to answer. Only while a leg is marked BH_LEG_WATCHED, which ends
+ * with an answer or after BH_LOOKS payloads of one side; no packet behind that pays anything.
+ *
+ * Of a TCP connection only what is known to be the beginning of a side's stream counts, by its
+ * sequence number, so that nobody's upload is taken for what it contains. What is cut into pieces
+ * shorter than its signature stays unknown.
+ *
+ * Each leg has its own answer, and tells its own edge, as with everything else that is counted.
+ */
+
+#include <linux/if_ether.h>
+#include <linux/tcp.h>
+
+#include "lib/skb.h"
+#include "lib/talk.h"
+#include "lib/verdict.h"
+#include "lib/work.h"
+
+/* ---- Where it is ----------------------------------------------------------------------------- */
+
+struct bh_place {
+	__u32 l4;      /* from the frame's beginning */
+	__u32 payload; /* the same */
+	__u32 length;  /* of the payload */
+	__u32 sequence;
+	bool found;
+};
+
+#define BH_LOOK_TAGS 2
+
+/* Offset of the network header; `l3`: the frame begins with it. */
+static __always_inline __u32 bh_look_network(struct __sk_buff *skb, __u32 l3)
+{
+	__u32 at = 12;
+	__be16 proto;
+
+	if (l3)
+		return 0;
+	for (int i = 0; i < BH_LOOK_TAGS; i++) {
+		if (bpf_skb_load_bytes(skb, at, &proto, sizeof(proto)) ||
+			(proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD)))
+			break;
+		at += 4;
+	}
+	return at + 2;
+}
+
+/* An IPv6 packet with extension headers is not looked into. */
+static __always_inline void bh_look_find(
+	struct __sk_buff *skb, const struct bh_packet *p, __u32 l3, struct bh_place *place)
+{
+	const __u32 network = bh_look_network(skb, l3);
+	__u32 header = 8, total;
+	struct tcphdr tcp;
+	__u8 first;
+
+	place->found = false;
+	if (bpf_skb_load_bytes(skb, network + (p->family == 6 ? 6 : 0), &first, sizeof(first)))
+		return;
+	if (p->family == 6 && first != p->protocol)
+		return;
+	place->l4 = network + (p->family == 6 ? 40 : (first & 15) * 4);
+	place->sequence = 0;
+	if (bh_is_tcp(p)) {
+		if (bpf_skb_load_bytes(skb, place->l4, &tcp, sizeof(tcp)))
+			return;
+		header = tcp.doff * 4;
+		place->sequence = bpf_ntohl(tcp.seq);
+	}
+	total = p->octets - (p->packets - 1) * p->header_octets;
+	place->payload = place->l4 + header;
+	place->length = total - (place->payload - network);
+	if (place->payload - network > total)
+		return;
+	place->found = true;
+}
+
+/* Brings the beginning of the payload to hand. */
+__noinline int bh_look_load(struct __sk_buff *skb, __u32 at, __u32 length)
+{
+	struct bh_work *work = bh_work_get();
+	__u64 n = BH_AT_HAND(length);
+
+	if (!work || !length)
+		return -1;
+	memset(work->payload, 0, sizeof(work->payload));
+	/* The compiler loses the bound that the line above has set. */
+	asm volatile("%0 &= %1" : "+r"(n) : "i"(BH_PAYLOAD_MASK));
+	if (!n)
+		return -1;
+	return bpf_skb_load_bytes(skb, at, work->payload, n) ? -1 : 0;
+}
+
+/* ---- TLS ------------------------------------------------------------------------------------- */
+
+#define BH_TLS_EXTENSIONS 16
+#define BH_TLS_SUPPORTED_VERSIONS 43
+
+struct bh_tls_extension {
+	__be16 type;
+	__be16 length;
+};
+
+/*
+ * The minor version, and one, that the ServerHello in hand has chosen; 0: not known. From TLS 1.3
+ * on it is in an extension, which may be behind a key of a thousand octets.
+ */
+__noinline __u32 bh_look_tls_version(struct __sk_buff *skb, __u32 at, __u32 length)
+{
+	struct bh_work *work = bh_work_get();
+	struct bh_tls_extension extension;
+	__u8 version[2];
+	__u32 n, end;
+
+	if (!work)
+		return 0;
+	end = 9u + bh_be16(work->payload + 7);
+	n = 44u + work->payload[43] + 3 + 2;
+	for (int i = 0; i < BH_TLS_EXTENSIONS; i++) {
+		if (n + 4 > end)
+			return work->payload[10] + 1u;
+		if (n + 4 > length ||
+			bpf_skb_load_bytes(skb, at + n, &extension, sizeof(extension)))
+			return 0;
+		n += 4;
+		if (extension.type == bpf_htons(BH_TLS_SUPPORTED_VERSIONS))
+			return extension.length == bpf_htons(2) && n + 2 <= length &&
+					       !bpf_skb_load_bytes(skb, at + n, version, 2) &&
+					       version[0] == 3 && version[1] <= 4
+				       ? version[1] + 1u
+				       : 0;
+		n += bpf_ntohs(extension.length);
+	}
+	return 0;
+}
+
+/* The ClientHello in hand, for whoever reads the name in it. */
+__noinline int bh_look_hello(struct __sk_buff *skb, __u32 at, __u32 length, __u32 edge)
+{
+	struct bh_work *work = bh_work_get();
+	const struct bh_packet *p;
+	struct bh_hello *hello;
+	__u32 suppressed;
+	__u64 n;
+
+	if (!work)
+		return 0;
+	p = &work->packet;
+	if (!bh_event_allowed(p, BH_EVENT_HELLO, edge & 0xff, &suppressed))
+		return 0;
+	hello = &work->hello;
+	n = length < BH_HELLO_MAX ? length : BH_HELLO_MAX - 1;
+	asm volatile("%0 &= %1" : "+r"(n) : "i"(BH_HELLO_MAX - 1));
+	if (!n || bpf_skb_load_bytes(skb, at, hello->data, n))
+		return 0;
+	hello->time = bpf_ktime_get_ns();
+	hello->type = BH_EVENT_HELLO;
+	hello->reserved = 0;
+	hello->length = n;
+	hello->edge = edge;
+	n += __builtin_offsetof(struct bh_hello, data);
+	if (bpf_ringbuf_output(&bh_events, hello, n, BPF_RB_NO_WAKEUP))
+		bh_count(BH_COUNTER_EVENTS_LOST + BH_EVENT_HELLO, 1);
+	else
+		bh_count(BH_COUNTER_EVENTS + BH_EVENT_HELLO, 1);
+	return 0;
+}
+
+/* ---- The handshake --------------------------------------------------------------------------- */
+
+static __always_inline __u32 bh_look_now(void)
+{
+	__u32 now = bpf_ktime_get_ns() / 1000;
+
+	return now <= BH_TRIP_DONE ? BH_TRIP_DONE + 1 : now;
+}
+
+/*
+ * At the opener's end from SYN to SYN-ACK, at the other from SYN-ACK to what comes back. What had
+ * to be sent twice tells nothing: which of the two was answered?
+ */
+static __always_inline void bh_look_handshake(
+	const struct bh_packet *p, struct bh_flow *flow, __u32 side)
+{
+	const bool sent = p->src_side == side, syn = p->tcp_flags & BH_TCP_SYN;
+	__u32 *trip = &flow->trip[side];
+
+	if (bh_likely(*trip == BH_TRIP_DONE))
+		return;
+	if (p->tcp_flags & BH_TCP_RST) {
+		*trip = BH_TRIP_DONE;
+	} else if (sent && syn) {
+		*trip = *trip ? BH_TRIP_DONE : bh_look_now();
+	} else if (!sent && *trip && syn == (flow->opener == side)) {
+		bh_edge_trip(flow->leg[side].edge, bh_look_now() - *trip);
+		*trip = BH_TRIP_DONE;
+	}
+}
+
+/* ---- What is spoken -------------------------------------------------------------------------- */
+
+/* What was known first stays, except that gRPC is more than HTTP/2. */
+static __always_inline __u32 bh_talk_merge(__u32 known, __u32 said)
+{
+	__u32 app = BH_TALK_APP(known) ?: BH_TALK_APP(said);
+	__u32 encrypted = BH_TALK_ENCRYPTED(known) ?: BH_TALK_ENCRYPTED(said);
+
+	if (app == BH_APP_HTTP2 && BH_TALK_APP(said) == BH_APP_GRPC)
+		app = BH_APP_GRPC;
+	return BH_TALK(app, encrypted);
+}
+
+/*
+ * Does what is `offset` octets behind the beginning of a side's stream say anything? PostgreSQL's
+ * client begins once more after each question whether it may encrypt. A server's hello may follow
+ * what it said before. gRPC shows in a header.
+ */
+static __always_inline bool bh_look_worth(
+	const struct bh_flow *flow, __u32 talk, bool client, __u32 offset)
+{
+	if (!offset)
+		return true;
+	if (!client)
+		return BH_TALK_ENCRYPTED(talk) == BH_ENCRYPTED_YES && !flow->tls;
+	return BH_TALK_APP(talk) == BH_APP_HTTP2 ||
+	       (talk == BH_TALK(BH_APP_POSTGRESQL, BH_ENCRYPTED_UNKNOWN) &&
+		       (offset == 8 || offset == 16));
+}
+
+static __always_inline bool bh_look_done(const struct bh_flow *flow, const struct bh_leg *leg)
+{
+	const __u32 app = BH_TALK_APP(leg->talk);
+
+	if ((leg->looks & 15) >= BH_LOOKS || leg->looks >> 4 >= BH_LOOKS)
+		return true;
+	switch (BH_TALK_ENCRYPTED(leg->talk)) {
+	case BH_ENCRYPTED_NO:
+		return app != BH_APP_HTTP2;
+	case BH_ENCRYPTED_YES:
+		return app == BH_APP_SSH || flow->tls;
+	}
+	return false;
+}
+
+/* Reads the payload in hand. Returns what it says, BH_TALK_*. */
+static __always_inline __u32 bh_look_read(struct __sk_buff *skb, const struct bh_packet *p,
+	struct bh_flow *flow, __u32 talk, const struct bh_place *place, bool client)
+{
+	const struct bh_work *work = bh_work_get();
+	__u32 said;
+
+	if (!work)
+		return 0;
+	if (!bh_is_tcp(p))
+		return bh_talk_dns(place->length, 0, !client) ? BH_TALK(BH_APP_DNS, BH_ENCRYPTED_NO)
+							      : 0;
+	if (client) {
+		said = bh_talk_client(place->length, talk);
+		if (BH_TALK_APP(bh_talk_merge(talk, said)) == BH_APP_HTTP2 &&
+			bh_talk_grpc(place->length))
+			said = BH_TALK(BH_APP_GRPC, BH_ENCRYPTED_NO);
+		return said;
+	}
+	said = bh_talk_server(place->length, talk);
+	if (BH_TALK_ENCRYPTED(bh_talk_merge(talk, said)) == BH_ENCRYPTED_YES && !flow->tls &&
+		bh_is_tls_hello(work->payload, place->length, 2))
+		flow->tls = bh_look_tls_version(skb, place->payload, place->length);
+	return said;
+}
+
+static __always_inline void bh_look_payload(struct __sk_buff *skb, const struct bh_packet *p,
+	struct bh_flow *flow, __u32 side, const struct bh_place *place)
+{
+	const bool client = flow->opener == p->src_side, syn = p->tcp_flags & BH_TCP_SYN;
+	const __u32 offset = place->sequence + (bh_is_tcp(p) && syn) -
+			     (bh_is_tcp(p) ? flow->start[p->src_side & 1] : 0);
+	struct bh_leg *leg = &flow->leg[side];
+	__u32 said, talk = leg->talk;
+
+	leg->looks += p->src_side ? 16 : 1;
+	if (bh_look_worth(flow, leg->talk, client, offset) &&
+		!bh_look_load(skb, place->payload, place->length)) {
+		said = bh_look_read(skb, p, flow, leg->talk, place, client);
+		talk = bh_talk_merge(leg->talk, said);
+		if (said & BH_TALK_HELLO)
+			bh_look_hello(skb, place->payload, place->length, leg->edge);
+	}
+	if (talk == leg->talk && !bh_look_done(flow, leg))
+		return;
+	leg->talk = talk;
+	if (talk) /* at the end once more: the version may have been found at the other end */
+		bh_edge_talk(leg->edge, talk, flow->tls);
+	if (bh_look_done(flow, leg))
+		leg->flags &= ~BH_LEG_WATCHED;
+}
+
+/* Is it for this hook to look after that leg? */
+static __always_inline bool bh_look_here(const struct bh_packet *p, const struct bh_leg *leg)
+{
+	return leg->flags & BH_LEG_WATCHED &&
+	       (leg->flags & BH_LEG_AWAY || leg->ifindex == p->ifindex);
+}
+
+static __always_inline int bh_look_packet(struct __sk_buff *skb, __u32 l3, const int family)
+{
+	struct bh_work *work = bh_work_get();
+	struct bh_place place;
+	struct bh_packet *p;
+	struct bh_flow *flow;
+
+	if (!work)
+		return 0;
+	p = &work->packet;
+	if (p->flags & (BH_PACKET_FIRST_FRAGMENT | BH_PACKET_LATER_FRAGMENT))
+		return 0;
+	bh_flow_key_fill(p, &work->key, family);
+	flow = bpf_map_lookup_elem(bh_flow_table(family, false), &work->key);
+	if (!flow)
+		flow = bpf_map_lookup_elem(bh_flow_table(family, true), &work->key);
+	bh_look_find(skb, p, l3, &place);
+	if (!flow || !place.found)
+		return 0;
+	if (bh_is_tcp(p) && p->tcp_flags & BH_TCP_SYN)
+		flow->start[p->src_side & 1] = place.sequence + 1;
+	for (__u32 side = 0; side < 2; side++) {
+		if (!bh_look_here(p, &flow->leg[side]))
+			continue;
+		if (bh_is_tcp(p))
+			bh_look_handshake(p, flow, side);
+		if (place.length)
+			bh_look_payload(skb, p, flow, side, &place);
+	}
+	return 0;
+}
+
+__noinline int bh_look4(struct __sk_buff *skb, __u32 l3)
+{
+	return bh_look_packet(skb, l3, 4);
+}
+
+__noinline int bh_look6(struct __sk_buff *skb, __u32 l3)
+{
+	return bh_look_packet(skb, l3, 6);
+}
+
+/* `l3`: the device has no link layer. */
+static __always_inline void bh_look(struct __sk_buff *skb, const struct bh_packet *p, __u32 l3)
+{
+	if (bh_likely(!p->look))
+		return;
+	if (p->family == 4)
+		bh_look4(skb, l3);
+	else
+		bh_look6(skb, l3);
+}
+
+#endif

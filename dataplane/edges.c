@@ -12,7 +12,9 @@
 #include "dataplane/walk.h"
 #include "proto/cleanup.h"
 
-#define BATCH_EDGES 1024 /* at most 160 bytes each, packed */
+#define BATCH_EDGES 1024 /* at most 240 bytes each, packed */
+#define BATCH_HELLOS 256 /* … and 512 more */
+#define HELLO_PASSES 4   /* that the edge of a hello may take to show in the index */
 #define READ_AT_ONCE 2048
 #define QUIET_ROUNDS 2
 
@@ -37,10 +39,17 @@ struct resting {
 	uint32_t quiet; /* rounds without a flow that names it */
 };
 
+struct hello {
+	uint32_t passes; /* it has waited for */
+	uint32_t length;
+	uint8_t data[BH_HELLO_MAX];
+};
+
 struct bh_edges {
 	struct bh_object *object;
 	const struct bh_flows *flows;
-	struct bh_table known; /* struct bh_edge_key → struct known */
+	struct bh_table known;  /* struct bh_edge_key → struct known */
+	struct bh_table hellos; /* slot → struct hello */
 	struct resting *resting;
 	size_t n_resting;
 	uint8_t *cpus; /* one element over all CPUs */
@@ -53,6 +62,7 @@ struct bh_edges {
 	Bulkhead__Wire__Edge *pointers[BATCH_EDGES];
 	struct known *in_batch[BATCH_EDGES];
 	size_t n;
+	size_t n_hellos; /* of them with one */
 };
 
 static void edges_cleanup(struct bh_edges **edges)
@@ -78,6 +88,7 @@ int bh_edges_new(struct bh_object *object, const struct bh_flows *flows,
 	if (!edges->cpus)
 		return -ENOMEM;
 	bh_table_init(&edges->known, sizeof(struct bh_edge_key), sizeof(struct known));
+	bh_table_init(&edges->hellos, sizeof(uint32_t), sizeof(struct hello));
 	*ret_edges = bh_take_pointer(edges);
 	return 0;
 }
@@ -87,6 +98,7 @@ void bh_edges_free(struct bh_edges *edges)
 	if (!edges)
 		return;
 	bh_table_clear(&edges->known);
+	bh_table_clear(&edges->hellos);
 	free(edges->resting);
 	free(edges->cpus);
 	free(edges);
@@ -115,6 +127,35 @@ size_t bh_edges_count(const struct bh_edges *edges)
 
 /* ---- Reading -------------------------------------------------------------------------------- */
 
+/* The lowest round-trip of the latest span: what a CPU says of an earlier one is history. */
+static void add_trips(struct bh_edge *sum, const struct bh_edge *cpu, uint32_t span)
+{
+	int32_t later = (int32_t)(cpu->trip_since - sum->trip_since);
+
+	if (!cpu->trips)
+		return;
+	if (!sum->trips || later > (int32_t)span ||
+		(later >= -(int32_t)span && cpu->trip_min < sum->trip_min))
+		sum->trip_min = cpu->trip_min;
+	if (!sum->trips || later > 0)
+		sum->trip_since = cpu->trip_since;
+	sum->trips += cpu->trips;
+	sum->trip_sum += cpu->trip_sum;
+}
+
+/* What was found out last. */
+static void add_talk(struct bh_edge *sum, const struct bh_edge *cpu)
+{
+	if (!cpu->app && !cpu->encrypted)
+		return;
+	if ((sum->app || sum->encrypted) && (int32_t)(cpu->talked - sum->talked) < 0)
+		return;
+	sum->talked = cpu->talked;
+	sum->app = cpu->app;
+	sum->encrypted = cpu->encrypted;
+	sum->tls = cpu->tls ?: sum->tls;
+}
+
 static int sum_slot(struct bh_edges *edges, uint32_t slot, struct bh_edge *ret_sum)
 {
 	struct bh_edge sum = {};
@@ -131,6 +172,9 @@ static int sum_slot(struct bh_edges *edges, uint32_t slot, struct bh_edge *ret_s
 		}
 		sum.flows += cpu->flows;
 		sum.resets += cpu->resets;
+		sum.refusals += cpu->refusals;
+		add_trips(&sum, cpu, BH_TRIP_SPAN * edges->object->config->hz);
+		add_talk(&sum, cpu);
 		if (cpu->first && (!sum.first || cpu->first < sum.first))
 			sum.first = cpu->first;
 		if (cpu->last > sum.last)
@@ -224,14 +268,17 @@ static int flush(struct bh_edges *edges, struct bh_wire *wire, bool complete)
 		known->sent = known->sum;
 		known->sent_ref = known->ref;
 		known->ever_sent = true;
+		bh_table_remove(&edges->hellos, &known->ref.slot);
 	}
 	edges->n = 0;
+	edges->n_hellos = 0;
 	return err;
 }
 
 static void fill(struct bh_edges *edges, const struct bh_edge_key *key, struct known *known)
 {
 	Bulkhead__Wire__Edge *edge = &edges->edges[edges->n];
+	struct hello *hello = bh_table_get(&edges->hellos, &known->ref.slot);
 
 	bulkhead__wire__edge__init(edge);
 	edge->local = key->local;
@@ -254,6 +301,17 @@ static void fill(struct bh_edges *edges, const struct bh_edge_key *key, struct k
 	edge->first_ns = bh_times_of_jiffies(&edges->times, known->sum.first);
 	edge->last_ns = bh_times_of_jiffies(&edges->times, known->sum.last);
 	edge->gone = known->gone;
+	edge->refusals = known->sum.refusals;
+	edge->trips = known->sum.trips;
+	edge->trip_sum_us = known->sum.trip_sum;
+	edge->trip_min_us = known->sum.trip_min;
+	edge->app = known->sum.app;
+	edge->encrypted = known->sum.encrypted;
+	edge->tls = known->sum.tls;
+	if (hello) {
+		edge->hello = (ProtobufCBinaryData){hello->length, hello->data};
+		edges->n_hellos++;
+	}
 	edges->pointers[edges->n] = edge;
 	edges->in_batch[edges->n++] = known;
 }
@@ -266,6 +324,11 @@ static bool has_news(const struct known *known)
 					  known->ref.pending_rule != known->sent_ref.pending_rule);
 }
 
+static bool has_hello(struct bh_edges *edges, const struct known *known)
+{
+	return known->ref.slot && bh_table_get(&edges->hellos, &known->ref.slot);
+}
+
 /* What does not get through has news the next time too. */
 static int send_news(struct bh_edges *edges, struct bh_wire *wire)
 {
@@ -275,10 +338,11 @@ static int send_news(struct bh_edges *edges, struct bh_wire *wire)
 	int err = 0;
 
 	edges->n = 0;
+	edges->n_hellos = 0;
 	while (!err && bh_table_next(&edges->known, &cursor, &key, &value)) {
-		if (!has_news(value))
+		if (!has_news(value) && !has_hello(edges, value))
 			continue;
-		if (edges->n == BATCH_EDGES)
+		if (edges->n == BATCH_EDGES || edges->n_hellos == BATCH_HELLOS)
 			err = flush(edges, wire, false);
 		if (!err)
 			fill(edges, key, value);
@@ -288,6 +352,38 @@ static int send_news(struct bh_edges *edges, struct bh_wire *wire)
 	if (!err)
 		edges->complete = false;
 	return err;
+}
+
+/* ---- Hellos --------------------------------------------------------------------------------- */
+
+void bh_edges_take_hello(void *data, const struct bh_hello *from)
+{
+	struct bh_edges *edges = data;
+	struct hello *hello = bh_table_get(&edges->hellos, &from->edge);
+
+	if (!hello && edges->hellos.n < BH_EDGE_HELLOS)
+		hello = bh_table_put(&edges->hellos, &from->edge, NULL);
+	if (!hello)
+		return;
+	hello->passes = 0;
+	hello->length = from->length;
+	memcpy(hello->data, from->data, from->length);
+}
+
+/* Those whose edge does not come, or that nobody takes, wait for a few passes. */
+static void forget_hellos(struct bh_edges *edges)
+{
+	uint32_t old[64];
+	size_t n = 0, cursor = 0;
+	const void *key;
+	void *value;
+
+	while (bh_table_next(&edges->hellos, &cursor, &key, &value)) {
+		if (++((struct hello *)value)->passes > HELLO_PASSES && n < 64)
+			old[n++] = *(const uint32_t *)key;
+	}
+	for (size_t i = 0; i < n; i++)
+		bh_table_remove(&edges->hellos, &old[i]);
 }
 
 /* ---- Slots that come back ------------------------------------------------------------------- */
@@ -436,5 +532,6 @@ void bh_edges_pass(struct bh_edges *edges, struct bh_wire *wire)
 	retire_idle(edges);
 	if (!wire || send_news(edges, wire) == 0)
 		forget_gone(edges);
+	forget_hellos(edges);
 	look_at_resting(edges);
 }

@@ -31,6 +31,13 @@ void bh_edges_restart(struct bh_edges *edges);
 /* Reads the counters and sends what has changed (`wire` NULL: only keeps house). */
 void bh_edges_pass(struct bh_edges *edges, struct bh_wire *wire);
 
+/*
+ * The beginning of a ClientHello (`data`: the edges): the latest of each edge goes with its next
+ * report. More than BH_EDGE_HELLOS at once are not kept: the edge's next connection brings another.
+ */
+#define BH_EDGE_HELLOS 1024
+void bh_edges_take_hello(void *data, const struct bh_hello *hello);
+
 /* Seconds of idleness before an edge goes; for tests. */
 void bh_edges_set_idle(struct bh_edges *edges, uint32_t seconds);
 

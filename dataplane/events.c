@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -22,6 +23,8 @@ struct bh_events {
 	struct ring_buffer *ring;
 	struct bh_wire *wire;
 	struct bh_times times;
+	void (*take_hello)(void *data, const struct bh_hello *hello);
+	void *hello_data;
 	int taken;
 	uint64_t lost;
 	size_t n;
@@ -144,12 +147,28 @@ void bh_events_add(struct bh_events *events, const struct bh_event *event)
 	fill(events, events->n++, event);
 }
 
+void bh_events_set_hello(struct bh_events *events,
+	void (*take)(void *data, const struct bh_hello *hello), void *data)
+{
+	events->take_hello = take;
+	events->hello_data = data;
+}
+
+static void on_hello(struct bh_events *events, const struct bh_hello *hello, size_t size)
+{
+	if (events->take_hello && hello->length <= BH_HELLO_MAX &&
+		size >= offsetof(struct bh_hello, data) + hello->length)
+		events->take_hello(events->hello_data, hello);
+}
+
 static int on_record(void *arg, void *data, size_t size)
 {
 	struct bh_events *events = arg;
 	const struct bh_event *event = data;
 
-	if (size >= sizeof(*event) && event->type && event->type < BH_EVENT_TYPES)
+	if (size >= offsetof(struct bh_hello, data) && event->type == BH_EVENT_HELLO)
+		on_hello(events, data, size);
+	else if (size >= sizeof(*event) && event->type && event->type < BH_EVENT_TYPES)
 		bh_events_add(events, event);
 	/* Anything negative ends the round; the ring goes on from the next record. */
 	return ++events->taken >= CONSUME_MAX ? -EAGAIN : 0;

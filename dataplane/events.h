@@ -31,6 +31,10 @@ int bh_events_consume(struct bh_events *events, struct bh_wire *wire);
 /* Queues a record that did not come from the ring, for the next consume. */
 void bh_events_add(struct bh_events *events, const struct bh_event *event);
 
+/* Who gets what TLS clients say first; until then nobody. */
+void bh_events_set_hello(struct bh_events *events,
+	void (*take)(void *data, const struct bh_hello *hello), void *data);
+
 /* What clocks say now, to turn the kernel's times into CLOCK_REALTIME. */
 struct bh_times {
 	uint64_t jiffies;

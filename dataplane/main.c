@@ -287,6 +287,8 @@ static int open_modules(struct daemon *d, struct bh_why *why)
 		err = bh_flows_new(d->object, &d->tables, d->events, &d->flows, why);
 	if (!err)
 		err = bh_edges_new(d->object, d->flows, &d->edges, why);
+	if (!err)
+		bh_events_set_hello(d->events, bh_edges_take_hello, d->edges);
 	return err;
 }
 

@@ -240,7 +240,9 @@ static __always_inline int bh_flow_judge_leg(struct bh_work *work, struct bh_flo
 	if (!first)
 		bh_count(BH_COUNTER_REJUDGED, 1);
 	edge = bh_record_edge();
-	bh_record(edge, refused_so_far && BH_REASON_PASSES(j->reason), bh_flow_mark_of(p, flow));
+	/* Counted once as what it met first, and once more when it is let through after all. */
+	bh_record(edge, (first && !j->refused) || (refused_so_far && BH_REASON_PASSES(j->reason)),
+		bh_flow_mark_of(p, flow));
 	if (!j->refused && j->slot && p->hook != BH_HOOK_UPLINK && bh_leg_may_store(p, leg))
 		bh_leg_store(p, flow, side, j, edge, openers);
 	return j->reason;

@@ -85,15 +85,13 @@ static __always_inline void bh_look_find(
 __noinline int bh_look_load(struct __sk_buff *skb, __u32 at, __u32 length)
 {
 	struct bh_work *work = bh_work_get();
-	__u64 n = BH_AT_HAND(length);
+	__u64 n = BH_AT_HAND(length) - 1;
 
 	if (!work || !length)
 		return -1;
 	memset(work->payload, 0, sizeof(work->payload));
-	/* The compiler loses the bound that the line above has set. */
-	asm volatile("%0 &= %1" : "+r"(n) : "i"(BH_PAYLOAD_MASK));
-	if (!n)
-		return -1;
+	/* Not 0 and not too many, in words that old verifiers and the compiler leave alone. */
+	asm volatile("%0 &= %1\n\t%0 += 1" : "+r"(n) : "i"(BH_PAYLOAD_MASK));
 	return bpf_skb_load_bytes(skb, at, work->payload, n) ? -1 : 0;
 }
 
@@ -149,15 +147,15 @@ __noinline int bh_look_hello(struct __sk_buff *skb, __u32 at, __u32 length, __u3
 	__u32 suppressed;
 	__u64 n;
 
-	if (!work)
+	if (!work || !length)
 		return 0;
 	p = &work->packet;
 	if (!bh_event_allowed(p, BH_EVENT_HELLO, edge & 0xff, &suppressed))
 		return 0;
 	hello = &work->hello;
-	n = length < BH_HELLO_MAX ? length : BH_HELLO_MAX - 1;
-	asm volatile("%0 &= %1" : "+r"(n) : "i"(BH_HELLO_MAX - 1));
-	if (!n || bpf_skb_load_bytes(skb, at, hello->data, n))
+	n = (length < BH_HELLO_MAX ? length : BH_HELLO_MAX) - 1;
+	asm volatile("%0 &= %1\n\t%0 += 1" : "+r"(n) : "i"(BH_HELLO_MAX - 1));
+	if (bpf_skb_load_bytes(skb, at, hello->data, n))
 		return 0;
 	hello->time = bpf_ktime_get_ns();
 	hello->type = BH_EVENT_HELLO;

@@ -285,6 +285,8 @@ static json_t *variant_object(const struct bh_api *api, const struct bh_edge_var
 	json_object_set_new(object, "bytes", bh_json_both_ways(variant->octets));
 	json_object_set_new(object, "flows", json_integer((json_int_t)variant->flows));
 	json_object_set_new(object, "resets", json_integer((json_int_t)variant->resets));
+	json_object_set_new(object, "refusals", json_integer((json_int_t)variant->refusals));
+	bh_json_add_talk(object, &variant->talk);
 	json_object_set_new(object, "first", bh_json_time(variant->first_ns));
 	json_object_set_new(object, "last", bh_json_time(variant->last_ns));
 	return object;
@@ -341,6 +343,8 @@ static void add_summary(const struct bh_api *api, json_t *object, const struct b
 	json_object_set_new(
 		object, "flowsWouldDeny", json_integer((json_int_t)edge->flows_would_deny));
 	json_object_set_new(object, "resets", json_integer((json_int_t)edge->resets));
+	json_object_set_new(object, "refusals", json_integer((json_int_t)edge->refusals));
+	bh_json_add_talk(object, &edge->talk);
 	json_object_set_new(object, "first", bh_json_time(edge->first_ns));
 	json_object_set_new(object, "last", bh_json_time(edge->last_ns));
 }

@@ -167,6 +167,8 @@ static void add_variant(
 	};
 	row->counts.flows = variant->flows;
 	row->counts.resets = variant->resets;
+	row->counts.refusals = variant->refusals;
+	row->talk = variant->talk;
 	row->counts.first_ns = variant->first_ns;
 	row->counts.last_ns = variant->last_ns;
 	memcpy(row->counts.packets, variant->packets, sizeof(row->counts.packets));
@@ -592,10 +594,8 @@ static const char *tls_version(uint16_t version)
 	return "";
 }
 
-static void add_talk(json_t *object, const struct bh_conversation *conversation)
+void bh_json_add_talk(json_t *object, const struct bh_talk *talk)
 {
-	const struct bh_history_talk *talk = &conversation->talk;
-
 	bh_json_set_text(object, "app", bh_app_word(talk->app));
 	bh_json_set_text(object, "encrypted", bh_encrypted_word(talk->encrypted));
 	bh_json_set_text(object, "tlsVersion", tls_version(talk->tls_version));
@@ -623,7 +623,7 @@ json_t *bh_json_conversation(struct bh_view *view, const struct bh_conversation 
 	bh_json_set_text(object, "pending", conversation->would_deny ? "denied" : "allowed");
 	bh_json_set_text(object, "text", bh_view_text(view, conversation));
 	json_object_set_new(object, "deniedBy", denied_by(conversation));
-	add_talk(object, conversation);
+	bh_json_add_talk(object, &conversation->talk);
 	json_object_set_new(object, "packets", bh_json_both_ways(counts->packets));
 	json_object_set_new(object, "bytes", bh_json_both_ways(counts->octets));
 	json_object_set_new(object, "flows", json_integer((json_int_t)counts->flows));
@@ -632,9 +632,7 @@ json_t *bh_json_conversation(struct bh_view *view, const struct bh_conversation 
 	json_object_set_new(
 		object, "flowsWouldDeny", json_integer((json_int_t)conversation->flows_would_deny));
 	json_object_set_new(object, "resets", json_integer((json_int_t)counts->resets));
-	/* Nothing counts them yet, and 0 would say that there were none. */
-	json_object_set_new(object, "refusals",
-		counts->refusals ? json_integer((json_int_t)counts->refusals) : json_null());
+	json_object_set_new(object, "refusals", json_integer((json_int_t)counts->refusals));
 	json_object_set_new(object, "first", bh_json_time(counts->first_ns));
 	json_object_set_new(object, "last", bh_json_time(counts->last_ns));
 	return object;

@@ -79,6 +79,8 @@ const char *bh_view_row_text(struct bh_view *view, const struct bh_history_edge 
 
 json_t *bh_json_window(const struct bh_window *window);
 json_t *bh_json_party(const struct bh_party *party);
+/* "app", "encrypted", "tlsVersion", "sni" and "roundTrip" of what is spoken. */
+void bh_json_add_talk(json_t *object, const struct bh_talk *talk);
 json_t *bh_json_conversation(struct bh_view *view, const struct bh_conversation *conversation);
 
 #endif

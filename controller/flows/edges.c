@@ -8,6 +8,9 @@
 #include "controller/model/table.h"
 #include "proto/cleanup.h"
 
+/* A counter's beginning, told by jiffies, is the same within this. */
+#define SAME_NS 2000000000ull
+
 /* As the kernel keys them; no padding, so that it can be compared as bytes. */
 struct edge_key {
 	uint32_t local;
@@ -28,6 +31,9 @@ struct counts {
 	uint64_t octets[2];
 	uint64_t flows;
 	uint64_t resets;
+	uint64_t refusals;
+	uint64_t rtt_sum_us;
+	uint64_t rtt_n;
 };
 
 struct edge {
@@ -35,8 +41,10 @@ struct edge {
 	struct counts now;    /* as last reported */
 	struct counts before; /* of slots this edge had and gave back: those begin at zero again */
 	bool gone;
+	struct bh_talk talk; /* its round-trips: those of `now` */
 	uint32_t rule;
 	uint32_t pending_rule;
+	uint64_t began_ns; /* when the slot it has, or had last, began to count */
 	uint64_t first_ns;
 	uint64_t last_ns;
 };
@@ -118,6 +126,29 @@ static void add_counts(struct counts *to, const struct counts *from)
 	}
 	to->flows += from->flows;
 	to->resets += from->resets;
+	to->refusals += from->refusals;
+	to->rtt_sum_us += from->rtt_sum_us;
+	to->rtt_n += from->rtt_n;
+}
+
+/*
+ * Is what comes after a slot was given back that slot's own count, further on? It rests before
+ * another edge gets it, and wakes if one of its flows turns out to be alive. One that begins anew
+ * begins later, and at nothing.
+ */
+static bool goes_on(const struct edge *edge, const struct counts *now, uint64_t began_ns)
+{
+	const struct counts *was = &edge->now;
+	uint64_t apart = began_ns - edge->began_ns;
+
+	if (apart > SAME_NS && 0 - apart > SAME_NS)
+		return false;
+	for (int i = 0; i < 2; i++) {
+		if (now->packets[i] < was->packets[i] || now->octets[i] < was->octets[i])
+			return false;
+	}
+	return now->flows >= was->flows && now->resets >= was->resets &&
+	       now->refusals >= was->refusals && now->rtt_n >= was->rtt_n;
 }
 
 static void add_edge(struct bh_edges *edges, const Bulkhead__Wire__Edge *from)
@@ -134,19 +165,31 @@ static void add_edge(struct bh_edges *edges, const Bulkhead__Wire__Edge *from)
 		.family = (uint8_t)from->family,
 	};
 	struct edge *edge = find_or_add(edges, &key);
+	struct counts now = {
+		.packets = {from->packets_out, from->packets_in},
+		.octets = {from->octets_out, from->octets_in},
+		.flows = from->flows,
+		.resets = from->resets,
+		.refusals = from->refusals,
+		.rtt_sum_us = from->trip_sum_us,
+		.rtt_n = from->trips,
+	};
+	struct bh_talk talk;
 
 	if (edge->gone) {
 		/* The last counts of a slot given back may be sent more than once. */
 		if (from->gone)
 			return;
-		add_counts(&edge->before, &edge->now);
+		/* It may also have woken up, with the slot it had: then it goes on counting. */
+		if (!goes_on(edge, &now, from->first_ns))
+			add_counts(&edge->before, &edge->now);
 	}
-	edge->now = (struct counts){
-		.packets = {from->packets_out, from->packets_in},
-		.octets = {from->octets_out, from->octets_in},
-		.flows = from->flows,
-		.resets = from->resets,
-	};
+	bh_talk_of_edge(from, &talk);
+	bh_talk_learn(&edge->talk, &talk);
+	if (talk.rtt_n)
+		edge->talk.rtt_min_us = talk.rtt_min_us;
+	edge->now = now;
+	edge->began_ns = from->first_ns;
 	edge->gone = from->gone;
 	edge->rule = from->rule;
 	edge->pending_rule = from->pending_rule;
@@ -246,6 +289,10 @@ static struct bh_edge_variant variant_of(const struct edge *edge)
 	}
 	variant.flows = sum.flows;
 	variant.resets = sum.resets;
+	variant.refusals = sum.refusals;
+	variant.talk = edge->talk;
+	variant.talk.rtt_sum_us = sum.rtt_sum_us;
+	variant.talk.rtt_n = sum.rtt_n;
 	return variant;
 }
 
@@ -275,7 +322,12 @@ static void sum_up(struct bh_edge_view *view)
 		}
 		view->flows += v->flows;
 		view->resets += v->resets;
+		view->refusals += v->refusals;
+		bh_talk_add_trips(&view->talk, &v->talk);
 	}
+	/* The latest, and the client's end last. */
+	for (size_t i = view->n_variants; i-- > 0;)
+		bh_talk_learn(&view->talk, &view->variants[i].talk);
 }
 
 static void judge(struct bh_edge_view *view)

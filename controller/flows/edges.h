@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "bulkhead.pb-c.h"
+#include "controller/flows/talk.h"
 
 /* Beyond this the edges whose last packet is longest ago are forgotten. */
 #define BH_EDGES_MAX 32768
@@ -35,6 +36,8 @@ struct bh_edge_variant {
 	uint64_t octets[2];
 	uint64_t flows;
 	uint64_t resets;
+	uint64_t refusals;
+	struct bh_talk talk;
 	uint64_t first_ns; /* since 1970 */
 	uint64_t last_ns;
 };
@@ -51,6 +54,8 @@ struct bh_edge_view {
 	uint64_t flows_denied; /* at either end */
 	uint64_t flows_would_deny;
 	uint64_t resets;
+	uint64_t refusals;
+	struct bh_talk talk; /* what is spoken: as either end knows it */
 	uint64_t first_ns;
 	uint64_t last_ns;
 	bool denied;     /* by the latest verdict at either end */

@@ -33,6 +33,8 @@ struct bh_counter {
 	uint64_t flows;
 	uint64_t resets;
 	uint64_t refusals;
+	uint64_t rtt_sum_us;
+	uint64_t rtt_n;
 	uint64_t first_mono;
 	uint64_t seen_s; /* since 1970, when it last changed */
 	bool gone;       /* the kernel has given its slot back; a counter of this key begins at 0 */

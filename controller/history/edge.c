@@ -18,22 +18,10 @@ void bh_history_add_counts(struct bh_history_counts *to, const struct bh_history
 		to->last_ns = from->last_ns;
 }
 
-void bh_history_add_talk(struct bh_history_talk *to, const struct bh_history_talk *from)
+void bh_history_add_talk(struct bh_talk *to, const struct bh_talk *from)
 {
-	if (from->app)
-		to->app = from->app;
-	if (from->encrypted)
-		to->encrypted = from->encrypted;
-	if (from->tls_version)
-		to->tls_version = from->tls_version;
-	if (from->sni[0])
-		memcpy(to->sni, from->sni, sizeof(to->sni));
-	if (!from->rtt_n)
-		return;
-	if (!to->rtt_n || from->rtt_min_us < to->rtt_min_us)
-		to->rtt_min_us = from->rtt_min_us;
-	to->rtt_sum_us += from->rtt_sum_us;
-	to->rtt_n += from->rtt_n;
+	bh_talk_learn(to, from);
+	bh_talk_add_trips(to, from);
 }
 
 static int compare_numbers(uint64_t a, uint64_t b)

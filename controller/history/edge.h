@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bulkhead/talk.h"
+#include "controller/flows/talk.h"
 
 /* No padding: compared and hashed as bytes. */
 struct bh_history_key {
@@ -45,23 +45,10 @@ struct bh_history_counts {
 	uint64_t last_ns;
 };
 
-#define BH_SNI_MAX 64 /* with the terminating zero; longer names are cut */
-
-struct bh_history_talk {
-	uint8_t app;          /* enum bh_app, the latest that was recognised */
-	uint8_t encrypted;    /* enum bh_encrypted */
-	uint16_t tls_version; /* as on the wire: 0x0303 is TLS 1.2 */
-	char sni[BH_SNI_MAX]; /* "": none */
-	/* TCP handshakes: microseconds. */
-	uint32_t rtt_min_us;
-	uint64_t rtt_sum_us;
-	uint64_t rtt_n;
-};
-
 struct bh_history_edge {
 	struct bh_history_key key;
 	struct bh_history_counts counts;
-	struct bh_history_talk talk;
+	struct bh_talk talk;
 };
 
 /*
@@ -76,7 +63,7 @@ static inline bool bh_history_counts_for(const struct bh_history_key *key, bool 
 /* Adds up; the earliest first, the latest last. */
 void bh_history_add_counts(struct bh_history_counts *to, const struct bh_history_counts *from);
 /* Takes over what `from` knows; the round-trips add up. */
-void bh_history_add_talk(struct bh_history_talk *to, const struct bh_history_talk *from);
+void bh_history_add_talk(struct bh_talk *to, const struct bh_talk *from);
 
 /*
  * The order of every sorted list: client, server, protocol, port; within one conversation the

@@ -92,7 +92,7 @@ static void add_row(struct bh_history_edge *to, sqlite3_stmt *row)
 		.first_ns = time_of(row, 9, bucket),
 		.last_ns = time_of(row, 10, bucket),
 	};
-	const struct bh_history_talk talk = {
+	const struct bh_talk talk = {
 		.rtt_min_us = (uint32_t)bh_sql_u64(row, 11),
 		.rtt_sum_us = bh_sql_u64(row, 12),
 		.rtt_n = bh_sql_u64(row, 13),

@@ -87,9 +87,11 @@ static struct bh_counter counter_of(sqlite3_stmt *row)
 		.flows = bh_sql_u64(row, 13),
 		.resets = bh_sql_u64(row, 14),
 		.refusals = bh_sql_u64(row, 15),
-		.first_mono = bh_sql_u64(row, 16),
-		.seen_s = bh_sql_u64(row, 17),
-		.gone = bh_sql_u64(row, 18),
+		.rtt_sum_us = bh_sql_u64(row, 16),
+		.rtt_n = bh_sql_u64(row, 17),
+		.first_mono = bh_sql_u64(row, 18),
+		.seen_s = bh_sql_u64(row, 19),
+		.gone = bh_sql_u64(row, 20),
 	};
 }
 
@@ -101,8 +103,8 @@ static int load_counters(struct bh_store *store, struct bh_batch *batch)
 	int r = bh_sql_prepare(store, &statement,
 		"SELECT local, remote, port, protocol, egress, verdict, pending, peer_local, "
 		"family,"
-		" packets_0, packets_1, octets_0, octets_1, flows, resets, refusals, first_mono,"
-		" seen, gone FROM counters");
+		" packets_0, packets_1, octets_0, octets_1, flows, resets, refusals, rtt_sum,"
+		" rtt_n, first_mono, seen, gone FROM counters");
 
 	if (r < 0)
 		return r;

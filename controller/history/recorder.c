@@ -152,6 +152,9 @@ static struct bh_counter counter_of(
 		.octets = {edge->octets_out, edge->octets_in},
 		.flows = edge->flows,
 		.resets = edge->resets,
+		.refusals = edge->refusals,
+		.rtt_sum_us = edge->trip_sum_us,
+		.rtt_n = edge->trips,
 		/* May be before the clock's zero, seen from a clock that was set: still one value.
 		 */
 		.first_mono = edge->first_ns - real_ns + mono_ns,
@@ -172,7 +175,8 @@ static bool goes_on(const struct bh_counter *before, const struct bh_counter *no
 			return false;
 	}
 	return now->flows >= before->flows && now->resets >= before->resets &&
-	       now->refusals >= before->refusals;
+	       now->refusals >= before->refusals && now->rtt_n >= before->rtt_n &&
+	       now->rtt_sum_us >= before->rtt_sum_us;
 }
 
 /* What of it is not recorded yet, from the client's point of view. */
@@ -197,6 +201,22 @@ static struct bh_history_counts news(const struct bh_counter *before, const stru
 	return counts;
 }
 
+/* What is spoken, and the round-trips that are not recorded yet. */
+static struct bh_talk talk_news(const Bulkhead__Wire__Edge *edge, const struct bh_counter *before,
+	const struct bh_counter *now)
+{
+	static const struct bh_counter nothing;
+	const struct bh_counter *base = goes_on(before, now) ? before : &nothing;
+	struct bh_talk talk;
+
+	bh_talk_of_edge(edge, &talk);
+	talk.rtt_n = now->rtt_n - base->rtt_n;
+	talk.rtt_sum_us = now->rtt_sum_us - base->rtt_sum_us;
+	if (!talk.rtt_n)
+		talk.rtt_min_us = 0;
+	return talk;
+}
+
 static bool is_nothing(const struct bh_history_counts *counts)
 {
 	return !(counts->packets[0] | counts->packets[1] | counts->octets[0] | counts->octets[1] |
@@ -204,7 +224,7 @@ static bool is_nothing(const struct bh_history_counts *counts)
 }
 
 static bool add_row(struct bh_recorder *recorder, const Bulkhead__Wire__Edge *edge,
-	const struct bh_history_counts *counts)
+	const struct bh_history_counts *counts, const struct bh_talk *talk)
 {
 	const struct bh_history_key key = {
 		.client = edge->egress ? edge->local : edge->remote,
@@ -229,6 +249,7 @@ static bool add_row(struct bh_recorder *recorder, const Bulkhead__Wire__Edge *ed
 		bh_table_put(&recorder->rows, &row->key, sizeof(row->key), row);
 	}
 	bh_history_add_counts(&row->counts, counts);
+	bh_history_add_talk(&row->talk, talk);
 	return true;
 }
 
@@ -238,6 +259,7 @@ static void record_edge(struct bh_recorder *recorder, const Bulkhead__Wire__Edge
 	struct bh_counter now = counter_of(edge, real_ns, mono_ns);
 	struct counter *counter = counter_at(recorder, &now.key);
 	struct bh_history_counts counts;
+	struct bh_talk talk;
 	bool begun = false;
 
 	if (!counter) {
@@ -245,14 +267,15 @@ static void record_edge(struct bh_recorder *recorder, const Bulkhead__Wire__Edge
 		return;
 	}
 	counts = news(&counter->c, &now);
+	talk = talk_news(edge, &counter->c, &now);
 	begun = !goes_on(&counter->c, &now) || !counter->c.first_mono;
-	if (is_nothing(&counts) && counter->c.gone == now.gone && !begun)
+	if (is_nothing(&counts) && !talk.sni[0] && counter->c.gone == now.gone && !begun)
 		return;
-	if (!is_nothing(&counts)) {
+	if (!is_nothing(&counts) || talk.sni[0]) {
 		/* The first packet counted here: the edge's own only where all of it is new. */
 		counts.first_ns = begun ? edge->first_ns : edge->last_ns;
 		counts.last_ns = edge->last_ns;
-		if (!add_row(recorder, edge, &counts)) {
+		if (!add_row(recorder, edge, &counts, &talk)) {
 			/* Not marked as recorded: the next report of it brings it again. */
 			recorder->dropped++;
 			return;

@@ -80,6 +80,10 @@ static const char *const steps[] = {
 	"ALTER TABLE edges ADD COLUMN sni TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE counters ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;" TALK_COUNTS("0")
 		TALK_COUNTS("1") TALK_COUNTS("2"),
+
+	/* 3: how far the round-trips of a counter have been recorded. */
+	"ALTER TABLE counters ADD COLUMN rtt_sum INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE counters ADD COLUMN rtt_n INTEGER NOT NULL DEFAULT 0;",
 };
 
 _Static_assert(sizeof(steps) / sizeof(steps[0]) == BH_SCHEMA_VERSION, "a step a version");

@@ -4,7 +4,7 @@
 
 struct bh_store;
 
-#define BH_SCHEMA_VERSION 2
+#define BH_SCHEMA_VERSION 3
 
 /*
  * Makes the tables of `version` in a database that has those of that version or an older one, or

@@ -75,8 +75,8 @@ static const char *const texts[BH_SQL_STATEMENTS] = {
 	[BH_SQL_PUT_COUNTER] =
 		"INSERT OR REPLACE INTO counters (local, remote, port, protocol, egress, verdict,"
 		" pending, peer_local, family, packets_0, packets_1, octets_0, octets_1, flows,"
-		" resets, refusals, first_mono, seen, gone)"
-		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		" resets, refusals, rtt_sum, rtt_n, first_mono, seen, gone)"
+		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[BH_SQL_PUT_WORKLOAD] = "INSERT OR REPLACE INTO workloads VALUES (?,?,?,?)",
 	[BH_SQL_PUT_RULE] = "INSERT OR REPLACE INTO rules VALUES (?,?,?,?,?,?)",
 	[BH_SQL_PUT_META] = "INSERT OR REPLACE INTO meta VALUES (?,?)",

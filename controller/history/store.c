@@ -202,13 +202,13 @@ static void bind_edge(sqlite3_stmt *statement, const struct bh_history_key *key)
 		bh_sql_bind(statement, i + 1, values[i]);
 }
 
-static bool says_something(const struct bh_history_talk *talk)
+static bool says_something(const struct bh_talk *talk)
 {
 	return talk->app || talk->encrypted || talk->tls_version || talk->sni[0];
 }
 
 static int touch_edge(
-	struct bh_store *store, uint64_t id, uint64_t second, const struct bh_history_talk *talk)
+	struct bh_store *store, uint64_t id, uint64_t second, const struct bh_talk *talk)
 {
 	sqlite3_stmt *touch = bh_sql_kept(store, BH_SQL_TOUCH_EDGE);
 
@@ -402,8 +402,8 @@ static int put_counter(struct bh_store *store, const struct bh_counter *counter)
 	const uint64_t values[] = {key->local, key->remote, key->port, key->protocol, key->egress,
 		key->verdict, key->pending, key->peer_local, key->family, counter->packets[0],
 		counter->packets[1], counter->octets[0], counter->octets[1], counter->flows,
-		counter->resets, counter->refusals, counter->first_mono, counter->seen_s,
-		counter->gone};
+		counter->resets, counter->refusals, counter->rtt_sum_us, counter->rtt_n,
+		counter->first_mono, counter->seen_s, counter->gone};
 
 	if (!put)
 		return -EBADMSG;

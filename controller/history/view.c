@@ -22,6 +22,8 @@ static struct bh_edge_variant variant_of(const struct bh_history_edge *row)
 		.octets = {counts->octets[0], counts->octets[1]},
 		.flows = counts->flows,
 		.resets = counts->resets,
+		.refusals = counts->refusals,
+		.talk = row->talk,
 		.first_ns = counts->first_ns,
 		.last_ns = counts->last_ns,
 	};

@@ -46,23 +46,6 @@ static void add_span(struct bh_history_counts *to, const struct bh_history_count
 		to->last_ns = from->last_ns;
 }
 
-/* What is known beats what is not. */
-static void add_talk(struct bh_history_talk *to, const struct bh_history_talk *from)
-{
-	if (from->app)
-		to->app = from->app;
-	if (from->encrypted)
-		to->encrypted = from->encrypted;
-	if (from->tls_version)
-		to->tls_version = from->tls_version;
-	if (from->sni[0])
-		memcpy(to->sni, from->sni, sizeof(to->sni));
-	if (from->rtt_n && (!to->rtt_n || from->rtt_min_us < to->rtt_min_us))
-		to->rtt_min_us = from->rtt_min_us;
-	to->rtt_sum_us += from->rtt_sum_us;
-	to->rtt_n += from->rtt_n;
-}
-
 /* Adds the rows of one conversation of the kernel's; a hidden end may be many of those. */
 static void sum_up(
 	struct bh_conversation *conversation, size_t n, const struct bh_history_edge *rows)
@@ -79,9 +62,11 @@ static void sum_up(
 		else if (bh_reason_drops(row->key.pending))
 			conversation->flows_would_deny += row->counts.flows;
 		add_span(&conversation->counts, &row->counts);
-		add_talk(&conversation->talk, &row->talk);
-		if (bh_history_counts_for(&row->key, client_seen))
-			add_counts(&conversation->counts, &row->counts);
+		bh_talk_learn(&conversation->talk, &row->talk);
+		if (!bh_history_counts_for(&row->key, client_seen))
+			continue;
+		add_counts(&conversation->counts, &row->counts);
+		bh_talk_add_trips(&conversation->talk, &row->talk);
 	}
 }
 

@@ -42,7 +42,7 @@ struct bh_conversation {
 	struct bh_history_counts counts;
 	uint64_t flows_denied; /* at either end */
 	uint64_t flows_would_deny;
-	struct bh_history_talk talk;
+	struct bh_talk talk;
 	/* The latest row of each end, NULL where that end is not on this node. */
 	const struct bh_history_edge *egress;
 	const struct bh_history_edge *ingress;

@@ -404,7 +404,7 @@ static bool is_alone(const struct bh_graph_node *node)
 static void add_strand(struct bh_graph_edge *edge, const struct bh_conversation *conversation)
 {
 	bool first = edge->sum.conversations == 0;
-	const struct bh_history_talk *talk = &conversation->talk;
+	const struct bh_talk *talk = &conversation->talk;
 
 	if (first) {
 		edge->app = talk->app;

@@ -174,8 +174,23 @@ static void flow_counts_once_it_is_let_through(void **state)
 	enforce(&db, ISOLATED_BOTH(8));
 	between(&web, &db, &syn);
 	assert_int_equal(
-		edge_at(key_of(&db, &web, 6, 80, BH_INGRESS, BH_REASON_ISOLATED)).flows, 0);
+		edge_at(key_of(&db, &web, 6, 80, BH_INGRESS, BH_REASON_ISOLATED)).flows, 1);
 	assert_int_equal(edge_at(key_of(&db, &web, 6, 80, BH_INGRESS, BH_REASON_POLICY)).flows, 1);
+}
+
+static void flow_denied_at_the_second_hook_is_counted_there_once(void **state)
+{
+	struct frame syn = tcp(4, &web, 40000, &db, 80, SYN);
+	struct frame another = tcp(4, &web, 40001, &db, 80, SYN);
+	struct bh_edge edge;
+
+	enforce(&db, PROGRAM);
+	for (int i = 0; i < 3; i++)
+		between(&web, &db, &syn);
+	between(&web, &db, &another);
+	edge = edge_at(key_of(&db, &web, 6, 80, BH_INGRESS, BH_REASON_ISOLATED));
+	assert_int_equal(edge.packets[1], 4);
+	assert_int_equal(edge.flows, 2);
 }
 
 /* ---- Limits ---- */
@@ -349,6 +364,7 @@ int main(void)
 		bed_test(train_counts_as_its_segments),
 		bed_test(denied_packets_count_each),
 		bed_test(resets_are_counted),
+		bed_test(flow_denied_at_the_second_hook_is_counted_there_once),
 		bed_test(flow_moves_to_another_edge_with_its_verdict),
 		bed_test(flow_counts_once_it_is_let_through),
 		bed_test(ports_of_a_pair_are_bounded),

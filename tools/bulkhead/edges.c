@@ -101,30 +101,52 @@ static void verdict_cells(struct libscols_line *line, unsigned int column, const
 				  : "would allow");
 }
 
+/*
+ * What is spoken: "postgresql, plain text", "tls (db.shop.svc)", "mysql, encrypted", "ssh", "-".
+ * Who says "tls" or "ssh" has said that it is encrypted.
+ */
+static const char *print_app(const json_t *edge, char *buffer, size_t size)
+{
+	const char *app = bh_json_get_text(edge, "app");
+	const char *encrypted = bh_json_get_text(edge, "encrypted");
+	const char *sni = bh_json_get_text(edge, "sni");
+	bool obvious = strcmp(app, "tls") == 0 || strcmp(app, "ssh") == 0;
+
+	if (!*app || strcmp(app, "unknown") == 0)
+		return "-";
+	snprintf(buffer, size, "%s%s%s%s%s", app,
+		strcmp(encrypted, "no") == 0                ? ", plain text"
+		: strcmp(encrypted, "yes") == 0 && !obvious ? ", encrypted"
+							    : "",
+		*sni ? " (" : "", sni, *sni ? ")" : "");
+	return buffer;
+}
+
 static void edge_row(
 	struct libscols_table *table, const char *client, const char *server, const json_t *edge)
 {
 	struct libscols_line *line = bh_table_row(table);
-	char text[128];
+	char text[256];
 
 	bh_table_cell(line, 0, BH_PLAIN, client);
 	bh_table_cell(line, 1, BH_PLAIN, server);
 	bh_table_cell(line, 2, BH_PLAIN,
 		bh_print_port(bh_json_get_number(edge, "port"), bh_json_get_text(edge, "protocol"),
 			text, sizeof(text)));
-	verdict_cells(line, 3, edge);
-	bh_table_cell(line, 5, BH_PLAIN,
-		bh_print_number(bh_json_get_number(edge, "flows"), text, sizeof(text)));
+	bh_table_cell(line, 3, BH_PLAIN, print_app(edge, text, sizeof(text)));
+	verdict_cells(line, 4, edge);
 	bh_table_cell(line, 6, BH_PLAIN,
-		bh_print_number(bh_json_sum(json_object_get(edge, "packets")), text, sizeof(text)));
+		bh_print_number(bh_json_get_number(edge, "flows"), text, sizeof(text)));
 	bh_table_cell(line, 7, BH_PLAIN,
-		bh_print_bytes(bh_json_sum(json_object_get(edge, "bytes")), text, sizeof(text)));
+		bh_print_number(bh_json_sum(json_object_get(edge, "packets")), text, sizeof(text)));
 	bh_table_cell(line, 8, BH_PLAIN,
+		bh_print_bytes(bh_json_sum(json_object_get(edge, "bytes")), text, sizeof(text)));
+	bh_table_cell(line, 9, BH_PLAIN,
 		bh_print_time(bh_json_get_text(edge, "last"), false, text, sizeof(text)));
-	bh_table_cell(line, 9, BH_PLAIN, bh_json_get_text(edge, "text"));
+	bh_table_cell(line, 10, BH_PLAIN, bh_json_get_text(edge, "text"));
 }
 
-static const char *const columns[] = {"CLIENT", "SERVER", "PORT", "VERDICT", "IF ENFORCED",
+static const char *const columns[] = {"CLIENT", "SERVER", "PORT", "APP", "VERDICT", "IF ENFORCED",
 	"+FLOWS", "+PACKETS", "+BYTES", "LAST", "~BECAUSE", NULL};
 
 static int print_edges(const json_t *edges)

@@ -474,6 +474,63 @@ static void edge_that_gave_its_slot_back_goes_on_counting_when_it_returns(void *
 	bh_edges_free(edges);
 }
 
+static void edge_that_wakes_with_its_slot_is_not_added_twice(void **state)
+{
+	struct bh_edges *edges = bh_edges_new();
+	struct bh_edge_view *views;
+	Bulkhead__Wire__Edge edge = edge_at(true, false, BH_REASON_POLICY, 5);
+
+	edge.gone = true;
+	add_edges(edges, 1, 1, &edge);
+	edge = edge_at(true, false, BH_REASON_POLICY, 7);
+	add_edges(edges, 1, 1, &edge);
+	bh_edges_view(edges, &views);
+	assert_int_equal(views[0].flows, 7);
+	assert_int_equal(views[0].packets[0], 14);
+	free(views);
+	/* The same numbers of a slot that began later are another count. */
+	edge.gone = true;
+	add_edges(edges, 1, 1, &edge);
+	edge = edge_at(true, false, BH_REASON_POLICY, 9);
+	edge.first_ns += 3600000000000;
+	add_edges(edges, 1, 1, &edge);
+	bh_edges_view(edges, &views);
+	assert_int_equal(views[0].flows, 16);
+	free(views);
+	bh_edges_free(edges);
+}
+
+static void what_is_spoken_is_of_either_end_and_trips_are_the_clients(void **state)
+{
+	struct bh_edges *edges = bh_edges_new();
+	struct bh_edge_view *views;
+	Bulkhead__Wire__Edge list[] = {
+		edge_at(true, true, BH_REASON_POLICY, 5),
+		edge_at(false, true, BH_REASON_POLICY, 5),
+	};
+
+	list[0].trips = 2;
+	list[0].trip_sum_us = 500;
+	list[0].trip_min_us = 200;
+	list[0].refusals = 3;
+	list[1].app = BH_APP_POSTGRESQL;
+	list[1].encrypted = BH_ENCRYPTED_NO;
+	list[1].trips = 2;
+	list[1].trip_sum_us = 40;
+	list[1].trip_min_us = 10;
+	list[1].refusals = 3;
+	add_edges(edges, 1, 2, list);
+	bh_edges_view(edges, &views);
+	assert_int_equal(views[0].talk.app, BH_APP_POSTGRESQL);
+	assert_int_equal(views[0].talk.encrypted, BH_ENCRYPTED_NO);
+	assert_int_equal(views[0].talk.rtt_n, 2);
+	assert_int_equal(views[0].talk.rtt_min_us, 200);
+	assert_int_equal(views[0].talk.rtt_sum_us, 500);
+	assert_int_equal(views[0].refusals, 3);
+	free(views);
+	bh_edges_free(edges);
+}
+
 static void new_generation_begins_anew(void **state)
 {
 	struct bh_edges *edges = bh_edges_new();
@@ -531,6 +588,8 @@ int main(void)
 		cmocka_unit_test(latest_verdict_at_either_end_stands_for_the_edge),
 		cmocka_unit_test(absolute_counts_replace_what_was_known),
 		cmocka_unit_test(edge_that_gave_its_slot_back_goes_on_counting_when_it_returns),
+		cmocka_unit_test(edge_that_wakes_with_its_slot_is_not_added_twice),
+		cmocka_unit_test(what_is_spoken_is_of_either_end_and_trips_are_the_clients),
 		cmocka_unit_test(new_generation_begins_anew),
 		cmocka_unit_test(number_of_edges_is_bounded),
 	};

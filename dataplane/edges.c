@@ -153,7 +153,7 @@ static void add_talk(struct bh_edge *sum, const struct bh_edge *cpu)
 	sum->talked = cpu->talked;
 	sum->app = cpu->app;
 	sum->encrypted = cpu->encrypted;
-	sum->tls = cpu->tls ?: sum->tls;
+	sum->tls = cpu->tls || cpu->encrypted == BH_ENCRYPTED_NO ? cpu->tls : sum->tls;
 }
 
 static int sum_slot(struct bh_edges *edges, uint32_t slot, struct bh_edge *ret_sum)

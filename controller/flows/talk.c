@@ -118,7 +118,7 @@ void bh_talk_of_edge(const struct Bulkhead__Wire__Edge *edge, struct bh_talk *re
 		.rtt_n = edge->trips,
 	};
 
-	if (edge->hello.len)
+	if (edge->hello.len && talk.encrypted != BH_ENCRYPTED_NO)
 		bh_talk_server_name(edge->hello.data, edge->hello.len, talk.sni);
 	*ret_talk = talk;
 }
@@ -129,6 +129,11 @@ void bh_talk_learn(struct bh_talk *to, const struct bh_talk *from)
 		to->app = from->app;
 	if (from->encrypted)
 		to->encrypted = from->encrypted;
+	/* A version and a name are of what is encrypted. */
+	if (from->encrypted == BH_ENCRYPTED_NO) {
+		to->tls_version = 0;
+		to->sni[0] = '\0';
+	}
 	if (from->tls_version)
 		to->tls_version = from->tls_version;
 	if (from->sni[0])

@@ -49,12 +49,12 @@ static const char *const texts[BH_SQL_STATEMENTS] = {
 	[BH_SQL_NEW_EDGE] =
 		"INSERT INTO edges (client, server, protocol, port, egress, verdict, pending, rule,"
 		" pending_rule, family, peer_local, seen) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-	/* What is spoken stays known when a batch does not say it. */
+	/* What is spoken stays known when a batch does not say it; plain text has no version. */
 	[BH_SQL_TOUCH_EDGE] =
 		"UPDATE edges SET seen = max(seen, ?2), app = CASE ?3 WHEN 0 THEN app ELSE ?3 END,"
 		" encrypted = CASE ?4 WHEN 0 THEN encrypted ELSE ?4 END,"
-		" tls_version = CASE ?5 WHEN 0 THEN tls_version ELSE ?5 END,"
-		" sni = CASE ?6 WHEN '' THEN sni ELSE ?6 END WHERE id = ?1",
+		" tls_version = CASE WHEN ?4 = 1 THEN 0 WHEN ?5 = 0 THEN tls_version ELSE ?5 END,"
+		" sni = CASE WHEN ?4 = 1 THEN '' WHEN ?6 = '' THEN sni ELSE ?6 END WHERE id = ?1",
 	[BH_SQL_FIND_POD] =
 		"SELECT id, seen FROM pods WHERE client_namespace = ? AND client_pod = ?"
 		" AND server_namespace = ? AND server_pod = ? AND protocol = ? AND port = ?"

@@ -182,6 +182,22 @@ static void numbers_nobody_knows_are_unknown(void **state)
 	assert_int_equal(talk.rtt_min_us, 0);
 }
 
+static void plain_text_has_neither_version_nor_name(void **state)
+{
+	struct bh_talk talk = {.app = BH_APP_POSTGRESQL,
+		.encrypted = BH_ENCRYPTED_YES,
+		.tls_version = 0x0304,
+		.sni = "db.shop.svc"};
+
+	bh_talk_learn(&talk, &(struct bh_talk){.app = BH_APP_POSTGRESQL});
+	assert_int_equal(talk.tls_version, 0x0304);
+	assert_string_equal(talk.sni, "db.shop.svc");
+	bh_talk_learn(&talk, &(struct bh_talk){.encrypted = BH_ENCRYPTED_NO});
+	assert_int_equal(talk.encrypted, BH_ENCRYPTED_NO);
+	assert_int_equal(talk.tls_version, 0);
+	assert_string_equal(talk.sni, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +209,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_client_hello_has_no_name),
 		cmocka_unit_test(lengths_that_lie_are_survived),
 		cmocka_unit_test(numbers_nobody_knows_are_unknown),
+		cmocka_unit_test(plain_text_has_neither_version_nor_name),
 	};
 
 	return cmocka_run_group_tests_name("talk", tests, NULL, NULL);

@@ -30,7 +30,7 @@
 #include "controller/flows/log.h"
 #include "controller/flows/names.h"
 
-#define BH_ALERTS_MAX 1000
+#define BH_ALERTS_MAX 500
 #define BH_ALERT_EVIDENCE 10
 /* Distinct ports, or destinations, that one alert tells apart. */
 #define BH_ALERT_DISTINCT 256

@@ -295,8 +295,7 @@ static uint64_t address_value(const struct bh_ip *ip)
 
 	for (unsigned int i = 0; i < bh_ip_bits(ip) / 8; i++)
 		hash = (hash ^ ip->ip[i]) * 0x100000001b3;
-	/* JSON's integers have a sign. */
-	return hash >> 1;
+	return hash;
 }
 
 struct attempt {

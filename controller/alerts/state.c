@@ -4,6 +4,7 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,13 +41,22 @@ static json_t *save_evidence(const struct bh_alert_evidence *evidence)
 		evidence->port, "verdict", (int)evidence->verdict);
 }
 
-static json_t *save_alert(const struct bh_alert *alert)
+/* One text: there may be many. */
+static json_t *save_distinct(const struct bh_alert *alert)
 {
-	json_t *distinct = json_array();
-	json_t *evidence = json_array();
+	char text[BH_ALERT_DISTINCT * 17 + 1] = "";
+	size_t n = 0;
 
 	for (size_t i = 0; i < alert->n_distinct; i++)
-		json_array_append_new(distinct, json_integer((json_int_t)alert->distinct[i]));
+		n += (size_t)snprintf(
+			text + n, sizeof(text) - n, "%s%" PRIx64, i ? " " : "", alert->distinct[i]);
+	return json_string(text);
+}
+
+static json_t *save_alert(const struct bh_alert *alert)
+{
+	json_t *evidence = json_array();
+
 	for (size_t i = 0; i < alert->n_evidence; i++)
 		json_array_append_new(evidence, save_evidence(&alert->evidence[i]));
 	return json_pack("{s:s, s:i, s:o, s:o, s:[b, b], s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:s, "
@@ -57,8 +67,8 @@ static json_t *save_alert(const struct bh_alert *alert)
 		alert->app, "count", (json_int_t)alert->count, "first", (json_int_t)alert->first_ns,
 		"last", (json_int_t)alert->last_ns, "changed", (json_int_t)alert->changed,
 		"acknowledged", (json_int_t)alert->acknowledged_ns, "by", alert->acknowledged_by,
-		"reopened", (json_int_t)alert->reopened, "distinct", distinct, "evidence",
-		evidence);
+		"reopened", (json_int_t)alert->reopened, "distinct", save_distinct(alert),
+		"evidence", evidence);
 }
 
 json_t *bh_alerts_save(const struct bh_alerts *alerts)
@@ -163,14 +173,18 @@ static void load_evidence(struct bh_alert *alert, const json_t *saved)
 
 static void load_lists(struct bh_alert *alert, const json_t *saved)
 {
-	const json_t *distinct = json_object_get(saved, "distinct");
+	const char *at = json_string_value(json_object_get(saved, "distinct"));
 	const json_t *evidence = json_object_get(saved, "evidence");
+	char *end;
 
 	/* Grows by powers of two from here on. */
 	alert->distinct = bh_xcalloc(BH_ALERT_DISTINCT, sizeof(*alert->distinct));
-	for (size_t i = 0; i < json_array_size(distinct) && i < BH_ALERT_DISTINCT; i++)
-		alert->distinct[alert->n_distinct++] =
-			(uint64_t)json_integer_value(json_array_get(distinct, i));
+	for (; at && *at && alert->n_distinct < BH_ALERT_DISTINCT; at = end) {
+		alert->distinct[alert->n_distinct] = strtoull(at, &end, 16);
+		if (end == at)
+			break;
+		alert->n_distinct++;
+	}
 	for (size_t i = 0; i < json_array_size(evidence) && i < BH_ALERT_EVIDENCE; i++)
 		load_evidence(alert, json_array_get(evidence, i));
 }

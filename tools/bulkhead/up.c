@@ -215,6 +215,18 @@ static void add_exports(const char **argv, int *n, const struct bh_up_options *o
 	add_option(argv, n, "--metrics-series", options->metrics_series);
 }
 
+static void add_alerts(const char **argv, int *n, const struct bh_up_options *options)
+{
+	add_option(argv, n, "--alert-ports", options->alert_ports);
+	add_option(argv, n, "--alert-hosts", options->alert_hosts);
+	add_option(argv, n, "--alert-window", options->alert_window);
+	add_option(argv, n, "--alert-learn", options->alert_learn);
+	add_option(argv, n, "--alert-days", options->alert_days);
+	add_option(argv, n, "--alert-webhook", options->alert_webhook);
+	add_option(argv, n, "--alert-webhook-secret", options->alert_webhook_secret);
+	add_option(argv, n, "--alert-webhook-ca", options->alert_webhook_ca);
+}
+
 static int start_controller(struct up *up)
 {
 	const char *argv[ARGUMENTS_MAX] = {up->controller.name};
@@ -248,6 +260,7 @@ static int start_controller(struct up *up)
 	add_option(argv, &n, "--http-tokens", *up->http_tokens ? up->http_tokens : NULL);
 	add_option(argv, &n, "--log-level", up->options.log_level);
 	add_exports(argv, &n, &up->options);
+	add_alerts(argv, &n, &up->options);
 	return started(&up->controller, bh_process_start(up->controller.path, (char *const *)argv,
 						&up->controller.rights, broker));
 }

@@ -332,7 +332,7 @@ static struct bh_alert *open_alert(struct bh_alerts *alerts, const struct bh_ale
 	return alert;
 }
 
-void bh_alert_note(struct bh_alerts *alerts, const struct bh_alert_event *event)
+bool bh_alert_note(struct bh_alerts *alerts, const struct bh_alert_event *event)
 {
 	struct bh_alert *alert = bh_alert_of(alerts, event->kind, event->source, event->target);
 	bool opened = !alert;
@@ -361,7 +361,15 @@ void bh_alert_note(struct bh_alerts *alerts, const struct bh_alert_event *event)
 		alert->reopened++;
 		opened = true;
 	}
-	if (opened && alerts->config.raised)
+	return opened;
+}
+
+void bh_alert_raise(const struct bh_alerts *alerts, const struct bh_alert_event *event)
+{
+	const struct bh_alert *alert =
+		bh_alert_of(alerts, event->kind, event->source, event->target);
+
+	if (alert && alerts->config.raised)
 		alerts->config.raised(alerts->config.data, alert);
 }
 

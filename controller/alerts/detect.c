@@ -122,7 +122,8 @@ static void note_edge(struct bh_alerts *alerts, const struct bh_alert_edge *edge
 	event->protocol = edge->protocol;
 	event->port = edge->port;
 	event->verdict = verdict_of(edge);
-	bh_alert_note(alerts, event);
+	if (bh_alert_note(alerts, event))
+		bh_alert_raise(alerts, event);
 }
 
 /* True if the namespace's baseline lacks it. */
@@ -314,7 +315,7 @@ static const char *pod_of(struct bh_alerts *alerts, const struct bh_ip *ip)
 	return pod ? pod->name : "";
 }
 
-static void note_sighting(struct bh_alerts *alerts, const struct attempt *attempt,
+static bool note_sighting(struct bh_alerts *alerts, const struct attempt *attempt,
 	struct bh_alert_event *event, const struct bh_sighting *sighting)
 {
 	event->distinct = sighting->value;
@@ -330,9 +331,9 @@ static void note_sighting(struct bh_alerts *alerts, const struct attempt *attemp
 	if (!event->target) {
 		event->destination = bh_names_workload(alerts->config.names, sighting->workload);
 		if (!event->destination)
-			return;
+			return false;
 	}
-	bh_alert_note(alerts, event);
+	return bh_alert_note(alerts, event);
 }
 
 /* `n` distinct ones of the subject are there: enough, or goes on. */
@@ -340,6 +341,7 @@ static void look_for_scan(struct bh_alerts *alerts, const struct attempt *attemp
 	struct bh_alert_event *event, size_t n, size_t threshold, const struct bh_sighting *all)
 {
 	const struct bh_alert *alert;
+	bool raised = false;
 
 	if (n < threshold)
 		return;
@@ -348,16 +350,13 @@ static void look_for_scan(struct bh_alerts *alerts, const struct attempt *attemp
 	/* Quiet for longer than the window: it has begun again. */
 	event->anew = alert &&
 		      alert->last_ns + alerts->config.window_s * SECOND < attempt->sighting.time_ns;
-	event->count = 1 + attempt->record->suppressed;
-	if (alert && !event->anew) {
-		note_sighting(alerts, attempt, event, &all[n - 1]);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = alert && !event->anew ? n - 1 : 0; i < n; i++) {
 		event->count = i + 1 < n ? 1 : 1 + attempt->record->suppressed;
-		note_sighting(alerts, attempt, event, &all[i]);
+		raised |= note_sighting(alerts, attempt, event, &all[i]);
 		event->anew = false;
 	}
+	if (raised)
+		bh_alert_raise(alerts, event);
 }
 
 static void look_for_port_scan(

@@ -60,7 +60,9 @@ struct bh_alert_event {
 /* The alert that an event of this kind, source and target belongs to, or NULL. */
 struct bh_alert *bh_alert_of(const struct bh_alerts *alerts, enum bh_alert_kind kind,
 	const struct bh_workload_name *source, const struct bh_workload_name *target);
-void bh_alert_note(struct bh_alerts *alerts, const struct bh_alert_event *event);
+/* True if that opened it, or opened it again: bh_alert_raise() is due once all of it is noted. */
+bool bh_alert_note(struct bh_alerts *alerts, const struct bh_alert_event *event);
+void bh_alert_raise(const struct bh_alerts *alerts, const struct bh_alert_event *event);
 void bh_alert_free(struct bh_alert *alert);
 /* Takes it into the book. */
 void bh_alert_file(struct bh_alerts *alerts, struct bh_alert *alert);

@@ -70,6 +70,7 @@ struct bh_alerts *bh_alerts_new(const struct bh_alerts_config *config, uint64_t 
 
 	alerts->config = *config;
 	alerts->learning_since_ns = now_ns;
+	alerts->next_id = now_ns;
 	alerts->ports = bh_sightings_new(config->window_s * SECOND);
 	alerts->hosts = bh_sightings_new(config->window_s * SECOND);
 	return alerts;
@@ -154,18 +155,13 @@ static struct bh_workload_name name_of(const struct bh_alert_party *party)
 	return (struct bh_workload_name){party->number, party->namespace, party->kind, party->name};
 }
 
-/* FNV-1a: the same in every run. Only a name; who is who is told by the key. */
 void bh_alert_identify(struct bh_alert *alert)
 {
 	struct bh_workload_name source = name_of(&alert->source);
 	struct bh_workload_name target = name_of(&alert->target);
-	uint64_t hash = 0xcbf29ce484222325;
 
 	free(alert->key);
 	alert->key = key_of(alert->kind, &source, target.namespace ? &target : NULL);
-	for (const char *at = alert->key; *at; at++)
-		hash = (hash ^ (uint8_t)*at) * 0x100000001b3;
-	snprintf(alert->id, sizeof(alert->id), "%016" PRIx64, hash);
 }
 
 /* ---- The book -------------------------------------------------------------------------------- */
@@ -327,6 +323,8 @@ static struct bh_alert *open_alert(struct bh_alerts *alerts, const struct bh_ale
 	if (event->target)
 		alert->target = bh_alert_party_of(event->target);
 	alert->first_ns = event->first_ns;
+	/* A number, and no hash of names: who may not see them could try which they are. */
+	snprintf(alert->id, sizeof(alert->id), "%016" PRIx64, alerts->next_id++);
 	bh_alert_identify(alert);
 	bh_alert_file(alerts, alert);
 	return alert;

@@ -18,6 +18,7 @@ struct bh_alerts {
 	struct bh_alerts_config config;
 	struct bh_table by_key; /* text → bh_alert */
 	uint64_t changed;
+	uint64_t next_id; /* begins with the clock: no two lives share one */
 	uint64_t dropped;
 	struct bh_table baselines; /* namespace → bh_baseline */
 	struct bh_table speakers;  /* number → bh_speaker */
@@ -68,6 +69,7 @@ void bh_alert_free(struct bh_alert *alert);
 void bh_alert_file(struct bh_alerts *alerts, struct bh_alert *alert);
 /* Copies the name into one block. */
 struct bh_alert_party bh_alert_party_of(const struct bh_workload_name *name);
+/* Makes the key of its kind and ends. */
 void bh_alert_identify(struct bh_alert *alert);
 
 void bh_alert_add_speaker(struct bh_alerts *alerts, uint32_t number);

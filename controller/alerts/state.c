@@ -59,16 +59,18 @@ static json_t *save_alert(const struct bh_alert *alert)
 
 	for (size_t i = 0; i < alert->n_evidence; i++)
 		json_array_append_new(evidence, save_evidence(&alert->evidence[i]));
-	return json_pack("{s:s, s:i, s:o, s:o, s:[b, b], s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:s, "
-			 "s:I, s:o, s:o}",
-		"kind", bh_alert_kind_word(alert->kind), "severity", (int)alert->severity, "source",
-		save_party(&alert->source), "target", save_party(&alert->target), "baselines",
-		alert->baselines[0], alert->baselines[1], "wasDenied", alert->was_denied, "app",
-		alert->app, "count", (json_int_t)alert->count, "first", (json_int_t)alert->first_ns,
-		"last", (json_int_t)alert->last_ns, "changed", (json_int_t)alert->changed,
-		"acknowledged", (json_int_t)alert->acknowledged_ns, "by", alert->acknowledged_by,
-		"reopened", (json_int_t)alert->reopened, "distinct", save_distinct(alert),
-		"evidence", evidence);
+	return json_pack(
+		"{s:s, s:s, s:i, s:o, s:o, s:[b, b], s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:s, "
+		"s:I, s:o, s:o}",
+		"id", alert->id, "kind", bh_alert_kind_word(alert->kind), "severity",
+		(int)alert->severity, "source", save_party(&alert->source), "target",
+		save_party(&alert->target), "baselines", alert->baselines[0], alert->baselines[1],
+		"wasDenied", alert->was_denied, "app", alert->app, "count",
+		(json_int_t)alert->count, "first", (json_int_t)alert->first_ns, "last",
+		(json_int_t)alert->last_ns, "changed", (json_int_t)alert->changed, "acknowledged",
+		(json_int_t)alert->acknowledged_ns, "by", alert->acknowledged_by, "reopened",
+		(json_int_t)alert->reopened, "distinct", save_distinct(alert), "evidence",
+		evidence);
 }
 
 json_t *bh_alerts_save(const struct bh_alerts *alerts)
@@ -87,9 +89,9 @@ json_t *bh_alerts_save(const struct bh_alerts *alerts)
 	}
 	for (size_t at = 0; (speaker = bh_table_next(&alerts->speakers, &at));)
 		json_array_append_new(speakers, json_integer(speaker->number));
-	return json_pack("{s:i, s:I, s:I, s:o, s:o}", "version", STATE_VERSION, "changed",
-		(json_int_t)alerts->changed, "learningSince", (json_int_t)alerts->learning_since_ns,
-		"speakers", speakers, "alerts", list);
+	return json_pack("{s:i, s:I, s:I, s:I, s:o, s:o}", "version", STATE_VERSION, "changed",
+		(json_int_t)alerts->changed, "nextId", (json_int_t)alerts->next_id, "learningSince",
+		(json_int_t)alerts->learning_since_ns, "speakers", speakers, "alerts", list);
 }
 
 json_t *bh_alerts_save_baselines(const struct bh_alerts *alerts)
@@ -192,16 +194,18 @@ static void load_lists(struct bh_alert *alert, const json_t *saved)
 /* NULL for what makes no sense. */
 static struct bh_alert *load_alert(const json_t *saved)
 {
+	const char *id = json_string_value(json_object_get(saved, "id"));
 	const char *word = json_string_value(json_object_get(saved, "kind"));
 	const char *by = json_string_value(json_object_get(saved, "by"));
 	const json_t *baselines = json_object_get(saved, "baselines");
 	int kind = word ? bh_alert_kind_parse(word) : -1;
 	struct bh_alert *alert;
 
-	if (kind < 0)
+	if (kind < 0 || !id || strlen(id) != BH_ALERT_ID_MAX - 1)
 		return NULL;
 	alert = bh_xcalloc(1, sizeof(*alert));
 	alert->kind = (enum bh_alert_kind)kind;
+	memcpy(alert->id, id, sizeof(alert->id));
 	if (!load_party(json_object_get(saved, "source"), &alert->source) ||
 		(kind != BH_ALERT_LATERAL_MOVEMENT &&
 			!load_party(json_object_get(saved, "target"), &alert->target))) {
@@ -244,6 +248,8 @@ int bh_alerts_load(struct bh_alerts *alerts, const json_t *state)
 	if (since && since < alerts->learning_since_ns)
 		alerts->learning_since_ns = since;
 	alerts->changed = number_of(state, "changed");
+	if (number_of(state, "nextId"))
+		alerts->next_id = number_of(state, "nextId");
 	json_array_foreach(speakers, i, item)
 		bh_alert_add_speaker(alerts, (uint32_t)json_integer_value(item));
 	json_array_foreach(json_object_get(state, "alerts"), i, item)

@@ -216,6 +216,7 @@ static bool nobody_reads(void)
 static int follow(const struct alerts_options *wanted)
 {
 	int64_t since = 0;
+	bool first = true;
 	int r = 0;
 
 	while (r == 0 && !nobody_reads()) {
@@ -223,7 +224,8 @@ static int follow(const struct alerts_options *wanted)
 		json_t *answer;
 
 		json_object_set_new(arguments, "since", json_integer(since));
-		json_object_set_new(arguments, "follow", json_integer(since ? FOLLOW_MS : 0));
+		json_object_set_new(arguments, "follow", json_integer(first ? 0 : FOLLOW_MS));
+		first = false;
 		answer = bh_ask("alerts", arguments, FOLLOW_MS + TIMEOUT_MS);
 		if (!answer)
 			return BH_CLI_FAILED;

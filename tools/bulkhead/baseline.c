@@ -87,9 +87,11 @@ static int print_baselines(const json_t *baselines)
 		int64_t alerts = bh_json_get_number(baseline, "alerts");
 
 		bh_table_cell(line, 0, BH_PLAIN, bh_json_get_text(baseline, "namespace"));
-		bh_table_cell(line, 1, BH_PLAIN, bh_json_get_text(baseline, "locked"));
+		bh_table_cell(line, 1, BH_PLAIN,
+			bh_print_date(bh_json_get_text(baseline, "locked"), text, sizeof(text)));
 		bh_table_cell(line, 2, BH_PLAIN, bh_json_get_text(baseline, "lockedBy"));
-		bh_table_cell(line, 3, BH_PLAIN, *from ? from : "ever");
+		bh_table_cell(line, 3, BH_PLAIN,
+			*from ? bh_print_date(from, text, sizeof(text)) : "ever");
 		bh_table_cell(line, 4, BH_PLAIN,
 			bh_print_number(
 				bh_json_get_number(baseline, "conversations"), text, sizeof(text)));
@@ -111,7 +113,8 @@ static int print_baseline(const json_t *baseline)
 
 	printf("%s: %" PRId64 " conversations are usual, locked %s by %s\n",
 		bh_json_get_text(baseline, "namespace"),
-		bh_json_get_number(baseline, "conversations"), bh_json_get_text(baseline, "locked"),
+		bh_json_get_number(baseline, "conversations"),
+		bh_print_date(bh_json_get_text(baseline, "locked"), text, sizeof(text)),
 		bh_json_get_text(baseline, "lockedBy"));
 	json_array_foreach(json_object_get(baseline, "edges"), i, edge)
 	{

@@ -160,6 +160,17 @@ static void look_for_new_edge(
 	note_edge(alerts, edge, ends, &event);
 }
 
+/* True if the client's first contact was this very conversation, which goes on. */
+static bool is_first_contact(
+	struct bh_alerts *alerts, const struct bh_alert_edge *edge, const struct ends *ends)
+{
+	const struct bh_alert *alert =
+		bh_alert_of(alerts, BH_ALERT_FIRST_WORLD, ends->client, ends->server);
+
+	return alert && alert->target.number == edge->server &&
+	       alert->distinct[0] == bh_alert_port_value(edge->protocol, edge->port);
+}
+
 /*
  * True if this is told as a first contact. Until something was learned everybody's would be; a
  * baseline says that enough was.
@@ -173,6 +184,10 @@ static bool look_for_first_world(struct bh_alerts *alerts, const struct bh_alert
 
 	if (strcmp(ends->server->kind, "World") != 0 || !*ends->client->namespace || !passes(edge))
 		return false;
+	if (is_first_contact(alerts, edge, ends)) {
+		note_edge(alerts, edge, ends, &event);
+		return true;
+	}
 	if (bh_table_get(&alerts->speakers, &edge->client, sizeof(edge->client)) ||
 		alerts->speakers.n >= BH_ALERT_SPEAKERS_MAX)
 		return false;

@@ -108,15 +108,20 @@ static json_t *baseline_object(const struct bh_api *api, const struct bh_sight *
 	_cleanup_(bh_conversations_clear) struct bh_conversations conversations = {0};
 	json_t *object = json_object();
 	json_t *edges;
+	size_t n = baseline->conversations.n;
 	size_t end;
 
-	make_conversations(api, sight, baseline, world, &conversations);
+	/* Those that may be seen are fewer: there is no need to look if all may. */
+	if (sight || page) {
+		make_conversations(api, sight, baseline, world, &conversations);
+		n = conversations.n;
+	}
 	bh_json_set_text(object, "namespace", baseline->namespace);
 	json_object_set_new(object, "locked", bh_json_time(baseline->locked_ns));
 	bh_json_set_text(object, "lockedBy", baseline->by);
 	json_object_set_new(object, "from", bh_json_time(baseline->from_ns));
 	json_object_set_new(object, "to", bh_json_time(baseline->to_ns));
-	json_object_set_new(object, "conversations", json_integer((json_int_t)conversations.n));
+	json_object_set_new(object, "conversations", json_integer((json_int_t)n));
 	json_object_set_new(
 		object, "alerts", json_integer((json_int_t)count_alerts(api, baseline)));
 	if (!page)

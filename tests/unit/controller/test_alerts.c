@@ -343,6 +343,9 @@ static void a_baseline_ends_the_learning(void **state)
 	see(f, edge(DB, WORLD, 443, 11));
 	assert_int_equal(f->raised, 1);
 	assert_string_equal(f->last, "first-world");
+	/* What goes on is counted there, and is not told as something else. */
+	see(f, edge(DB, WORLD, 443, 12));
+	assert_int_equal(bh_alerts_count(f->alerts), 1);
 	/* It is no stranger there any more; that it speaks to other ports is still new. */
 	see(f, edge(DB, WORLD, 22, 12));
 	assert_string_equal(f->last, "new-edge");

@@ -262,7 +262,10 @@ static void connections_are_counted_once(void **state)
 	assert_int_equal(one(f, BH_ALERT_NEW_EDGE)->count, 3);
 	client.flows = 8;
 	client.last_ns += S;
+	server.flows = client.flows;
+	server.last_ns = client.last_ns;
 	see(f, client);
+	see(f, server);
 	assert_int_equal(one(f, BH_ALERT_NEW_EDGE)->count, 8);
 }
 

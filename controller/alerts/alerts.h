@@ -108,6 +108,7 @@ struct bh_alert {
 	uint64_t count;
 	uint64_t first_ns; /* since 1970 */
 	uint64_t last_ns;
+	uint64_t counted_ns; /* read back: up to here; 0: it was opened since the start */
 	uint64_t changed;
 	uint64_t acknowledged_ns; /* 0: open */
 	char acknowledged_by[BH_ALERT_BY_MAX];

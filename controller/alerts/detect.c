@@ -16,6 +16,8 @@
 #define SECOND 1000000000ull
 /* Counters of interest whose last value is remembered. */
 #define ROWS_MAX 16384
+/* The kernel's times are told by its ticks, and come out a little otherwise each time. */
+#define SAME_NS (2 * SECOND)
 /* Room for two names of pods, or addresses. */
 #define SUBJECT_MAX 1100
 
@@ -62,10 +64,7 @@ static void forget_rows(struct bh_alerts *alerts)
 	bh_table_clear(&alerts->rows);
 }
 
-/*
- * How many flows the counter has counted since it was looked at last. One that was never looked at
- * has all of its flows to tell if the alert is new, and one at least if it moved on since.
- */
+/* How many flows the counter has counted since it was looked at last. */
 static uint64_t news(
 	struct bh_alerts *alerts, const struct bh_alert_edge *edge, const struct bh_alert *alert)
 {
@@ -81,9 +80,10 @@ static uint64_t news(
 		row->key = key;
 		bh_table_put(&alerts->rows, &row->key, sizeof(row->key), row);
 		row->flows = edge->flows;
-		if (!alert)
+		/* Of an alert from before this start, what happened until its end is counted. */
+		if (!alert || !alert->counted_ns || edge->first_ns > alert->counted_ns + SAME_NS)
 			return edge->flows ? edge->flows : 1;
-		return edge->last_ns > alert->last_ns;
+		return edge->last_ns > alert->counted_ns + SAME_NS;
 	}
 	before = row->flows;
 	row->flows = edge->flows;
@@ -110,7 +110,7 @@ static void note_edge(struct bh_alerts *alerts, const struct bh_alert_edge *edge
 	uint64_t count = news(alerts, edge, alert);
 
 	/* Reported again, and nothing has happened. */
-	if (alert && count == 0 && edge->last_ns <= alert->last_ns)
+	if (alert && count == 0 && edge->last_ns <= alert->last_ns + SAME_NS)
 		return;
 	event->source = ends->client;
 	event->target = ends->server;

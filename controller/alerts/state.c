@@ -220,6 +220,7 @@ static struct bh_alert *load_alert(const json_t *saved)
 	alert->count = number_of(saved, "count");
 	alert->first_ns = number_of(saved, "first");
 	alert->last_ns = number_of(saved, "last");
+	alert->counted_ns = alert->last_ns;
 	alert->changed = number_of(saved, "changed");
 	alert->acknowledged_ns = number_of(saved, "acknowledged");
 	snprintf(alert->acknowledged_by, sizeof(alert->acknowledged_by), "%s", by ? by : "");

@@ -8,6 +8,7 @@
 #include "controller/export/collector.h"
 #include "controller/export/ipfix.h"
 #include "controller/export/jsonl.h"
+#include "controller/export/webhook.h"
 #include "controller/model/memory.h"
 #include "proto/cleanup.h"
 #include "proto/log.h"
@@ -18,6 +19,7 @@ struct bh_exports {
 	uint64_t next; /* sequence of the record to be exported next */
 	struct bh_jsonl *jsonl;
 	struct bh_collector *collector;
+	struct bh_webhook *webhook;
 };
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -63,6 +65,24 @@ static struct bh_collector *new_collector(uv_loop_t *loop, const struct bh_expor
 	return bh_collector_new(loop, &config, node, changed, data);
 }
 
+static struct bh_webhook *new_webhook(uv_loop_t *loop, const struct bh_exports_options *options,
+	void (*changed)(void *data), void *data)
+{
+	const struct bh_webhook_config config = {
+		.url = options->webhook,
+		.secret = options->webhook_secret,
+		.ca = options->webhook_ca,
+		.queue_bytes = (size_t)options->queue_kib << 10,
+	};
+	struct bh_webhook *webhook = NULL;
+	int r = bh_webhook_new(loop, &config, changed, data, &webhook);
+
+	/* The command line's parser has seen the URL: there are no file descriptors. */
+	if (r < 0)
+		bh_error("alerts are not posted anywhere: %s", strerror(-r));
+	return webhook;
+}
+
 struct bh_exports *bh_exports_new(uv_loop_t *loop, const struct bh_exports_options *options,
 	const char *folder, const struct bh_model *model, const struct bh_names *names,
 	void (*changed)(void *data), void *data)
@@ -77,6 +97,8 @@ struct bh_exports *bh_exports_new(uv_loop_t *loop, const struct bh_exports_optio
 	if (options->ipfix)
 		exports->collector =
 			new_collector(loop, options, bh_model_node_name(model), changed, data);
+	if (options->webhook)
+		exports->webhook = new_webhook(loop, options, changed, data);
 	return exports;
 }
 
@@ -86,6 +108,7 @@ void bh_exports_close(struct bh_exports *exports)
 		return;
 	bh_jsonl_close(exports->jsonl);
 	bh_collector_close(exports->collector);
+	bh_webhook_close(exports->webhook);
 }
 
 void bh_exports_free(struct bh_exports *exports)
@@ -99,10 +122,13 @@ void bh_exports_free(struct bh_exports *exports)
 		bh_jsonl_finish(exports->jsonl);
 	if (exports->collector)
 		bh_collector_finish(exports->collector);
+	if (exports->webhook)
+		bh_webhook_finish(exports->webhook);
 	for (size_t i = bh_exports_accounts(exports, accounts); i-- > 0;)
 		bh_info("%s", bh_export_sum_up(accounts[i], text, sizeof(text)));
 	bh_jsonl_free(exports->jsonl);
 	bh_collector_free(exports->collector);
+	bh_webhook_free(exports->webhook);
 	free(exports);
 }
 
@@ -115,6 +141,8 @@ size_t bh_exports_accounts(const struct bh_exports *exports,
 		ret_accounts[n++] = bh_jsonl_account(exports->jsonl);
 	if (exports->collector)
 		ret_accounts[n++] = bh_collector_account(exports->collector);
+	if (exports->webhook)
+		ret_accounts[n++] = bh_webhook_account(exports->webhook);
 	return n;
 }
 
@@ -139,6 +167,23 @@ void bh_exports_take(struct bh_exports *exports, const struct bh_flow_log *log)
 	}
 }
 
+/* ---- Alerts ---------------------------------------------------------------------------------- */
+
+void bh_exports_alert(struct bh_exports *exports, json_t *alert)
+{
+	_cleanup_free_ char *text = NULL;
+	json_t *document;
+
+	if (!exports->webhook)
+		return;
+	document = json_pack("{s:s, s:s, s:O}", "event", "alert", "node",
+		bh_model_node_name(exports->model), "alert", alert);
+	text = json_dumps(document, JSON_COMPACT);
+	json_decref(document);
+	if (text)
+		bh_webhook_send(exports->webhook, text, strlen(text));
+}
+
 /* ---- Options --------------------------------------------------------------------------------- */
 
 const struct bh_exports_options bh_exports_defaults = {
@@ -161,6 +206,9 @@ enum {
 	OPTION_IPFIX_TEMPLATES,
 	OPTION_QUEUE,
 	OPTION_METRICS_SERIES,
+	OPTION_WEBHOOK,
+	OPTION_WEBHOOK_SECRET,
+	OPTION_WEBHOOK_CA,
 };
 
 static const struct argp_option argp_options[] = {
@@ -185,6 +233,11 @@ static const struct argp_option argp_options[] = {
 	{"metrics-series", OPTION_METRICS_SERIES, "N", 0,
 		"Edges told apart in the metrics; those that come later are called other (1000)",
 		0},
+	{"alert-webhook", OPTION_WEBHOOK, "URL", 0, "Post alerts there, as JSON", 0},
+	{"alert-webhook-secret", OPTION_WEBHOOK_SECRET, "FILE", 0,
+		"Sign what is posted with the secret that is in there", 0},
+	{"alert-webhook-ca", OPTION_WEBHOOK_CA, "FILE", 0,
+		"Trust these certificates (PEM) instead of the system's", 0},
 	{0},
 };
 
@@ -246,6 +299,22 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		break;
 	case OPTION_METRICS_SERIES:
 		options->metrics_series = parse_number(state, argument, 0, 100000);
+		break;
+	case OPTION_WEBHOOK:
+		if (bh_webhook_check(argument))
+			argp_error(state, "--alert-webhook %s", bh_webhook_check(argument));
+		options->webhook = argument;
+		break;
+	case OPTION_WEBHOOK_SECRET:
+		options->webhook_secret = argument;
+		break;
+	case OPTION_WEBHOOK_CA:
+		options->webhook_ca = argument;
+		break;
+	case ARGP_KEY_END:
+		if (!options->webhook && (options->webhook_secret || options->webhook_ca))
+			argp_error(state, "--alert-webhook-secret and --alert-webhook-ca need "
+					  "--alert-webhook");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include <uv.h>
 
 #include "controller/export/account.h"
@@ -28,6 +30,9 @@ struct bh_exports_options {
 	unsigned int ipfix_templates_s;
 	unsigned int queue_kib; /* of each exporter */
 	unsigned int metrics_series;
+	const char *webhook; /* where alerts are posted; NULL: nowhere */
+	const char *webhook_secret;
+	const char *webhook_ca;
 };
 
 /* What holds where nothing is said. */
@@ -48,6 +53,9 @@ struct bh_exports *bh_exports_new(uv_loop_t *loop, const struct bh_exports_optio
 
 /* Hands on the records that have come into the log since the last call. */
 void bh_exports_take(struct bh_exports *exports, const struct bh_flow_log *log);
+
+/* Posts an alert, as the API shows it: borrowed. */
+void bh_exports_alert(struct bh_exports *exports, json_t *alert);
 
 /* Returns how many there are, each in ret_accounts. */
 size_t bh_exports_accounts(const struct bh_exports *exports,

@@ -26,6 +26,8 @@
 
 #include <uv.h>
 
+#include "controller/alerting.h"
+#include "controller/api/alerts.h"
 #include "controller/api/api.h"
 #include "controller/history/history.h"
 #include "controller/export/tally.h"
@@ -45,7 +47,7 @@
 #define KUBE_SETTLE_MAX_MS 30
 /* Finds what inotify cannot see: a folder that was not there and came. */
 #define RESCAN_MS 30000
-#define NOTICES_MAX 4
+#define NOTICES_MAX 6
 
 const char *argp_program_version = "bulkhead-controller " BH_VERSION;
 
@@ -67,6 +69,7 @@ struct options {
 	enum bh_mode mode;
 	enum bh_log_level log_level;
 	struct bh_exports_options exports;
+	struct bh_alerting_options alerting;
 };
 
 struct controller {
@@ -83,6 +86,7 @@ struct controller {
 	uv_signal_t signals[2];
 	struct bh_control *control;
 	struct bh_serve *serve;
+	struct bh_alerting *alerting;
 	struct bh_api api;
 	struct bh_desired *desired;
 	struct bh_api_notice notices[NOTICES_MAX];
@@ -120,11 +124,11 @@ static void arm_timer(struct controller *c)
 {
 	uint64_t now = now_ms();
 	uint64_t next = c->rescan_at;
-	uint64_t others[5] = {c->settle_at, bh_link_deadline(c->api.link),
+	uint64_t others[6] = {c->settle_at, bh_link_deadline(c->api.link),
 		bh_control_deadline(c->control), bh_history_deadline(c->api.history),
-		bh_serve_deadline(c->serve)};
+		bh_serve_deadline(c->serve), bh_alerting_deadline(c->alerting)};
 
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 6; i++) {
 		if (others[i] && others[i] < next)
 			next = others[i];
 	}
@@ -258,6 +262,24 @@ static void exports_changed(void *data)
 	log_problems(data);
 }
 
+static int baselines_changed(void *data)
+{
+	struct controller *c = data;
+
+	return bh_alerting_keep_baselines(c->alerting);
+}
+
+static void alert_raised(void *data, const struct bh_alert *alert)
+{
+	struct controller *c = data;
+	json_t *object = bh_json_alert(NULL, alert);
+
+	bh_warning("alert %s, %s: %s", alert->id, bh_alert_kind_word(alert->kind),
+		json_string_value(json_object_get(object, "text")));
+	bh_exports_alert(c->api.exports, object);
+	json_decref(object);
+}
+
 /* ---- From the link --------------------------------------------------------------------------- */
 
 static void link_connected(void *data, const char *program)
@@ -327,6 +349,7 @@ static void link_flows(void *data, const Bulkhead__Wire__FlowBatch *batch)
 	bh_flow_log_add(c->api.flows, c->api.names, batch);
 	bh_history_record_flows(c->api.history, c->api.flows, &c->next_record);
 	bh_exports_take(c->api.exports, c->api.flows);
+	bh_alerting_take_flows(c->alerting, c->api.flows);
 }
 
 static void link_edges(void *data, const Bulkhead__Wire__EdgeBatch *batch)
@@ -338,6 +361,7 @@ static void link_edges(void *data, const Bulkhead__Wire__EdgeBatch *batch)
 		bh_tally_take(c->api.tally, c->api.edges);
 	bh_edges_add(c->api.edges, batch);
 	bh_history_record_edges(c->api.history, batch);
+	bh_alerting_take_edges(c->alerting, batch);
 }
 
 static void link_notice(void *data, const char *text)
@@ -362,6 +386,8 @@ static void turn(struct controller *c)
 {
 	bh_link_dispatch(c->api.link, now_ms());
 	bh_history_dispatch(c->api.history, now_ms());
+	bh_alerting_dispatch(c->alerting, now_ms());
+	c->api.alerts_problem = bh_alerting_problem(c->alerting);
 	bh_control_dispatch(c->control, now_ms());
 	bh_serve_dispatch(c->serve, now_ms());
 	arm_timer(c);
@@ -564,6 +590,19 @@ static void open_history(struct controller *c)
 	c->api.history = bh_history_open(&config);
 }
 
+static void open_alerting(struct controller *c)
+{
+	struct bh_alerting_problems problems;
+
+	c->alerting = bh_alerting_new(&c->loop, &c->options.alerting, c->options.state_dir,
+		c->api.names, alert_raised, c, &problems);
+	c->api.alerts = bh_alerting_alerts(c->alerting);
+	if (problems.alerts)
+		add_notice(c, "alerts-unusable", "alerts.json", problems.alerts);
+	if (problems.baselines)
+		add_notice(c, "baselines-unusable", "baselines.json", problems.baselines);
+}
+
 static int open_sockets(struct controller *c)
 {
 	_cleanup_free_ char *wire = bh_xasprintf("%s/dataplane.sock", c->options.run_dir);
@@ -625,6 +664,7 @@ static int start(struct controller *c)
 	c->api.refresh = refresh;
 	c->api.model_changed = model_changed;
 	c->api.settings_changed = settings_changed;
+	c->api.baselines_changed = baselines_changed;
 	c->api.data = c;
 	c->told = json_object();
 	warn_of_privileges(c);
@@ -635,6 +675,7 @@ static int start(struct controller *c)
 	open_history(c);
 	c->api.exports = bh_exports_new(&c->loop, &c->options.exports, c->options.state_dir,
 		c->api.model, c->api.names, exports_changed, c);
+	open_alerting(c);
 	uv_timer_init(&c->loop, &c->timer);
 	c->timer.data = c;
 	r = open_source(c);
@@ -656,6 +697,7 @@ static void end(struct controller *c)
 	uv_walk(&c->loop, close_handle, NULL);
 	uv_run(&c->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&c->loop);
+	bh_alerting_free(c->alerting);
 	bh_exports_free(c->api.exports);
 	bh_control_free(c->control);
 	bh_link_free(c->api.link);
@@ -764,6 +806,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &options->exports;
+		state->child_inputs[1] = &options->alerting;
 		break;
 	case OPTION_RUN_DIR:
 		options->run_dir = argument;
@@ -855,7 +898,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	return 0;
 }
 
-static const struct argp_child argp_children[] = {{&bh_exports_argp, 0, NULL, 0}, {0}};
+static const struct argp_child argp_children[] = {
+	{&bh_exports_argp, 0, NULL, 0}, {&bh_alerting_argp, 0, NULL, 0}, {0}};
 
 static const struct argp argp = {
 	.options = argp_options,
@@ -881,6 +925,7 @@ int main(int argc, char **argv)
 				.history_mib = BH_HISTORY_BYTES_DEFAULT / 1024 / 1024,
 				.log_level = BH_LOG_INFO,
 				.exports = bh_exports_defaults,
+				.alerting = bh_alerting_defaults,
 			},
 		.pid_fd = -1,
 	};

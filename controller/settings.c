@@ -14,7 +14,7 @@
 #include "proto/cleanup.h"
 
 #define SETTINGS_VERSION 1
-#define SETTINGS_BYTES_MAX (8 * 1024 * 1024)
+#define SETTINGS_BYTES_MAX (32 * 1024 * 1024)
 
 static const char *const scope_words[] = {
 	[BH_SCOPE_NODE] = "node",
@@ -40,7 +40,7 @@ int bh_settings_read_json(const char *path, json_t **ret_json, char *ret_text, s
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return -errno;
 	if (!S_ISREG(status.st_mode) || status.st_size > SETTINGS_BYTES_MAX) {
-		snprintf(ret_text, size, "it is no regular file of at most 8 MiB");
+		snprintf(ret_text, size, "it is no regular file of at most 32 MiB");
 		return -EBADMSG;
 	}
 	json = json_loadfd(fd, JSON_REJECT_DUPLICATES, &error);

@@ -32,6 +32,12 @@ static const struct {
 	{"readiness", bh_api_readiness},
 	{"allow", bh_api_allow},
 	{"token", bh_api_token},
+	{"alerts", bh_api_alerts},
+	{"alert-ack", bh_api_alert_ack},
+	{"baselines", bh_api_baselines},
+	{"baseline", bh_api_baseline},
+	{"baseline-lock", bh_api_baseline_lock},
+	{"baseline-unlock", bh_api_baseline_unlock},
 };
 
 static json_t *handle(struct bh_api *api, struct bh_control_call *call)

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "controller/alerts/alerts.h"
 #include "controller/api/control.h"
 #include "controller/compile/explain.h"
 #include "controller/exports.h"
@@ -39,7 +40,9 @@ struct bh_api {
 	struct bh_flow_log *flows;
 	struct bh_edges *edges;
 	struct bh_history *history;
-	struct bh_exports *exports;       /* NULL: none */
+	struct bh_exports *exports; /* NULL: none */
+	struct bh_alerts *alerts;
+	const char *alerts_problem;       /* why they are not kept on disk; NULL: they are */
 	struct bh_tally *tally;           /* what the metrics have counted */
 	const struct bh_desired *desired; /* what the link was last told to want */
 	uint64_t started_ns;              /* since 1970 */
@@ -68,6 +71,8 @@ struct bh_api {
 	 * `settings_error` tells of it until it could be kept.
 	 */
 	int (*settings_changed)(void *data, bool anyway);
+	/* A baseline was put in or taken away: keeps that on disk. 0 or -errno. */
+	int (*baselines_changed)(void *data);
 	void *data;
 };
 

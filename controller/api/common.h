@@ -34,6 +34,12 @@ bh_api_command bh_api_namespaces;
 bh_api_command bh_api_readiness;
 bh_api_command bh_api_allow;
 bh_api_command bh_api_token;
+bh_api_command bh_api_alerts;
+bh_api_command bh_api_alert_ack;
+bh_api_command bh_api_baselines;
+bh_api_command bh_api_baseline;
+bh_api_command bh_api_baseline_lock;
+bh_api_command bh_api_baseline_unlock;
 
 /*
  * What `error` of an answer is about, in its member `code`: what is asked for does not exist, or

@@ -29,6 +29,7 @@ struct bh_sight;
 struct bh_control_call {
 	const json_t *request;        /* an object */
 	const struct bh_sight *sight; /* what the asker may see; NULL: everything */
+	const char *asker;            /* id of the token; NULL: the command line */
 	uint64_t now;
 	uint64_t arrived;
 	bool first;        /* asked for the first time */

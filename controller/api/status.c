@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/access/tokens.h"
+#include "controller/api/alerts.h"
 #include "controller/api/common.h"
 #include "controller/flows/reasons.h"
 #include "controller/model/memory.h"
@@ -225,6 +226,9 @@ json_t *bh_api_problems(const struct bh_api *api)
 	}
 	endpoint_problems(api, problems);
 	export_problems(api, problems);
+	if (api->alerts_problem)
+		add_problem(problems, "controller", "alerts-not-kept", "alerts.json",
+			api->alerts_problem);
 	return problems;
 }
 
@@ -616,6 +620,7 @@ json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 
 	json_object_set_new(answer, "losses", json_object());
 	json_object_set_new(answer, "exports", export_objects(api));
+	json_object_set_new(answer, "alerts", bh_json_alert_counts(api, call->sight));
 	bh_link_state(api->link, &state);
 	if (state.status) {
 		json_t *drops = counters(state.status->n_drops, state.status->drops, true);

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "controller/api/alerts.h"
 #include "controller/api/view.h"
 #include "controller/http/server.h"
 #include "controller/model/memory.h"
@@ -27,6 +28,7 @@
 #define STALLED_MS 60000
 #define QUEUE_BYTES_MAX (512u * 1024)
 #define EDGES_MAX 200
+#define ALERTS_MAX 50
 #define CHANNELS_MAX 32
 
 /* What was last told of a conversation. */
@@ -45,6 +47,7 @@ struct channel {
 	struct bh_table told; /* id → told */
 	char *status;         /* as last told */
 	bool primed;          /* `told` holds what there was when it began */
+	uint64_t alerts;      /* the last change of an alert that was told */
 };
 
 struct bh_stream {
@@ -174,6 +177,7 @@ static struct channel *join_channel(struct bh_live *live, const char *token, jso
 	channel = bh_xcalloc(1, sizeof(*channel));
 	strcpy(channel->token, token);
 	channel->request = json_incref(request);
+	channel->alerts = bh_alerts_changed(live->http->config.api->alerts);
 	channel->next = live->channels;
 	live->channels = channel;
 	return channel;
@@ -292,7 +296,7 @@ static char *essence_of(const json_t *status)
 {
 	static const char *const members[] = {"revision", "mode", "ready", "missing", "endpoints",
 		"endpointStates", "endpointModes", "problems", "problemsElsewhere", "losses",
-		"dataplane"};
+		"alerts", "dataplane"};
 	json_t *essence = json_object();
 	char *text;
 
@@ -322,10 +326,20 @@ static void greet(struct bh_live *live, struct channel *channel, const char *sta
 	}
 }
 
+static char *look_at_alerts(
+	struct bh_live *live, struct channel *channel, const struct bh_sight *sight)
+{
+	json_t *changes =
+		bh_api_alert_changes(live->http->config.api, sight, &channel->alerts, ALERTS_MAX);
+
+	return changes ? event_text("alerts", changes) : NULL;
+}
+
 static void look_at_channel(struct bh_live *live, struct channel *channel)
 {
 	const struct bh_token *token = bh_tokens_find(live->http->config.tokens, channel->token);
 	_cleanup_free_ char *edges = NULL;
+	_cleanup_free_ char *alerts = NULL;
 	_cleanup_free_ char *event = NULL;
 	char *essence;
 	json_t *status;
@@ -335,6 +349,9 @@ static void look_at_channel(struct bh_live *live, struct channel *channel)
 	edges = look_at_edges(live, channel, bh_token_sight(token));
 	if (edges)
 		tell(live, channel, edges);
+	alerts = look_at_alerts(live, channel, bh_token_sight(token));
+	if (alerts)
+		tell(live, channel, alerts);
 	status = status_of(live, bh_token_sight(token));
 	essence = essence_of(status);
 	event = event_text("status", status);

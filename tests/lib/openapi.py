@@ -43,6 +43,8 @@ class Contract:
             schema = part | schema
             if merged:
                 schema |= {"properties": merged, "required": required}
+        if "oneOf" in schema:
+            schema["oneOf"] = [self._strict(one) for one in schema["oneOf"]]
         if "properties" in schema:
             schema["properties"] = {k: self._strict(v) for k, v in schema["properties"].items()}
             schema.setdefault("additionalProperties", False)

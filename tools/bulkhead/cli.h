@@ -53,6 +53,8 @@ bh_cli_command bh_cli_down;
 bh_cli_command bh_cli_cni;
 bh_cli_command bh_cli_doctor;
 bh_cli_command bh_cli_token;
+bh_cli_command bh_cli_alerts;
+bh_cli_command bh_cli_baseline;
 bh_cli_command bh_cli_completion;
 
 /* Runs the command line: what main() does. */

@@ -34,6 +34,8 @@ static const struct command {
 	{"flows", bh_cli_flows, "what was seen, record by record; --follow goes on"},
 	{"edges", bh_cli_edges, "who talks to whom, how much, and by which rule"},
 	{"graph", bh_cli_graph, "the same as a graph: table, json, dot, svg"},
+	{"alerts", bh_cli_alerts, "what is out of the ordinary; --follow goes on, ack ID"},
+	{"baseline", bh_cli_baseline, "lock what a namespace does as what is usual; show, unlock"},
 	{"metrics", bh_cli_metrics, "everything that is counted, for Prometheus"},
 	{"explain", bh_cli_explain, "SRC DST PORT/PROTO: would it pass, and by which rule"},
 	{"mode", bh_cli_mode, "show or set observe, dry-run, enforce"},

@@ -10,7 +10,7 @@ _bulkhead_pods() {
 
 _bulkhead() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands="up down wait status pods policies policy flows edges graph metrics explain mode quarantine
+	local commands="up down wait status pods policies policy flows edges graph alerts baseline metrics explain mode quarantine
 		token doctor cni completion version help"
 	local command= i word
 	local -a _bulkhead_instance=()
@@ -34,7 +34,7 @@ _bulkhead() {
 		COMPREPLY=($(compgen -W "reader operator" -- "$current"))
 		return
 		;;
-	--config | --kubeconfig | --http-cert | --http-key | --export-json)
+	--config | --kubeconfig | --http-cert | --http-key | --export-json | --alert-webhook-secret | --alert-webhook-ca)
 		COMPREPLY=($(compgen -f -- "$current"))
 		return
 		;;
@@ -74,6 +74,14 @@ _bulkhead() {
 		COMPREPLY=($(compgen -W "$(_bulkhead_pods)" -- "$current"))
 		return
 		;;
+	--kind)
+		COMPREPLY=($(compgen -W "new-edge first-world port-scan lateral-movement plaintext-database" -- "$current"))
+		return
+		;;
+	--state)
+		COMPREPLY=($(compgen -W "open acknowledged all" -- "$current"))
+		return
+		;;
 	-o | --output)
 		if [[ $command == graph ]]; then
 			COMPREPLY=($(compgen -W "table json dot svg" -- "$current"))
@@ -96,7 +104,8 @@ _bulkhead() {
 			--xdp-generic --map-size --hold --hold-exclude --hold-timeout --history-days --history-size
 			--http --http-cert --http-key --http-host --http-tokens --log-level --export-json --export-json-size --export-json-files
 			--export-json-age --export-json-sync --export-ipfix --export-ipfix-enterprise --export-ipfix-templates
-			--export-queue --metrics-series"
+			--export-queue --metrics-series --alert-ports --alert-hosts --alert-window --alert-learn --alert-days
+			--alert-webhook --alert-webhook-secret --alert-webhook-ca"
 		;;
 	wait) options+=" --timeout" ;;
 	flows)
@@ -107,6 +116,8 @@ _bulkhead() {
 		options+=" --namespace --since --until --group --expand --last --limit --label --port --protocol --verdict
 			--text"
 		;;
+	alerts) options+=" --follow --namespace --kind --state" ;;
+	baseline) options+=" --namespace --since" ;;
 	token) options+=" --role --namespace" ;;
 	policy) options+=" --since --until --delete --namespace --approve --reject --undecide" ;;
 	mode) options+=" --namespace --pod" ;;
@@ -126,6 +137,8 @@ _bulkhead() {
 	quarantine) COMPREPLY=($(compgen -W "$(_bulkhead_pods)" -- "$current")) ;;
 	cni) COMPREPLY=($(compgen -W "install uninstall" -- "$current")) ;;
 	policy) COMPREPLY=($(compgen -W "diff suggest" -- "$current") $(compgen -f -- "$current")) ;;
+	alerts) COMPREPLY=($(compgen -W "ack" -- "$current")) ;;
+	baseline) COMPREPLY=($(compgen -W "show lock unlock" -- "$current")) ;;
 	token) COMPREPLY=($(compgen -W "list create revoke" -- "$current")) ;;
 	completion) COMPREPLY=($(compgen -W "bash" -- "$current")) ;;
 	help) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;

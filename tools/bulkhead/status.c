@@ -230,6 +230,26 @@ static void print_exports(const json_t *status)
 	}
 }
 
+/* "2 open, 1 of them high; 3 acknowledged; baselines in 1 namespace" */
+static void print_alerts(const json_t *status)
+{
+	const json_t *alerts = json_object_get(status, "alerts");
+	int64_t open = bh_json_get_number(alerts, "open");
+	int64_t high = bh_json_get_number(alerts, "high");
+	int64_t baselines = bh_json_get_number(alerts, "baselines");
+
+	if (!open && !bh_json_get_number(alerts, "acknowledged") && !baselines)
+		return;
+	printf(LABEL "%s%" PRId64 " open, %" PRId64 " of them high%s; %" PRId64
+		     " acknowledged; baselines in %" PRId64 " namespace%s\n",
+		"alerts",
+		bh_colour(high   ? BH_BAD
+			  : open ? BH_WARN
+				 : BH_PLAIN),
+		open, high, bh_colour_end(), bh_json_get_number(alerts, "acknowledged"), baselines,
+		baselines == 1 ? "" : "s");
+}
+
 static void print_problems(const json_t *status)
 {
 	const json_t *problems = json_object_get(status, "problems");
@@ -321,6 +341,7 @@ int bh_cli_status(int argc, char **argv)
 	print_losses(status);
 	print_history(status);
 	print_exports(status);
+	print_alerts(status);
 	print_problems(status);
 	json_decref(status);
 	return fflush(stdout) == EOF ? bh_cli_fail("writing the output") : 0;

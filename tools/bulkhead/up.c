@@ -60,8 +60,10 @@ struct up {
 	struct bh_up_options options;
 	char run_dir[PATH_MAX];
 	char state_dir[PATH_MAX];
-	char manifests[PATH_MAX]; /* "": the API server */
-	char http_cert[PATH_MAX]; /* "": no TLS */
+	char manifests[PATH_MAX];      /* "": the API server */
+	char http_cert[PATH_MAX];      /* "": no TLS */
+	char webhook_secret[PATH_MAX]; /* "": none */
+	char webhook_ca[PATH_MAX];
 	char http_key[PATH_MAX];
 	char http_tokens[PATH_MAX];
 	char kubeconfig[PATH_MAX]; /* "": the service account of the pod we are in */
@@ -215,6 +217,21 @@ static void add_exports(const char **argv, int *n, const struct bh_up_options *o
 	add_option(argv, n, "--metrics-series", options->metrics_series);
 }
 
+static void add_alerts(const char **argv, int *n, const struct up *up)
+{
+	const struct bh_up_options *options = &up->options;
+
+	add_option(argv, n, "--alert-ports", options->alert_ports);
+	add_option(argv, n, "--alert-hosts", options->alert_hosts);
+	add_option(argv, n, "--alert-window", options->alert_window);
+	add_option(argv, n, "--alert-learn", options->alert_learn);
+	add_option(argv, n, "--alert-days", options->alert_days);
+	add_option(argv, n, "--alert-webhook", options->alert_webhook);
+	add_option(
+		argv, n, "--alert-webhook-secret", *up->webhook_secret ? up->webhook_secret : NULL);
+	add_option(argv, n, "--alert-webhook-ca", *up->webhook_ca ? up->webhook_ca : NULL);
+}
+
 static int start_controller(struct up *up)
 {
 	const char *argv[ARGUMENTS_MAX] = {up->controller.name};
@@ -248,6 +265,7 @@ static int start_controller(struct up *up)
 	add_option(argv, &n, "--http-tokens", *up->http_tokens ? up->http_tokens : NULL);
 	add_option(argv, &n, "--log-level", up->options.log_level);
 	add_exports(argv, &n, &up->options);
+	add_alerts(argv, &n, up);
 	return started(&up->controller, bh_process_start(up->controller.path, (char *const *)argv,
 						&up->controller.rights, broker));
 }
@@ -597,6 +615,23 @@ static int resolve_http(struct up *up)
 	return r ? r : resolve_path("http-key", options->http_key, false, up->http_key);
 }
 
+static int resolve_webhook(struct up *up)
+{
+	const struct bh_up_options *options = &up->options;
+	int r = 0;
+
+	if (!options->alert_webhook && (options->alert_webhook_secret || options->alert_webhook_ca))
+		return wrong_option("--alert-webhook-secret and --alert-webhook-ca need "
+				    "--alert-webhook");
+	if (options->alert_webhook_secret)
+		r = resolve_path("alert-webhook-secret", options->alert_webhook_secret, false,
+			up->webhook_secret);
+	if (r == 0 && options->alert_webhook_ca)
+		r = resolve_path(
+			"alert-webhook-ca", options->alert_webhook_ca, false, up->webhook_ca);
+	return r;
+}
+
 static int resolve_node(struct up *up)
 {
 	char name[256] = "";
@@ -674,7 +709,7 @@ static int prepare(struct up *up)
 				   "controller drops to an ordinary user)");
 	umask(022);
 	if ((r = resolve_folders(up)) || (r = resolve_source(up)) || (r = resolve_http(up)) ||
-		(r = resolve_node(up)) || (r = resolve_user(up)))
+		(r = resolve_webhook(up)) || (r = resolve_node(up)) || (r = resolve_user(up)))
 		return r;
 	if (bh_process_find("bulkhead-dataplane", up->dataplane.path) < 0)
 		return bh_cli_fail("bulkhead-dataplane is not beside this program");

@@ -48,6 +48,14 @@ struct bh_up_options {
 	char *export_ipfix_templates;
 	char *export_queue;
 	char *metrics_series;
+	char *alert_ports;
+	char *alert_hosts;
+	char *alert_window;
+	char *alert_learn;
+	char *alert_days;
+	char *alert_webhook;
+	char *alert_webhook_secret;
+	char *alert_webhook_ca;
 	char *log_level;
 };
 

@@ -83,6 +83,22 @@ static const struct argp_option argp_options[] = {
 	{"metrics-series", OPTION_FIRST + 32, "N", 0,
 		"Edges told apart in the metrics; those that come later are called other (1000)",
 		0},
+	{"alert-ports", OPTION_FIRST + 33, "N", 0,
+		"Distinct ports of one destination, tried in vain, that are a scan (15)", 0},
+	{"alert-hosts", OPTION_FIRST + 34, "N", 0,
+		"Distinct destinations, tried in vain, that are lateral movement (10)", 0},
+	{"alert-window", OPTION_FIRST + 35, "SECONDS", 0, "Within so long (300)", 0},
+	{"alert-learn", OPTION_FIRST + 36, "HOURS", 0,
+		"Before that nobody's contact with the world is the first (24)", 0},
+	{"alert-days", OPTION_FIRST + 37, "N", 0,
+		"How long an alert is kept after its last time (30)", 0},
+	{"alert-webhook", OPTION_FIRST + 38, "URL", 0, "Post alerts there, as JSON", 0},
+	{"alert-webhook-secret", OPTION_FIRST + 39, "FILE", 0,
+		"Sign what is posted with the secret that is in there, readable by the "
+		"controller's user",
+		0},
+	{"alert-webhook-ca", OPTION_FIRST + 40, "FILE", 0,
+		"Trust these certificates (PEM) instead of the system's", 0},
 	{0},
 };
 
@@ -97,7 +113,10 @@ char **bh_up_option(struct bh_up_options *options, const char *name)
 		&options->export_json, &options->export_json_size, &options->export_json_files,
 		&options->export_json_age, &options->export_json_sync, &options->export_ipfix,
 		&options->export_ipfix_enterprise, &options->export_ipfix_templates,
-		&options->export_queue, &options->metrics_series};
+		&options->export_queue, &options->metrics_series, &options->alert_ports,
+		&options->alert_hosts, &options->alert_window, &options->alert_learn,
+		&options->alert_days, &options->alert_webhook, &options->alert_webhook_secret,
+		&options->alert_webhook_ca};
 
 	if (strcmp(name, "run-dir") == 0)
 		return &options->run_dir;
@@ -151,6 +170,11 @@ static const struct {
 		"export-ipfix-enterprise is a number, 1 to 4294967295, not"},
 	{"export-ipfix-templates", 1, 86400,
 		"export-ipfix-templates is a number of seconds, 1 to 86400, not"},
+	{"alert-ports", 2, 100, "alert-ports is a number, 2 to 100, not"},
+	{"alert-hosts", 2, 100, "alert-hosts is a number, 2 to 100, not"},
+	{"alert-window", 1, 86400, "alert-window is a number of seconds, 1 to 86400, not"},
+	{"alert-learn", 0, 8760, "alert-learn is a number of hours, 0 to 8760, not"},
+	{"alert-days", 1, 3650, "alert-days is a number of days, 1 to 3650, not"},
 	{"metrics-series", 0, 100000, "metrics-series is a number, 0 to 100000, not"},
 	{"export-queue", 64, 1048576, "export-queue is a number of KiB, 64 to 1048576, not"},
 };
@@ -206,6 +230,9 @@ const char *bh_up_check(const char *name, const char *value)
 		return "map-size is like bh_flows4=262144,bh_edges=16384, not";
 	if (strcmp(name, "http") == 0 && !is_listen_address(value))
 		return "http is an address and a port like 127.0.0.1:7070 or [::1]:7070, not";
+	if (strcmp(name, "alert-webhook") == 0 && strncmp(value, "http://", 7) != 0 &&
+		strncmp(value, "https://", 8) != 0)
+		return "alert-webhook is a URL that begins with http:// or https://, not";
 	if (check_number(name, value))
 		return check_number(name, value);
 	if (strcmp(name, "export-ipfix") == 0 && !is_collector(value))

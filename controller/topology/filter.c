@@ -103,7 +103,7 @@ static const struct {
 	{"namespace", ",", take_namespace, "a namespace"},
 	{"label", ",", take_label, "KEY or KEY=VALUE"},
 	{"port", ",", take_port, "a port or a range like 8000-8999"},
-	{"protocol", ",", take_protocol, "tcp, udp, sctp, icmp, icmpv6, or a number up to 255"},
+	{"protocol", ",", take_protocol, "tcp, udp, sctp, icmp, icmpv6, igmp, or a number up to 255"},
 	{"verdict", ",", take_state, "allowed, would-deny or denied"},
 	{"app", ",", take_app, "an application protocol, or unknown"},
 	{"encrypted", ",", take_encrypted, "yes, no or unknown"},

@@ -32,7 +32,7 @@ static const struct argp_option options[] = {
 	{"namespace", 'n', "NAMESPACE", 0, "Only flows of this namespace (either end)", 0},
 	{"pod", 'p', "NAMESPACE/POD", 0, "Only flows of this pod (either end)", 0},
 	{"verdict", OPTION_VERDICT, "VERDICT", 0, "allowed, denied or would-deny", 0},
-	{"protocol", OPTION_PROTOCOL, "PROTOCOL", 0, "tcp, udp, sctp, icmp, icmpv6, or a number",
+	{"protocol", OPTION_PROTOCOL, "PROTOCOL", 0, "tcp, udp, sctp, icmp, icmpv6, igmp, or a number",
 		0},
 	{"port", OPTION_PORT, "PORT", 0, "Only flows to this port", 0},
 	{"since", OPTION_SINCE, "SEQUENCE", 0, "Begin with this sequence number", 0},

@@ -381,6 +381,6 @@ json_t *bh_api_alert_ack(struct bh_api *api, struct bh_control_call *call)
 	alert = id ? bh_alerts_find(api->alerts, id) : NULL;
 	if (!alert || !bh_api_sees_alert(call->sight, alert))
 		return bh_api_missing("there is no alert '%.32s'", id ? id : "");
-	bh_alerts_acknowledge(api->alerts, id, call->asker ? call->asker : "command", real_ns());
+	bh_alerts_acknowledge(api->alerts, id, *call->asker ? call->asker : "command", real_ns());
 	return json_pack("{s:b, s:o}", "ok", 1, "alert", bh_json_alert(call->sight, alert));
 }

@@ -22,6 +22,7 @@
 
 struct bh_tokens;
 struct bh_tally;
+struct bh_work;
 
 /* Something the controller itself has to say to the operator. */
 struct bh_api_notice {
@@ -40,6 +41,7 @@ struct bh_api {
 	struct bh_flow_log *flows;
 	struct bh_edges *edges;
 	struct bh_history *history;
+	struct bh_work *work; /* threads for what takes long */
 	struct bh_exports *exports; /* NULL: none */
 	struct bh_alerts *alerts;
 	const char *alerts_problem;       /* why they are not kept on disk; NULL: they are */

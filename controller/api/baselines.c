@@ -290,7 +290,7 @@ json_t *bh_api_baseline_lock(struct bh_api *api, struct bh_control_call *call)
 	baseline->to_ns = real_ns() - (call->now - call->arrived) * 1000000;
 	baseline->locked_ns = baseline->to_ns;
 	baseline->from_ns = window.from_ns ? answer->from_ns : 0;
-	snprintf(baseline->by, sizeof(baseline->by), "%s", call->asker ? call->asker : "command");
+	snprintf(baseline->by, sizeof(baseline->by), "%s", *call->asker ? call->asker : "command");
 	error = put(api, baseline);
 	return error ? error : baseline_object(api, call->sight, baseline, &page);
 }

@@ -25,11 +25,12 @@
 
 struct bh_control;
 struct bh_sight;
+struct bh_history_answer;
 
 struct bh_control_call {
 	const json_t *request;        /* an object */
 	const struct bh_sight *sight; /* what the asker may see; NULL: everything */
-	const char *asker;            /* id of the token; NULL: the command line */
+	const char *asker;            /* id of the token; "": who asks at the control socket */
 	uint64_t now;
 	uint64_t arrived;
 	bool first;        /* asked for the first time */
@@ -38,6 +39,9 @@ struct bh_control_call {
 	uint64_t memo;     /* the handler's, 0 at first */
 	/* The handler's too: what it has asked of the history, 0 at first. */
 	uint64_t tickets[BH_CONTROL_QUESTIONS];
+	uint64_t work; /* … and what a thread does for it (work.h) */
+	/* On such a thread: what the history has answered. */
+	const struct bh_history_answer *answers[BH_CONTROL_QUESTIONS];
 };
 
 /*

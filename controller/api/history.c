@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "controller/api/common.h"
+#include "controller/api/work.h"
 
 /* A window of hundreds of thousands of rows takes a second or two. */
 #define ANSWER_MS 60000
@@ -31,7 +32,7 @@ bool bh_api_history(struct bh_api *api, struct bh_control_call *call, int slot,
 	*ret_error = NULL;
 	if (!call->tickets[slot])
 		return ask(api, call, slot, question, ret_error);
-	*ret_answer = bh_history_answer(api->history, call->tickets[slot]);
+	*ret_answer = call->answers[slot] ?: bh_history_answer(api->history, call->tickets[slot]);
 	if (!*ret_answer && !call->expired)
 		return false;
 	if (!*ret_answer)
@@ -49,6 +50,9 @@ void bh_api_leave(struct bh_api *api, struct bh_control_call *call)
 			bh_history_release(api->history, call->tickets[i]);
 		call->tickets[i] = 0;
 	}
+	if (call->work)
+		bh_work_release(api->work, call->work);
+	call->work = 0;
 }
 
 json_t *bh_json_history(const struct bh_api *api)

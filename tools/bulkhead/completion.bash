@@ -67,7 +67,7 @@ _bulkhead() {
 		return
 		;;
 	--protocol)
-		COMPREPLY=($(compgen -W "tcp udp sctp icmp icmpv6" -- "$current"))
+		COMPREPLY=($(compgen -W "tcp udp sctp icmp icmpv6 igmp" -- "$current"))
 		return
 		;;
 	--pod | -p)
@@ -119,7 +119,7 @@ _bulkhead() {
 	alerts) options+=" --follow --namespace --kind --state" ;;
 	baseline) options+=" --namespace --since" ;;
 	token) options+=" --role --namespace" ;;
-	policy) options+=" --since --until --delete --namespace --approve --reject --undecide" ;;
+	policy) options+=" --since --until --modes --delete --namespace --approve --reject --undecide" ;;
 	mode) options+=" --namespace --pod" ;;
 	quarantine) options+=" --release" ;;
 	status) options+=" --ready" ;;

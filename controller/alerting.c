@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "controller/flows/talk.h"
 #include "controller/model/memory.h"
 #include "controller/settings.h"
 #include "proto/cleanup.h"
@@ -205,6 +206,9 @@ void bh_alerting_take_edges(struct bh_alerting *alerting, const Bulkhead__Wire__
 
 	for (size_t i = 0; i < batch->n_edges; i++) {
 		const Bulkhead__Wire__Edge *from = batch->edges[i];
+		struct bh_talk talk;
+
+		bh_talk_of_edge(from, &talk);
 		const struct bh_alert_edge edge = {
 			.client = from->egress ? from->local : from->remote,
 			.server = from->egress ? from->remote : from->local,
@@ -215,6 +219,8 @@ void bh_alerting_take_edges(struct bh_alerting *alerting, const Bulkhead__Wire__
 			.pending = (uint8_t)from->pending,
 			.family = (uint8_t)from->family,
 			.peer_local = from->peer_local,
+			.app = talk.app,
+			.encrypted = talk.encrypted,
 			.flows = from->flows,
 			.first_ns = from->first_ns,
 			.last_ns = from->last_ns,

@@ -205,7 +205,7 @@ static struct bh_talk talk_news(const Bulkhead__Wire__Edge *edge, const struct b
 	const struct bh_counter *now)
 {
 	static const struct bh_counter nothing;
-	const struct bh_counter *base = goes_on(before, now) ? before : &nothing;
+	const struct bh_counter *base = bh_counter_goes_on(before, now) ? before : &nothing;
 	struct bh_talk talk;
 
 	bh_talk_of_edge(edge, &talk);

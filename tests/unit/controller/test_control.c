@@ -25,6 +25,7 @@
 #include <nng/protocol/reqrep0/req.h>
 
 #include "bulkhead/reasons.h"
+#include "controller/alerts/alerts.h"
 #include "controller/api/api.h"
 #include "controller/model/memory.h"
 #include "controller/settings.h"
@@ -145,6 +146,7 @@ static int setup(void **state)
 	s->api.names = bh_names_new(s->api.model);
 	s->api.flows = bh_flow_log_new(1000, 1 << 20);
 	s->api.edges = bh_edges_new();
+	s->api.alerts = bh_alerts_new(&(struct bh_alerts_config){.names = s->api.names}, 0);
 	snprintf(s->history, sizeof(s->history), "%s/history.db", s->folder);
 	snprintf(s->decisions, sizeof(s->decisions), "%s/suggestions.json", s->folder);
 	s->api.history = bh_history_open(&(struct bh_history_config){.path = s->history,
@@ -175,6 +177,7 @@ static int teardown(void **state)
 	bh_link_free(s->api.link);
 	bh_manifests_free(s->api.manifests);
 	bh_desired_unref(s->desired);
+	bh_alerts_free(s->api.alerts);
 	bh_edges_free(s->api.edges);
 	bh_history_close(s->api.history);
 	json_decref(s->api.decisions);

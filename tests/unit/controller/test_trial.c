@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bulkhead/reasons.h"
+#include "controller/alerts/alerts.h"
 #include "controller/api/api.h"
 #include "controller/api/work.h"
 #include "controller/topology/conversation.h"
@@ -124,6 +125,7 @@ static int start(void **state)
 	api.work = bh_work_new(&loop, nothing, NULL);
 	api.flows = bh_flow_log_new(BH_FLOW_LOG_RECORDS, BH_FLOW_LOG_BYTES);
 	api.edges = bh_edges_new();
+	api.alerts = bh_alerts_new(&(struct bh_alerts_config){.names = api.names}, 0);
 	api.decisions = json_object();
 	api.decisions_path = "/nowhere";
 	api.compiler = bh_compiler_new();
@@ -149,6 +151,7 @@ static int end(void **state)
 	bh_desired_unref((struct bh_desired *)api.desired);
 	bh_compiler_free(api.compiler);
 	bh_flow_log_free(api.flows);
+	bh_alerts_free(api.alerts);
 	bh_edges_free(api.edges);
 	bh_names_free(api.names);
 	bh_model_free(api.model);

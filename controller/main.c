@@ -9,6 +9,8 @@
  *   data plane     → link → flow log, edges, status → exporters
  *                         └→ history (with a thread of its own: this one never waits for the disk)
  *   command line   → control → api → an answer, at once or when what it waits for has come
+ *                                └→ work (threads for what takes long, given copies of all they
+ * need)
  *
  * Nothing here holds the kernel's keys, and nothing is lost when it ends: what it needs is in the
  * folder and the state directory, what it forgets are single flows.
@@ -27,6 +29,7 @@
 #include <uv.h>
 
 #include "controller/api/api.h"
+#include "controller/api/work.h"
 #include "controller/history/history.h"
 #include "controller/export/tally.h"
 #include "controller/model/memory.h"
@@ -372,7 +375,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	turn(poll->data);
 }
 
-static void on_http(void *data)
+static void on_elsewhere(void *data)
 {
 	turn(data);
 }
@@ -633,6 +636,7 @@ static int start(struct controller *c)
 		return r;
 	load_decisions(c);
 	open_history(c);
+	c->api.work = bh_work_new(&c->loop, on_elsewhere, c);
 	c->api.exports = bh_exports_new(&c->loop, &c->options.exports, c->options.state_dir,
 		c->api.model, c->api.names, exports_changed, c);
 	uv_timer_init(&c->loop, &c->timer);
@@ -641,8 +645,8 @@ static int start(struct controller *c)
 	if (r == 0)
 		r = open_sockets(c);
 	if (r == 0)
-		c->serve = bh_serve_new(
-			&c->options.serve, c->options.state_dir, &c->loop, &c->api, on_http, c);
+		c->serve = bh_serve_new(&c->options.serve, c->options.state_dir, &c->loop, &c->api,
+			on_elsewhere, c);
 	if (r == 0)
 		take_in(c);
 	return r;
@@ -653,6 +657,7 @@ static void end(struct controller *c)
 	bh_serve_free(c->serve);
 	bh_kube_free(c->api.kube);
 	bh_exports_close(c->api.exports);
+	bh_work_close(c->api.work);
 	uv_walk(&c->loop, close_handle, NULL);
 	uv_run(&c->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&c->loop);
@@ -662,6 +667,7 @@ static void end(struct controller *c)
 	bh_manifests_free(c->api.manifests);
 	if (c->desired)
 		bh_desired_unref(c->desired);
+	bh_work_free(c->api.work);
 	bh_history_close(c->api.history);
 	bh_tally_free(c->api.tally);
 	bh_edges_free(c->api.edges);

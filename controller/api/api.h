@@ -21,6 +21,7 @@
 
 struct bh_tokens;
 struct bh_tally;
+struct bh_work;
 
 /* Something the controller itself has to say to the operator. */
 struct bh_api_notice {
@@ -39,6 +40,7 @@ struct bh_api {
 	struct bh_flow_log *flows;
 	struct bh_edges *edges;
 	struct bh_history *history;
+	struct bh_work *work; /* threads for what takes long */
 	struct bh_exports *exports;       /* NULL: none */
 	struct bh_tally *tally;           /* what the metrics have counted */
 	const struct bh_desired *desired; /* what the link was last told to want */

@@ -175,8 +175,8 @@ static void begin(struct call *call, uint64_t now)
 		answer(call, bh_control_error("%s", problem));
 		return;
 	}
-	call->call =
-		(struct bh_control_call){.request = call->request, .arrived = now, .first = true};
+	call->call = (struct bh_control_call){
+		.request = call->request, .asker = "", .arrived = now, .first = true};
 	set_state(call, CALL_PARKED);
 }
 

@@ -29,6 +29,7 @@ struct bh_sight;
 struct bh_control_call {
 	const json_t *request;        /* an object */
 	const struct bh_sight *sight; /* what the asker may see; NULL: everything */
+	const char *asker;            /* whose turn it is; "": who asks at the control socket */
 	uint64_t now;
 	uint64_t arrived;
 	bool first;        /* asked for the first time */
@@ -37,6 +38,7 @@ struct bh_control_call {
 	uint64_t memo;     /* the handler's, 0 at first */
 	/* The handler's too: what it has asked of the history, 0 at first. */
 	uint64_t tickets[BH_CONTROL_QUESTIONS];
+	uint64_t work; /* … and what a thread does for it (work.h) */
 };
 
 /*

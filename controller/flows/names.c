@@ -139,6 +139,16 @@ void bh_names_recall(struct bh_names *names, size_t n_workloads,
 	}
 }
 
+struct bh_names *bh_names_copy_workloads(const struct bh_names *names)
+{
+	struct bh_names *copy = bh_names_new(NULL);
+	const struct bh_workload_name *name;
+
+	for (size_t at = 0; (name = bh_table_next(&names->workloads, &at));)
+		bh_names_recall(copy, 1, name, 0, NULL);
+	return copy;
+}
+
 /* ---- Looking up ------------------------------------------------------------------------------ */
 
 const struct bh_workload_name *bh_names_workload(const struct bh_names *names, uint32_t number)

@@ -303,6 +303,7 @@ static void ask(struct bh_connection *connection)
 	}
 	call->request = connection->request;
 	call->sight = bh_token_sight(token);
+	call->asker = connection->token;
 	call->now = connection->http->now;
 	call->expired = !call->first && call->deadline <= call->now;
 	connection->answer = bh_api_handle(connection->http->config.api, call);

@@ -340,9 +340,11 @@ static bool check(struct making *making, const struct bh_replay_world *now)
 	bool all = true;
 
 	for (size_t i = 0; i < suggestion->n_policies; i++)
-		changes[i] = (struct bh_replay_change){suggestion->policies[i].namespace,
-			suggestion->policies[i].name,
-			json_object_get(suggestion->policies[i].manifest, "spec")};
+		changes[i] = (struct bh_replay_change){
+			.namespace = suggestion->policies[i].namespace,
+			.name = suggestion->policies[i].name,
+			.spec = json_object_get(suggestion->policies[i].manifest, "spec"),
+		};
 	then = bh_replay_world_new(
 		making->query->model, making->query->edges, suggestion->n_policies, changes);
 	for (size_t i = 0; i < suggestion->n_edges; i++) {

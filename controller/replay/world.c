@@ -7,6 +7,7 @@
 #include "controller/model/memory.h"
 #include "controller/model/table.h"
 #include "controller/replay/backends.h"
+#include "controller/replay/snapshot.h"
 
 /* Where every pod that is judged is said to run. No node can be called so. */
 #define NODE "/replay"
@@ -19,6 +20,8 @@ struct member {
 	size_t n_classes; /* of its addresses, distinct */
 	size_t classes_room;
 	uint32_t *classes;
+	unsigned int modes; /* of its pods: a bit for each enum bh_mode */
+	bool quarantined;   /* some of them are */
 	char key[];
 };
 
@@ -58,10 +61,20 @@ static bool add_key(struct bh_table *keys, char *key)
 	return true;
 }
 
-/* Everything a policy can tell two pods of a workload apart by. */
-static char *likeness_of(const struct bh_pod *pod, const char *workload)
+/* Everything a policy, or its mode, can tell two pods of a workload apart by. */
+static char *likeness_of(
+	const struct bh_model *model, const struct bh_pod *pod, const char *workload, bool modes)
 {
 	char *text = bh_xasprintf("%s\n%llu", workload, (unsigned long long)pod->labels->id);
+
+	if (modes) {
+		char *longer = bh_xasprintf("%s\n%s/%d/%d", text, pod->mode ? pod->mode : "",
+			bh_model_mode(model, BH_SCOPE_POD, pod->namespace, pod->name),
+			bh_model_quarantined(model, pod->namespace, pod->name));
+
+		free(text);
+		text = longer;
+	}
 
 	for (size_t i = 0; i < pod->n_ports; i++) {
 		char *longer = bh_xasprintf("%s\n%s/%u/%u", text, pod->ports[i].name,
@@ -74,7 +87,8 @@ static char *likeness_of(const struct bh_pod *pod, const char *workload)
 }
 
 /* The pods that stand for a workload that was seen are the copy's own node's. */
-static void copy_pods(struct bh_model *to, const struct bh_model *from, const struct bh_table *seen)
+static void copy_pods(
+	struct bh_model *to, const struct bh_model *from, const struct bh_table *seen, bool modes)
 {
 	struct bh_table likenesses = {0};
 	const struct bh_pod *pod;
@@ -85,10 +99,11 @@ static void copy_pods(struct bh_model *to, const struct bh_model *from, const st
 		struct bh_pod copy = *pod;
 		bool stands = !pod->finished && !pod->host_network &&
 			      bh_table_get(seen, key, strlen(key)) &&
-			      add_key(&likenesses, likeness_of(pod, key));
+			      add_key(&likenesses, likeness_of(from, pod, key, modes));
 
 		free(key);
-		copy.mode = NULL;
+		if (!modes)
+			copy.mode = NULL;
 		copy.hook = NULL;
 		copy.node_name = stands ? NODE : "/elsewhere";
 		bh_model_put_pod(to, &copy);
@@ -96,31 +111,8 @@ static void copy_pods(struct bh_model *to, const struct bh_model *from, const st
 	free_keys(&likenesses);
 }
 
-static void copy_nodes(struct bh_model *to, const struct bh_model *from)
-{
-	const struct bh_node *node;
-	const struct bh_ip *ips;
-	size_t n = bh_model_host_addresses(from, &ips);
-
-	bh_model_set_host_addresses(to, n, ips);
-	for (size_t at = 0; (node = bh_model_next_node(from, &at));)
-		bh_model_put_node(to, node);
-}
-
-/* Their addresses cut classes out of the world's. */
-static void copy_services(struct bh_model *to, const struct bh_model *from)
-{
-	const struct bh_service *service;
-	const struct bh_slice *slice;
-
-	for (size_t at = 0; (service = bh_model_next_service(from, &at));)
-		bh_model_put_service(to, service);
-	for (size_t at = 0; (slice = bh_model_next_slice(from, &at));)
-		bh_model_put_slice(to, slice);
-}
-
 static void copy_policies(struct bh_model *to, const struct bh_model *from, size_t n_changes,
-	const struct bh_replay_change *changes)
+	const struct bh_replay_change *changes, bool modes)
 {
 	const struct bh_network_policy *policy;
 
@@ -131,7 +123,8 @@ static void copy_policies(struct bh_model *to, const struct bh_model *from, size
 		for (size_t i = 0; i < n_changes; i++)
 			changed |= !strcmp(changes[i].namespace, policy->namespace) &&
 				   !strcmp(changes[i].name, policy->name);
-		copy.mode = NULL;
+		if (!modes)
+			copy.mode = NULL;
 		if (!changed)
 			bh_model_put_policy(to, &copy);
 	}
@@ -141,6 +134,7 @@ static void copy_policies(struct bh_model *to, const struct bh_model *from, size
 			.uid = uid,
 			.namespace = changes[i].namespace,
 			.name = changes[i].name,
+			.mode = modes ? changes[i].mode : NULL,
 			.spec = changes[i].spec,
 		};
 
@@ -151,21 +145,25 @@ static void copy_policies(struct bh_model *to, const struct bh_model *from, size
 }
 
 static struct bh_model *copy_model(const struct bh_model *from, const struct bh_table *seen,
-	size_t n_changes, const struct bh_replay_change *changes)
+	size_t n_changes, const struct bh_replay_change *changes, bool modes)
 {
-	struct bh_model *to = bh_model_new(bh_model_node_name(from), BH_MODE_ENFORCE);
+	struct bh_model *to = bh_model_new(
+		bh_model_node_name(from), modes ? bh_model_node_mode(from) : BH_MODE_ENFORCE);
 	const struct bh_namespace *namespace;
 
 	for (size_t at = 0; (namespace = bh_model_next_namespace(from, &at));) {
 		struct bh_namespace copy = *namespace;
 
-		copy.mode = NULL;
+		if (!modes)
+			copy.mode = NULL;
 		bh_model_put_namespace(to, &copy);
 	}
-	copy_pods(to, from, seen);
-	copy_nodes(to, from);
-	copy_services(to, from);
-	copy_policies(to, from, n_changes, changes);
+	copy_pods(to, from, seen, modes);
+	bh_replay_copy_nodes(to, from);
+	bh_replay_copy_services(to, from);
+	copy_policies(to, from, n_changes, changes, modes);
+	if (modes)
+		bh_replay_copy_overrides(to, from);
 	return to;
 }
 
@@ -220,7 +218,11 @@ static void index_world(struct bh_replay_world *world)
 		struct member *member = member_of(world, desired->endpoints[i].workload);
 		uint32_t program = desired->endpoints[i].active;
 
-		if (!member || holds(member->n_programs, member->programs, program))
+		if (!member)
+			continue;
+		member->modes |= 1u << desired->endpoints[i].mode;
+		member->quarantined |= desired->endpoints[i].quarantined;
+		if (holds(member->n_programs, member->programs, program))
 			continue;
 		bh_xgrow(member->programs, member->n_programs, member->programs_room);
 		member->programs[member->n_programs++] = program;
@@ -241,9 +243,9 @@ static void add_workload(struct bh_table *keys, const struct bh_desired_workload
 	add_key(keys, key_of(workload->namespace, workload->kind, workload->name));
 }
 
-struct bh_replay_world *bh_replay_world_new(const struct bh_model *model,
+static struct bh_replay_world *make_world(const struct bh_model *model,
 	const struct bh_replay_edges *edges, size_t n_changes,
-	const struct bh_replay_change *changes)
+	const struct bh_replay_change *changes, bool modes)
 {
 	struct bh_replay_world *world = bh_xcalloc(1, sizeof(*world));
 	struct bh_table seen = {0};
@@ -255,12 +257,26 @@ struct bh_replay_world *bh_replay_world_new(const struct bh_model *model,
 		for (size_t j = 0; j < bh_replay_behind(&edges->edges[i], j, &edge); j++)
 			add_workload(&seen, edge.server);
 	}
-	world->model = copy_model(model, &seen, n_changes, changes);
+	world->model = copy_model(model, &seen, n_changes, changes, modes);
 	free_keys(&seen);
 	world->compiler = bh_compiler_new();
 	world->desired = bh_compile_as(world->compiler, world->model, NODE);
 	index_world(world);
 	return world;
+}
+
+struct bh_replay_world *bh_replay_world_new(const struct bh_model *model,
+	const struct bh_replay_edges *edges, size_t n_changes,
+	const struct bh_replay_change *changes)
+{
+	return make_world(model, edges, n_changes, changes, false);
+}
+
+struct bh_replay_world *bh_replay_world_in_force(const struct bh_model *model,
+	const struct bh_replay_edges *edges, size_t n_changes,
+	const struct bh_replay_change *changes)
+{
+	return make_world(model, edges, n_changes, changes, true);
 }
 
 void bh_replay_world_free(struct bh_replay_world *world)
@@ -433,4 +449,22 @@ struct bh_replay_verdict bh_replay_judge(
 	if (!verdict.text)
 		verdict.text = "no pod of it exists any more";
 	return verdict;
+}
+
+struct bh_replay_standing bh_replay_stands(
+	const struct bh_replay_world *world, const struct bh_replay_edge *edge, bool egress)
+{
+	struct bh_replay_standing standing = {0};
+	struct bh_replay_edge behind;
+
+	for (size_t i = 0; i < bh_replay_behind(edge, i, &behind); i++) {
+		const struct member *member =
+			find_member(world, egress ? behind.client : behind.server);
+
+		if (!member)
+			continue;
+		standing.modes |= member->modes;
+		standing.quarantined |= member->quarantined;
+	}
+	return standing;
 }

@@ -108,7 +108,7 @@ _bulkhead() {
 			--text"
 		;;
 	token) options+=" --role --namespace" ;;
-	policy) options+=" --since --until --delete --namespace --approve --reject --undecide" ;;
+	policy) options+=" --since --until --modes --delete --namespace --approve --reject --undecide" ;;
 	mode) options+=" --namespace --pod" ;;
 	quarantine) options+=" --release" ;;
 	status) options+=" --ready" ;;

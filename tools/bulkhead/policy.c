@@ -21,12 +21,14 @@ enum {
 	OPTION_APPROVE,
 	OPTION_REJECT,
 	OPTION_UNDECIDE,
+	OPTION_MODES,
 };
 
 struct policy_options {
 	json_t *request;
 	size_t n_bytes; /* of manifests */
 	bool has_from;
+	bool modes; /* show what would come of it now */
 };
 
 static void append(struct policy_options *wanted, const char *name, json_t *item)
@@ -119,6 +121,12 @@ static error_t parse_common(int key, char *argument, struct argp_state *state)
 
 static error_t parse_diff(int key, char *argument, struct argp_state *state)
 {
+	struct policy_options *wanted = state->input;
+
+	if (key == OPTION_MODES) {
+		wanted->modes = true;
+		return 0;
+	}
 	if (key == ARGP_KEY_ARG) {
 		if (add_file(state->input, argument) != 0)
 			exit(BH_CLI_FAILED);
@@ -148,10 +156,12 @@ static json_t *ask(const char *command, struct policy_options *wanted)
 
 static const char *const diff_columns[] = {
 	"CHANGE", "CLIENT", "SERVER", "PORT", "+FLOWS", "LAST", "~BECAUSE", NULL};
+static const char *const modes_columns[] = {"CHANGE", "CLIENT", "SERVER", "PORT", "+FLOWS", "LAST",
+	"~BECAUSE", "~EFFECT", NULL};
 
-static int print_diff(const json_t *answer)
+static int print_diff(const json_t *answer, bool modes)
 {
-	struct libscols_table *table = bh_table_begin(diff_columns);
+	struct libscols_table *table = bh_table_begin(modes ? modes_columns : diff_columns);
 	const json_t *window = json_object_get(answer, "window");
 	char text[256], from[32], to[32];
 	const json_t *edge;
@@ -178,6 +188,8 @@ static int print_diff(const json_t *answer)
 			bh_print_time(bh_json_get_text(edge, "last"), false, text, sizeof(text)));
 		bh_table_cell(line, 6, BH_PLAIN,
 			bh_json_get_text(json_object_get(edge, "after"), "text"));
+		if (modes)
+			bh_table_cell(line, 7, BH_PLAIN, bh_json_get_text(edge, "effect"));
 	}
 	r = bh_table_end(table, "nothing that was seen would be decided otherwise");
 	printf("%lld newly denied, %lld newly allowed, %lld as before, %lld whose pods are gone; "
@@ -198,6 +210,8 @@ static int diff(int argc, char **argv)
 		{"until", OPTION_UNTIL, "AGO|TIME", 0, "Up to then", 0},
 		{"delete", OPTION_DELETE, "KIND/[NAMESPACE/]NAME", 0,
 			"As if this policy were not there", 0},
+		{"modes", OPTION_MODES, 0, 0,
+			"Say what would come of it with modes and quarantines as they are", 0},
 		{0},
 	};
 	const struct argp argp = {.options = options,
@@ -225,7 +239,7 @@ static int diff(int argc, char **argv)
 		r = bh_json_print(answer);
 	} else {
 		bh_json_clean(answer);
-		r = print_diff(answer);
+		r = print_diff(answer, wanted.modes);
 		json_decref(answer);
 	}
 	return r == 0 && denies ? BH_CLI_DENIES : r;

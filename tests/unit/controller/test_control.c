@@ -26,6 +26,7 @@
 
 #include "bulkhead/reasons.h"
 #include "controller/api/api.h"
+#include "controller/api/work.h"
 #include "controller/model/memory.h"
 #include "controller/settings.h"
 
@@ -40,6 +41,7 @@ struct scene {
 	char history[128];
 	char decisions[128];
 	struct bh_api api;
+	uv_loop_t loop;
 	struct bh_desired *desired;
 	struct bh_control *control;
 	int rescans;
@@ -151,6 +153,8 @@ static int setup(void **state)
 		.max_bytes = BH_HISTORY_BYTES_MIN,
 		.keep_days = 1,
 		.names = s->api.names});
+	uv_loop_init(&s->loop);
+	s->api.work = bh_work_new(&s->loop, nothing, NULL);
 	s->api.decisions = json_object();
 	s->api.decisions_path = s->decisions;
 	s->api.refresh = refresh;
@@ -172,6 +176,10 @@ static int teardown(void **state)
 	char command[160];
 
 	bh_control_free(s->control);
+	bh_work_close(s->api.work);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&s->loop);
+	bh_work_free(s->api.work);
 	bh_link_free(s->api.link);
 	bh_manifests_free(s->api.manifests);
 	bh_desired_unref(s->desired);
@@ -229,6 +237,7 @@ static void turn(struct scene *s)
 	struct pollfd p = {.fd = bh_control_fd(s->control), .events = POLLIN};
 
 	poll(&p, 1, 2);
+	uv_run(&s->loop, UV_RUN_NOWAIT);
 	bh_history_dispatch(s->api.history, now_ms());
 	bh_control_dispatch(s->control, now_ms());
 }

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controller/replay/snapshot.h"
+
+#include <stdlib.h>
+
+/* Counted atomically, or two threads could free one spec. */
+#if !JSON_HAVE_ATOMIC_BUILTINS && !JSON_HAVE_SYNC_BUILTINS
+#error "jansson without atomic reference counts"
+#endif
+
+void bh_replay_copy_nodes(struct bh_model *to, const struct bh_model *from)
+{
+	const struct bh_node *node;
+	const struct bh_ip *ips;
+	size_t n = bh_model_host_addresses(from, &ips);
+
+	bh_model_set_host_addresses(to, n, ips);
+	for (size_t at = 0; (node = bh_model_next_node(from, &at));)
+		bh_model_put_node(to, node);
+}
+
+/* Their addresses cut classes out of the world's. */
+void bh_replay_copy_services(struct bh_model *to, const struct bh_model *from)
+{
+	const struct bh_service *service;
+	const struct bh_slice *slice;
+
+	for (size_t at = 0; (service = bh_model_next_service(from, &at));)
+		bh_model_put_service(to, service);
+	for (size_t at = 0; (slice = bh_model_next_slice(from, &at));)
+		bh_model_put_slice(to, slice);
+}
+
+void bh_replay_copy_overrides(struct bh_model *to, const struct bh_model *from)
+{
+	struct bh_override *overrides;
+	size_t n = bh_model_overrides(from, &overrides);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct bh_override *set = &overrides[i];
+
+		bh_model_set_mode(to, set->scope, set->namespace, set->name, set->mode);
+		if (set->quarantined)
+			bh_model_set_quarantine(to, set->namespace, set->name, true);
+	}
+	free(overrides);
+}
+
+struct bh_model *bh_replay_snapshot(const struct bh_model *model)
+{
+	struct bh_model *copy = bh_model_new(bh_model_node_name(model), bh_model_node_mode(model));
+	const struct bh_namespace *namespace;
+	const struct bh_network_policy *policy;
+	const struct bh_pod *pod;
+
+	for (size_t at = 0; (namespace = bh_model_next_namespace(model, &at));)
+		bh_model_put_namespace(copy, namespace);
+	for (size_t at = 0; (pod = bh_model_next_pod(model, &at));)
+		bh_model_put_pod(copy, pod);
+	for (size_t at = 0; (policy = bh_model_next_policy(model, &at));)
+		bh_model_put_policy(copy, policy);
+	bh_replay_copy_nodes(copy, model);
+	bh_replay_copy_services(copy, model);
+	bh_replay_copy_overrides(copy, model);
+	return copy;
+}

@@ -40,7 +40,7 @@ struct bh_api {
 	struct bh_flow_log *flows;
 	struct bh_edges *edges;
 	struct bh_history *history;
-	struct bh_work *work; /* threads for what takes long */
+	struct bh_work *work;             /* threads for what takes long */
 	struct bh_exports *exports;       /* NULL: none */
 	struct bh_tally *tally;           /* what the metrics have counted */
 	const struct bh_desired *desired; /* what the link was last told to want */

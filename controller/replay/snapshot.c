@@ -3,10 +3,8 @@
 
 #include <stdlib.h>
 
-/* Counted atomically, or two threads could free one spec. */
-#if !JSON_HAVE_ATOMIC_BUILTINS && !JSON_HAVE_SYNC_BUILTINS
-#error "jansson without atomic reference counts"
-#endif
+_Static_assert(JSON_HAVE_ATOMIC_BUILTINS || JSON_HAVE_SYNC_BUILTINS,
+	"two threads count the references of one spec");
 
 void bh_replay_copy_nodes(struct bh_model *to, const struct bh_model *from)
 {

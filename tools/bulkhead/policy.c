@@ -156,8 +156,8 @@ static json_t *ask(const char *command, struct policy_options *wanted)
 
 static const char *const diff_columns[] = {
 	"CHANGE", "CLIENT", "SERVER", "PORT", "+FLOWS", "LAST", "~BECAUSE", NULL};
-static const char *const modes_columns[] = {"CHANGE", "CLIENT", "SERVER", "PORT", "+FLOWS", "LAST",
-	"~BECAUSE", "~EFFECT", NULL};
+static const char *const modes_columns[] = {
+	"CHANGE", "CLIENT", "SERVER", "PORT", "+FLOWS", "LAST", "~BECAUSE", "~EFFECT", NULL};
 
 static int print_diff(const json_t *answer, bool modes)
 {

@@ -38,6 +38,9 @@ struct bh_counter {
 	bool gone;       /* the kernel has given its slot back; a counter of this key begins at 0 */
 };
 
+/* The same counter, further on; not another one that has got its key. */
+bool bh_counter_goes_on(const struct bh_counter *before, const struct bh_counter *now);
+
 struct bh_batch {
 	uint64_t time_ns;    /* of the hand-over */
 	uint64_t generation; /* of the kernel's counters; those of another one are forgotten */

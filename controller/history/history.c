@@ -92,6 +92,7 @@ struct bh_history {
 	size_t n_writes; /* waiting or at work */
 	bool ending;
 	struct standing standing;
+	struct bh_batch *found; /* read late: names for the caller; NULL: none */
 
 	/* The thread's own. */
 	struct bh_store *disk;
@@ -100,6 +101,7 @@ struct bh_history {
 	char *corrupt;     /* the problem that stays until the end: a file was moved aside */
 	char *trouble;     /* the problem of now */
 	bool begun_anew;
+	bool unread; /* what the file holds was not known when recording began */
 	uint64_t written_ns;
 	uint64_t write_us;
 };
@@ -246,6 +248,24 @@ static void say_trouble(struct bh_history *history)
 		bh_warning("%s", history->trouble);
 }
 
+/* The names in a file that could not be read at the start. */
+static int read_late(struct bh_history *history)
+{
+	struct bh_batch *found = bh_xcalloc(1, sizeof(*found)), *before;
+	int r = bh_store_load(history->disk, found);
+
+	if (r < 0) {
+		bh_batch_free(found);
+		return r;
+	}
+	pthread_mutex_lock(&history->lock);
+	before = history->found;
+	history->found = found;
+	pthread_mutex_unlock(&history->lock);
+	bh_batch_free(before);
+	return 0;
+}
+
 /* What was kept in memory goes to the disk, if that can be written again. */
 static void return_to_disk(struct bh_history *history)
 {
@@ -256,12 +276,15 @@ static void return_to_disk(struct bh_history *history)
 	history->retry_at = clock_ns(CLOCK_MONOTONIC) / 1000000 + RETRY_MS;
 	if (!history->disk && !try_disk(history))
 		return;
-	r = bh_store_merge(history->disk, history->memory);
+	r = history->unread ? read_late(history) : 0;
+	if (r == 0)
+		r = bh_store_merge(history->disk, history->memory, history->unread);
 	if (r < 0) {
 		recover_disk(history, r);
 		bh_debug("%s", history->trouble);
 		return;
 	}
+	history->unread = false;
 	bh_store_close(history->memory);
 	history->memory = NULL;
 	set_text(&history->trouble, NULL);
@@ -418,6 +441,7 @@ static void learn(struct bh_history *history)
 	struct bh_batch known = {0};
 	int r = history->disk ? bh_store_load(history->disk, &known) : 0;
 
+	history->unread = !history->disk || (r < 0 && r != -EBADMSG);
 	if (r == -EBADMSG) {
 		begin_anew(history, r, bh_store_error(history->disk));
 		if (!try_disk(history))
@@ -504,6 +528,7 @@ void bh_history_close(struct bh_history *history)
 	for (size_t i = 0; i < history->shown.n_problems; i++)
 		free((char *)history->shown.problems[i].text);
 	bh_recorder_free(history->recorder);
+	bh_batch_free(history->found);
 	close(history->event_fd);
 	free(history->corrupt);
 	free(history->trouble);
@@ -562,6 +587,20 @@ static void show_standing(struct bh_history *history)
 	history->shown.begun_anew = false;
 }
 
+static void take_found(struct bh_history *history)
+{
+	struct bh_batch *found;
+
+	pthread_mutex_lock(&history->lock);
+	found = history->found;
+	history->found = NULL;
+	pthread_mutex_unlock(&history->lock);
+	if (found)
+		bh_names_recall(history->config.names, found->n_workloads, found->workloads,
+			found->n_rules, found->rules);
+	bh_batch_free(found);
+}
+
 static void take_answers(struct bh_history *history)
 {
 	for (;;) {
@@ -592,6 +631,7 @@ void bh_history_dispatch(struct bh_history *history, uint64_t now)
 	if (read(history->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return;
 	show_standing(history);
+	take_found(history);
 	hand_over(history, now);
 	take_answers(history);
 }

@@ -4,6 +4,7 @@
 
 #include "controller/history/sql.h"
 #include "controller/model/memory.h"
+#include "controller/model/table.h"
 #include "proto/cleanup.h"
 
 /* As many of each as bh_names keeps without forgetting them at its next turn. */
@@ -127,6 +128,83 @@ int bh_store_load(struct bh_store *store, struct bh_batch *ret_batch)
 
 /* ---- From one store into another ------------------------------------------------------------- */
 
+/* What of the kernel's counters both stores have recorded: bh_counter_key → bh_counter. */
+struct overlap {
+	struct bh_table left; /* what of it was not met in the rows yet */
+};
+
+static int find_overlap(struct bh_store *store, const struct bh_batch *from, struct bh_batch *known,
+	struct overlap *overlap)
+{
+	struct bh_table counters = {0};
+	int r = load_counters(store, known);
+
+	if (r < 0 || store->generation != from->generation)
+		return r;
+	for (size_t i = 0; i < from->n_counters; i++)
+		bh_table_put(&counters, &from->counters[i].key, sizeof(from->counters[i].key),
+			&from->counters[i]);
+	for (size_t i = 0; i < known->n_counters; i++) {
+		struct bh_counter *counter = &known->counters[i];
+		const struct bh_counter *now =
+			bh_table_get(&counters, &counter->key, sizeof(counter->key));
+
+		if (now && bh_counter_goes_on(counter, now))
+			bh_table_put(&overlap->left, &counter->key, sizeof(counter->key), counter);
+	}
+	bh_table_clear(&counters);
+	return 0;
+}
+
+static void take_out(uint64_t *from, uint64_t *left)
+{
+	uint64_t n = *from < *left ? *from : *left;
+
+	*from -= n;
+	*left -= n;
+}
+
+/*
+ * Takes what is in both out of the edge, the oldest first: it came with the first report, all at
+ * once. False if nothing is left of the edge.
+ */
+static bool take_overlap(struct overlap *overlap, struct bh_history_edge *edge)
+{
+	const struct bh_history_key *key = &edge->key;
+	const struct bh_counter_key counter_key = {
+		.local = key->egress ? key->client : key->server,
+		.remote = key->egress ? key->server : key->client,
+		.port = key->port,
+		.protocol = key->protocol,
+		.egress = key->egress,
+		.verdict = key->verdict,
+		.pending = key->pending,
+		.peer_local = key->peer_local,
+		.family = key->family,
+	};
+	struct bh_counter *left = bh_table_get(&overlap->left, &counter_key, sizeof(counter_key));
+	struct bh_history_counts *counts = &edge->counts;
+
+	if (!left)
+		return true;
+	for (int i = 0; i < 2; i++) {
+		int side = key->egress ? i : 1 - i;
+
+		take_out(&counts->packets[i], &left->packets[side]);
+		take_out(&counts->octets[i], &left->octets[side]);
+	}
+	take_out(&counts->flows, &left->flows);
+	take_out(&counts->resets, &left->resets);
+	take_out(&counts->refusals, &left->refusals);
+	/* Of what is new only the last is known. */
+	counts->first_ns = counts->last_ns;
+	if (!(left->packets[0] | left->packets[1] | left->octets[0] | left->octets[1] |
+		    left->flows | left->resets | left->refusals))
+		bh_table_remove(&overlap->left, &counter_key, sizeof(counter_key));
+	return counts->packets[0] | counts->packets[1] | counts->octets[0] | counts->octets[1] |
+	       counts->flows | counts->resets | counts->refusals;
+}
+
 static uint64_t time_of(sqlite3_stmt *row, int column, uint64_t bucket)
 {
 	return (uint64_t)(sqlite3_column_int64(row, column) + (int64_t)bucket * 1000000) * 1000;
@@ -136,7 +214,8 @@ static uint64_t time_of(sqlite3_stmt *row, int column, uint64_t bucket)
  * Everything of the finest table and, of what that one has lost already, of the coarser ones. The
  * other store has nothing of this time but what came before memory was begun, and adds.
  */
-static int merge_edges(struct bh_store *store, struct bh_store *from, int level, uint64_t until)
+static int merge_edges(struct bh_store *store, struct bh_store *from, int level, uint64_t until,
+	struct overlap *overlap)
 {
 	_cleanup_sql_ sqlite3_stmt *row = NULL;
 	int r = bh_sql_prepare(from, &row,
@@ -188,7 +267,8 @@ static int merge_edges(struct bh_store *store, struct bh_store *from, int level,
 		const char *sni = (const char *)sqlite3_column_text(row, 15);
 
 		snprintf(edge.talk.sni, sizeof(edge.talk.sni), "%s", sni ? sni : "");
-		r = bh_store_add_edge(store, bucket, &edge);
+		if (take_overlap(overlap, &edge))
+			r = bh_store_add_edge(store, bucket, &edge);
 	}
 	return r ? r : bh_sql_errno(result);
 }
@@ -243,30 +323,47 @@ static int merge_lost(struct bh_store *store, struct bh_store *from, int level, 
 	return r ? r : bh_sql_errno(result);
 }
 
-int bh_store_merge(struct bh_store *store, struct bh_store *from)
+/* The oldest rows first, which the coarsest table has. */
+static int merge_levels(struct bh_store *store, struct bh_store *from, struct overlap *overlap)
 {
-	struct bh_batch batch = {0};
-	uint64_t until = UINT64_MAX >> 1;
+	uint64_t until[BH_HISTORY_LEVELS] = {UINT64_MAX >> 1};
+	int r = 0;
+
+	for (int level = 1; level < BH_HISTORY_LEVELS; level++)
+		until[level] = from->floor[level - 1] < until[level - 1] ? from->floor[level - 1]
+									 : until[level - 1];
+	for (int level = BH_HISTORY_LEVELS - 1; r == 0 && level >= 0; level--) {
+		r = merge_edges(store, from, level, until[level], overlap);
+		if (r == 0)
+			r = merge_pods(store, from, level, until[level]);
+		if (r == 0)
+			r = merge_lost(store, from, level, until[level]);
+	}
+	return r;
+}
+
+int bh_store_merge(struct bh_store *store, struct bh_store *from, bool overlaps)
+{
+	struct bh_batch batch = {0}, known = {0};
+	struct overlap overlap = {0};
 	int r = bh_store_load(from, &batch);
 
 	/* The counters say that what follows is recorded: one transaction. */
 	if (r == 0)
 		r = bh_sql_begin(store);
 	if (r == 0) {
-		for (int level = 0; r == 0 && level < BH_HISTORY_LEVELS; level++) {
-			r = merge_edges(store, from, level, until);
-			if (r == 0)
-				r = merge_pods(store, from, level, until);
-			if (r == 0)
-				r = merge_lost(store, from, level, until);
-			until = from->floor[level] < until ? from->floor[level] : until;
-		}
+		if (overlaps)
+			r = find_overlap(store, &batch, &known, &overlap);
+		if (r == 0)
+			r = merge_levels(store, from, &overlap);
 		if (r == 0)
 			r = bh_store_put_batch(store, &batch);
 		r = bh_sql_end(store, r);
 	}
 	if (r == 0 && batch.generation)
 		store->generation = batch.generation;
+	bh_table_clear(&overlap.left);
+	bh_arena_clear(&known.arena);
 	bh_arena_clear(&batch.arena);
 	return r;
 }

@@ -160,8 +160,7 @@ static struct bh_counter counter_of(
 	};
 }
 
-/* The same counter, further on; not another one that has got its key. */
-static bool goes_on(const struct bh_counter *before, const struct bh_counter *now)
+bool bh_counter_goes_on(const struct bh_counter *before, const struct bh_counter *now)
 {
 	uint64_t apart = now->first_mono - before->first_mono;
 
@@ -179,7 +178,7 @@ static bool goes_on(const struct bh_counter *before, const struct bh_counter *no
 static struct bh_history_counts news(const struct bh_counter *before, const struct bh_counter *now)
 {
 	static const struct bh_counter nothing;
-	const struct bh_counter *base = goes_on(before, now) ? before : &nothing;
+	const struct bh_counter *base = bh_counter_goes_on(before, now) ? before : &nothing;
 	/* The client's end sends the client's packets, the server's end receives them. */
 	int client = now->key.egress ? 0 : 1;
 	struct bh_history_counts counts = {
@@ -245,7 +244,7 @@ static void record_edge(struct bh_recorder *recorder, const Bulkhead__Wire__Edge
 		return;
 	}
 	counts = news(&counter->c, &now);
-	begun = !goes_on(&counter->c, &now) || !counter->c.first_mono;
+	begun = !bh_counter_goes_on(&counter->c, &now) || !counter->c.first_mono;
 	if (is_nothing(&counts) && counter->c.gone == now.gone && !begun)
 		return;
 	if (!is_nothing(&counts)) {

@@ -35,8 +35,11 @@ void bh_store_close(struct bh_store *store);
 /* In one transaction. */
 int bh_store_write(struct bh_store *store, const struct bh_batch *batch);
 
-/* Adds everything that `from` holds, in one transaction. */
-int bh_store_merge(struct bh_store *store, struct bh_store *from);
+/*
+ * Adds everything that `from` holds, in one transaction. `overlaps`: it was begun without knowing
+ * what of the kernel's counters this one has recorded, so that much is in both, and added once.
+ */
+int bh_store_merge(struct bh_store *store, struct bh_store *from, bool overlaps);
 
 /* Sums up what is over, forgets what is too old or too much. `now_s` is since 1970. */
 int bh_store_tidy(struct bh_store *store, uint64_t now_s);

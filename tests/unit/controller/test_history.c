@@ -806,6 +806,54 @@ static void a_newer_database_is_kept_aside(void **state)
 	bh_history_close(history);
 }
 
+/* Its folder is not there at the start, and comes back with what earlier lives have recorded. */
+static void a_file_that_can_be_read_only_later_is_counted_once(void **state)
+{
+	const struct bh_desired_workload workload = {10, "shop", "Deployment", "gone"};
+	const struct bh_desired desired = {.n_workloads = 1, .workloads = &workload};
+	_cleanup_free_ char *place = path_of("away");
+	_cleanup_free_ char *aside = path_of("away.aside");
+	_cleanup_free_ char *path = path_of("away/history.db");
+	uint64_t first = real_ns(), deadline = mono_ms() + 120000;
+	struct bh_names *names_before = names;
+	struct bh_history *history;
+
+	mkdir(place, 0700);
+	history = open_history(path);
+	bh_history_record_names(history, &desired);
+	record(history, 5, first);
+	assert_int_equal(ask(history), 5);
+	bh_history_close(history);
+
+	names = bh_names_new(model);
+	assert_int_equal(rename(place, aside), 0);
+	history = open_history(path);
+	wait_for(history);
+	assert_true(has_problem(history, "history-unwritable"));
+	record(history, 7, first);
+	assert_int_equal(ask(history), 7); /* all that is known of */
+	record(history, 9, first);
+	assert_int_equal(ask(history), 9);
+	assert_null(bh_names_workload(names, 10));
+	assert_int_equal(rename(aside, place), 0);
+	for (uint64_t flows = 10; has_problem(history, "history-unwritable"); flows++) {
+		assert_true(mono_ms() < deadline);
+		record(history, flows, first);
+		ask(history);
+		wait_for(history);
+		usleep(50000);
+	}
+	record(history, 100000, first);
+	assert_int_equal(ask(history), 100000);
+	assert_string_equal(bh_names_workload(names, 10)->name, "gone");
+	bh_history_close(history);
+	history = open_history(path);
+	assert_int_equal(ask(history), 100000);
+	bh_history_close(history);
+	bh_names_free(names);
+	names = names_before;
+}
+
 /* A file of a tiny tmpfs takes up what is left. */
 static int fill(const char *path)
 {
@@ -883,6 +931,7 @@ int main(void)
 		cmocka_unit_test(a_database_damaged_in_use_loses_the_past_and_counts_on),
 		cmocka_unit_test(a_newer_database_is_kept_aside),
 		cmocka_unit_test(a_full_disk_is_waited_for_in_memory),
+		cmocka_unit_test(a_file_that_can_be_read_only_later_is_counted_once),
 	};
 	int failed = cmocka_run_group_tests(stores, make_folder, remove_folder);
 

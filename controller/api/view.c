@@ -185,121 +185,6 @@ static void live_rows(const struct bh_view *view, struct rows *rows)
 	}
 }
 
-/* ---- Rows of pods, from flow records --------------------------------------------------------- */
-
-struct pod_rows {
-	struct bh_view *view;
-	struct rows *rows;
-	struct bh_table ids;  /* id of a pod or workload → number */
-	struct bh_table keys; /* key → index + 1 */
-	uint32_t last_number;
-};
-
-/* The party of one end of a record; numbers are given out as they come. */
-static uint32_t number_of(struct pod_rows *pods, const struct bh_flow_end *end)
-{
-	const struct bh_workload_name *name =
-		end->known ? bh_names_workload(pods->view->api->names, end->workload) : NULL;
-	struct bh_world *world = pods->view->world;
-	bool pod = *end->pod != '\0';
-	_cleanup_free_ char *id = pod ? bh_xasprintf("pod:%s/%s", end->namespace, end->pod)
-				      : bh_xasprintf("workload:%u", end->workload);
-	void *known = bh_table_get(&pods->ids, id, strlen(id));
-	uint32_t number;
-
-	if (known)
-		return (uint32_t)(uintptr_t)known;
-	number = ++pods->last_number;
-	if (pod)
-		bh_world_add_pod(
-			world, number, end->namespace, name ? name->kind : "Pod", end->pod);
-	else if (name)
-		bh_world_add(world, number, name->namespace, name->kind, name->name);
-	else
-		bh_world_party(world, number);
-	bh_table_put(&pods->ids, bh_arena_strdup(&pods->view->arena, id), strlen(id),
-		(void *)(uintptr_t)number);
-	return number;
-}
-
-static struct bh_history_edge *pod_row(struct pod_rows *pods, const struct bh_flow_record *record)
-{
-	const struct bh_history_key key = {
-		.client = number_of(pods, &record->src),
-		.server = number_of(pods, &record->dst),
-		.rule = record->rule,
-		.pending_rule = record->pending_rule,
-		.port = record->dst.port,
-		.protocol = record->protocol,
-		.egress = record->egress,
-		.verdict = (uint8_t)record->reason,
-		.pending = (uint8_t)record->pending,
-		.family = record->dst.ip.family,
-		.peer_local = 1, /* counts if the client's end says nothing */
-	};
-	void *known = bh_table_get(&pods->keys, &key, sizeof(key));
-	struct bh_history_edge *row;
-
-	if (known)
-		return &pods->rows->items[(uintptr_t)known - 1];
-	row = add_row(pods->rows);
-	row->key = key;
-	bh_table_put(&pods->keys, bh_arena_copy(&pods->view->arena, &key, 1, sizeof(key)),
-		sizeof(key), (void *)(uintptr_t)pods->rows->n);
-	return row;
-}
-
-static void count_record(struct bh_history_counts *counts, const struct bh_flow_record *record)
-{
-	if (record->type == BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED) {
-		for (int i = 0; i < 2; i++) {
-			counts->packets[i] += record->packets[i];
-			counts->octets[i] += record->octets[i];
-		}
-	} else {
-		counts->flows += 1 + (uint64_t)record->suppressed;
-	}
-	if (!counts->first_ns || record->time_ns < counts->first_ns)
-		counts->first_ns = record->time_ns;
-	if (record->time_ns > counts->last_ns)
-		counts->last_ns = record->time_ns;
-}
-
-static int compare_rows(const void *a, const void *b)
-{
-	const struct bh_history_key *x = &((const struct bh_history_edge *)a)->key;
-	const struct bh_history_key *y = &((const struct bh_history_edge *)b)->key;
-
-	if (x->client != y->client)
-		return x->client < y->client ? -1 : 1;
-	if (x->server != y->server)
-		return x->server < y->server ? -1 : 1;
-	if (x->protocol != y->protocol)
-		return x->protocol < y->protocol ? -1 : 1;
-	if (x->port != y->port)
-		return x->port < y->port ? -1 : 1;
-	return memcmp(x, y, sizeof(*x));
-}
-
-static void pod_rows(struct bh_view *view, struct bh_window *window, struct rows *rows)
-{
-	struct pod_rows pods = {.view = view, .rows = rows};
-	const struct bh_flow_log *log = view->api->flows;
-
-	for (uint64_t at = bh_flow_log_first(log); at < bh_flow_log_next(log); at++) {
-		const struct bh_flow_record *record = bh_flow_log_get(log, at);
-
-		if (record && record->time_ns >= window->from_ns && record->time_ns < window->to_ns)
-			count_record(&pod_row(&pods, record)->counts, record);
-	}
-	qsort(rows->items, rows->n, sizeof(*rows->items), compare_rows);
-	bh_table_clear(&pods.ids);
-	bh_table_clear(&pods.keys);
-	window->exact = false;
-	window->note = "made of the flow records that are kept; bytes and packets are of flows "
-		       "that have ended";
-}
-
 /* ---- Parties --------------------------------------------------------------------------------- */
 
 static struct bh_party *add_workload(struct bh_view *view, uint32_t number)
@@ -360,33 +245,6 @@ static void add_labels(struct bh_view *view)
 	}
 }
 
-/* The pods among the parties: their labels, and how those of this node stand. */
-static void describe_pods(struct bh_view *view)
-{
-	const struct bh_party *found;
-
-	for (size_t at = 0; (found = bh_world_next(view->world, &at));) {
-		struct bh_party *party = bh_world_find(view->world, found->number);
-		const struct bh_pod *pod = found->is_pod ? bh_model_pod_by_name(view->api->model,
-								   found->namespace, found->name)
-							 : NULL;
-
-		if (pod)
-			bh_party_add_labels(party, pod->labels);
-		for (size_t i = 0; pod && i < view->api->desired->n_endpoints; i++) {
-			const struct bh_desired_endpoint *endpoint =
-				&view->api->desired->endpoints[i];
-
-			if (strcmp(endpoint->uid, pod->uid) != 0)
-				continue;
-			party->pods = 1;
-			party->modes[endpoint->mode] = 1;
-			party->quarantined = endpoint->quarantined;
-			break;
-		}
-	}
-}
-
 void bh_view_conversations(struct bh_view *view, const struct bh_window *window,
 	struct bh_conversations *ret_conversations)
 {
@@ -408,10 +266,10 @@ void bh_view_conversations(struct bh_view *view, const struct bh_window *window,
 
 /* As bh_api_history(), with the window as it was answered. */
 static bool ask_window(struct bh_view *view, struct bh_control_call *call, int slot,
-	struct bh_window *window, json_t **ret_error)
+	enum bh_view_ends ends, struct bh_window *window, json_t **ret_error)
 {
 	const struct bh_history_question question = {
-		.subject = BH_HISTORY_EDGES,
+		.subject = ends == BH_VIEW_PODS ? BH_HISTORY_BOTH : BH_HISTORY_EDGES,
 		.from_ns = window->from_ns,
 		.to_ns = window->open ? 0 : window->to_ns,
 	};
@@ -431,28 +289,22 @@ bool bh_view_ask(struct bh_view *view, struct bh_control_call *call, enum bh_vie
 	bool joined = earlier && earlier->to_ns == view->window.from_ns;
 
 	*ret_error = NULL;
-	if (!view->window.given || ends == BH_VIEW_PODS)
+	if (!view->window.given && ends == BH_VIEW_WORKLOADS)
 		return bh_api_fresh(view->api, call);
-	if (!ask_window(view, call, 0, &view->window, ret_error))
+	if (!ask_window(view, call, 0, ends, &view->window, ret_error))
 		return false;
 	if (*ret_error || !earlier)
 		return true;
 	if (joined)
 		earlier->to_ns = view->window.from_ns;
-	return ask_window(view, call, 1, earlier, ret_error);
+	return ask_window(view, call, 1, ends, earlier, ret_error);
 }
 
 void bh_view_fill(struct bh_view *view, enum bh_view_ends ends, bool with_labels)
 {
-	struct rows rows = {0};
-
 	view->world = bh_world_new();
 	if (ends == BH_VIEW_PODS) {
-		pod_rows(view, &view->window, &rows);
-		describe_pods(view);
-		bh_conversations_make(
-			view->world, view->sight, rows.n, rows.items, &view->conversations);
-		free(rows.items);
+		bh_view_fill_pods(view);
 		return;
 	}
 	for (size_t i = 0; i < view->api->desired->n_endpoints; i++)

@@ -41,7 +41,8 @@ struct bh_view {
 /* What conversations are between. */
 enum bh_view_ends {
 	BH_VIEW_WORKLOADS,
-	BH_VIEW_PODS, /* from flow records: not exact */
+	BH_VIEW_PODS, /* from what history has of flow records: not exact. Without a window, all of
+			 it */
 };
 
 /* Reads `from`, `to`, `last` of a request. Returns an error to answer with, or NULL. */
@@ -63,6 +64,8 @@ bool bh_view_ask(struct bh_view *view, struct bh_control_call *call, enum bh_vie
  * over all pods. bh_view_clear() frees, also what was never filled.
  */
 void bh_view_fill(struct bh_view *view, enum bh_view_ends ends, bool with_labels);
+/* What of that is of pods; bh_view_fill() calls it. */
+void bh_view_fill_pods(struct bh_view *view);
 /* The same parties in another window: bh_conversations_clear() frees. */
 void bh_view_conversations(struct bh_view *view, const struct bh_window *window,
 	struct bh_conversations *ret_conversations);

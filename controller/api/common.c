@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "controller/api/common.h"
 #include "controller/flows/reasons.h"
 #include "controller/model/memory.h"
+#include "controller/topology/conversation.h"
 #include "proto/cleanup.h"
 
 static json_t *coded_error(const char *code, const char *format, va_list arguments)
@@ -96,38 +95,19 @@ json_t *bh_api_flag(const json_t *request, const char *name, bool *ret_value)
 	return NULL;
 }
 
-static const struct {
-	uint8_t number;
-	const char *name;
-} protocols[] = {
-	{IPPROTO_TCP, "TCP"},
-	{IPPROTO_UDP, "UDP"},
-	{IPPROTO_SCTP, "SCTP"},
-	{IPPROTO_ICMP, "ICMP"},
-	{IPPROTO_ICMPV6, "ICMPv6"},
-};
-
 json_t *bh_api_protocol(const json_t *request, uint8_t *ret_protocol, bool *ret_found)
 {
 	const char *text;
 	json_t *error = bh_api_string(request, "protocol", &text);
-	char *end;
-	long number;
+	int number;
 
 	*ret_found = false;
 	if (error || !text)
 		return error;
-	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
-		if (strcasecmp(text, protocols[i].name) == 0) {
-			*ret_protocol = protocols[i].number;
-			*ret_found = true;
-			return NULL;
-		}
-	}
-	number = strtol(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || number > 255)
-		return bh_control_error("'%s' is no protocol: tcp, udp, sctp, icmp, icmpv6, or a "
-					"number up to 255",
+	number = bh_protocol_number(text);
+	if (number < 0)
+		return bh_control_error("'%s' is no protocol: tcp, udp, sctp, icmp, icmpv6, igmp, "
+					"or a number up to 255",
 			text);
 	*ret_protocol = (uint8_t)number;
 	*ret_found = true;
@@ -186,14 +166,9 @@ json_t *bh_json_time(uint64_t ns)
 
 json_t *bh_json_protocol(uint8_t protocol)
 {
-	char text[8];
+	char text[BH_PROTOCOL_TEXT_MAX];
 
-	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
-		if (protocols[i].number == protocol)
-			return json_string(protocols[i].name);
-	}
-	snprintf(text, sizeof(text), "%u", protocol);
-	return json_string(text);
+	return json_string(bh_protocol_word(protocol, text));
 }
 
 json_t *bh_json_workload(const struct bh_api *api, uint32_t number)

@@ -295,6 +295,7 @@ static const struct {
 	{IPPROTO_SCTP, "SCTP"},
 	{IPPROTO_ICMP, "ICMP"},
 	{IPPROTO_ICMPV6, "ICMPv6"},
+	{IPPROTO_IGMP, "IGMP"}, /* what a host joins, its pods may hear of */
 };
 
 const char *bh_protocol_word(uint8_t protocol, char text[BH_PROTOCOL_TEXT_MAX])

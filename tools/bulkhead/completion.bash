@@ -67,7 +67,7 @@ _bulkhead() {
 		return
 		;;
 	--protocol)
-		COMPREPLY=($(compgen -W "tcp udp sctp icmp icmpv6" -- "$current"))
+		COMPREPLY=($(compgen -W "tcp udp sctp icmp icmpv6 igmp" -- "$current"))
 		return
 		;;
 	--pod | -p)

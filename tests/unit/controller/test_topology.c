@@ -450,6 +450,26 @@ static void tokens_are_made_checked_bound_and_revoked(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+static void protocols_have_their_names_and_others_their_numbers(void **state)
+{
+	static const struct {
+		int number;
+		const char *word;
+	} cases[] = {{6, "TCP"}, {17, "UDP"}, {132, "SCTP"}, {1, "ICMP"}, {58, "ICMPv6"},
+		{2, "IGMP"}, {47, "47"}};
+	char text[BH_PROTOCOL_TEXT_MAX];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_string_equal(
+			bh_protocol_word((uint8_t)cases[i].number, text), cases[i].word);
+		assert_int_equal(bh_protocol_number(cases[i].word), cases[i].number);
+	}
+	assert_int_equal(bh_protocol_number("igmp"), 2);
+	assert_int_equal(bh_protocol_number("2"), 2);
+	assert_int_equal(bh_protocol_number("256"), -1);
+	assert_int_equal(bh_protocol_number("tcpx"), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -460,6 +480,7 @@ int main(void)
 		cmocka_unit_test(differences_are_new_vanished_and_changed),
 		cmocka_unit_test(files_hold_texts_that_stay_texts),
 		cmocka_unit_test(hosts_and_origins),
+		cmocka_unit_test(protocols_have_their_names_and_others_their_numbers),
 		cmocka_unit_test(addresses_to_listen_on),
 		cmocka_unit_test(tokens_are_made_checked_bound_and_revoked),
 	};

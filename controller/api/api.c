@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "controller/api/common.h"
+#include "controller/api/work.h"
 
 static const struct {
 	const char *name;
@@ -50,9 +51,21 @@ static json_t *handle(struct bh_api *api, struct bh_control_call *call)
 	return bh_control_error("there is no command '%.64s'", name);
 }
 
+/* What a thread has made of it; NULL: not yet. */
+static json_t *take_result(const struct bh_api *api, const struct bh_control_call *call)
+{
+	const struct bh_task *task = bh_work_done(api->work, call->work);
+
+	if (task)
+		return json_incref(task->result);
+	return call->expired ? bh_api_busy("it takes too long: ask for a shorter window") : NULL;
+}
+
 json_t *bh_api_handle(void *data, struct bh_control_call *call)
 {
-	json_t *answer = handle(data, call);
+	struct bh_api *api = data;
+	json_t *answer = call->work && bh_work_begun(api->work, call->work) ? take_result(api, call)
+									    : handle(api, call);
 
 	if (answer || call->expired)
 		bh_api_leave(data, call);

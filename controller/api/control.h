@@ -25,6 +25,7 @@
 
 struct bh_control;
 struct bh_sight;
+struct bh_history_answer;
 
 struct bh_control_call {
 	const json_t *request;        /* an object */
@@ -39,6 +40,8 @@ struct bh_control_call {
 	/* The handler's too: what it has asked of the history, 0 at first. */
 	uint64_t tickets[BH_CONTROL_QUESTIONS];
 	uint64_t work; /* … and what a thread does for it (work.h) */
+	/* On such a thread: what the history has answered. */
+	const struct bh_history_answer *answers[BH_CONTROL_QUESTIONS];
 };
 
 /*

@@ -32,7 +32,7 @@ bool bh_api_history(struct bh_api *api, struct bh_control_call *call, int slot,
 	*ret_error = NULL;
 	if (!call->tickets[slot])
 		return ask(api, call, slot, question, ret_error);
-	*ret_answer = bh_history_answer(api->history, call->tickets[slot]);
+	*ret_answer = call->answers[slot] ?: bh_history_answer(api->history, call->tickets[slot]);
 	if (!*ret_answer && !call->expired)
 		return false;
 	if (!*ret_answer)

@@ -15,10 +15,9 @@
 #define SEEN_NS (7 * 86400 * 1000000000ull)
 /* A week of a large cluster takes seconds, and others may be before us. */
 #define TRIAL_MS 110000
-/* The same as bh_work.h says, for people. */
-#define BUSY                                                                                     \
-	"policies are being tried already, two of yours or eight in all: try again when one is " \
-	"done"
+#define BUSY                                                                                    \
+	"two things that take long are under way for you already, or eight for all: try again " \
+	"when one is done"
 
 /* ---- What is remembered ---------------------------------------------------------------------- */
 
@@ -120,17 +119,8 @@ static json_t *try(struct bh_api *api, struct bh_control_call *call, bool sugges
 	struct bh_history_question question = {.subject = BH_HISTORY_BOTH};
 	const struct bh_history_answer *answer;
 	struct bh_window window;
-	struct bh_trial *trial;
-	json_t *error;
+	json_t *error = read_window(call->request, &window);
 
-	if (bh_work_begun(api->work, call->work)) {
-		trial = (struct bh_trial *)bh_work_done(api->work, call->work);
-		if (trial)
-			return json_incref(trial->result);
-		return call->expired ? bh_api_busy("it takes too long: ask for a shorter window")
-				     : NULL;
-	}
-	error = read_window(call->request, &window);
 	if (error)
 		return error;
 	if (!call->work)

@@ -209,6 +209,8 @@ json_t *bh_api_topology(struct bh_api *api, struct bh_control_call *call)
 		return NULL;
 	if (answer)
 		return answer;
+	if (bh_view_elsewhere(&question.view, call, bh_api_topology))
+		return NULL;
 	bh_view_fill(&question.view, question.ends, wants_labels(&question));
 	bh_graph_make(question.view.world, &question.view.conversations, &question.query, &graph);
 	answer = graph_object(&question, &graph);
@@ -252,6 +254,8 @@ json_t *bh_api_export(struct bh_api *api, struct bh_control_call *call)
 		return NULL;
 	if (answer)
 		return answer;
+	if (bh_view_elsewhere(&question.view, call, bh_api_export))
+		return NULL;
 	bh_view_fill(&question.view, question.ends, wants_labels(&question));
 	bh_graph_make(question.view.world, &question.view.conversations, &question.query, &graph);
 	if (strcmp(format, "json") == 0) {
@@ -346,6 +350,8 @@ json_t *bh_api_topology_diff(struct bh_api *api, struct bh_control_call *call)
 		return NULL;
 	if (answer)
 		return answer;
+	if (bh_view_elsewhere(&question.view, call, bh_api_topology_diff))
+		return NULL;
 	bh_view_fill(&question.view, BH_VIEW_WORKLOADS, wants_labels(&question));
 	bh_view_conversations(&question.view, &earlier, &before);
 	bh_diff_make(&before, &question.view.conversations, &question.view.filter, bh_view_text_of,

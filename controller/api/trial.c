@@ -493,30 +493,7 @@ static void run(struct bh_task *task)
 {
 	struct bh_trial *trial = (struct bh_trial *)task;
 
-	trial->result = trial->suggest ? run_suggest(trial) : run_diff(trial);
-}
-
-static struct bh_sight *copy_sight(const struct bh_sight *sight)
-{
-	struct bh_sight *copy;
-
-	if (!sight)
-		return NULL;
-	copy = bh_xcalloc(1, sizeof(*copy));
-	copy->n = sight->n;
-	copy->namespaces = bh_xcalloc(sight->n, sizeof(*copy->namespaces));
-	for (size_t i = 0; i < sight->n; i++)
-		copy->namespaces[i] = bh_xstrdup(sight->namespaces[i]);
-	return copy;
-}
-
-static void free_sight(struct bh_sight *sight)
-{
-	for (size_t i = 0; sight && i < sight->n; i++)
-		free(sight->namespaces[i]);
-	if (sight)
-		free(sight->namespaces);
-	free(sight);
+	task->result = trial->suggest ? run_suggest(trial) : run_diff(trial);
 }
 
 static void free_trial(struct bh_task *task)
@@ -529,8 +506,8 @@ static void free_trial(struct bh_task *task)
 	json_decref(trial->request);
 	json_decref(trial->decisions);
 	json_decref(trial->window);
-	json_decref(trial->result);
-	free_sight(trial->sight);
+	json_decref(task->result);
+	bh_sight_free(trial->sight);
 	free(trial);
 }
 
@@ -539,15 +516,15 @@ struct bh_trial *bh_trial_new(const struct bh_api *api, struct bh_control_call *
 {
 	struct bh_trial *trial = bh_xcalloc(1, sizeof(*trial));
 
-	trial->task = (struct bh_task){run, free_trial};
+	trial->task = (struct bh_task){.run = run, .free = free_trial};
 	trial->history = api->history;
 	trial->ticket = call->tickets[0];
 	call->tickets[0] = 0;
 	trial->answer = answer;
 	trial->model = bh_replay_snapshot(api->model);
-	trial->names = bh_names_copy_workloads(api->names);
+	trial->names = bh_names_copy(api->names);
 	trial->request = json_deep_copy(call->request);
 	trial->decisions = json_deep_copy(api->decisions);
-	trial->sight = copy_sight(call->sight);
+	trial->sight = bh_sight_copy(call->sight);
 	return trial;
 }

@@ -25,8 +25,6 @@ struct bh_trial {
 	json_t *decisions;
 	json_t *window;
 	struct bh_sight *sight; /* NULL: everything */
-	/* Once it was run. */
-	json_t *result;
 };
 
 /*

@@ -300,6 +300,15 @@ bool bh_view_ask(struct bh_view *view, struct bh_control_call *call, enum bh_vie
 	return ask_window(view, call, 1, ends, earlier, ret_error);
 }
 
+bool bh_view_elsewhere(
+	const struct bh_view *view, struct bh_control_call *call, bh_api_command *command)
+{
+	const struct bh_history_answer *answer = view->window.history;
+
+	return answer &&
+	       bh_api_elsewhere(view->api, call, command, answer->n_edges + answer->n_pods);
+}
+
 void bh_view_fill(struct bh_view *view, enum bh_view_ends ends, bool with_labels)
 {
 	view->world = bh_world_new();

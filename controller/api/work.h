@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
 #include <uv.h>
 
 #define BH_WORK_EACH 2
@@ -25,8 +26,9 @@
 /* The first member of what is to be done. */
 struct bh_task {
 	void (*run)(struct bh_task *task); /* on a thread */
-	/* On the loop's, with whatever the task owns. */
+	/* On the loop's, with whatever the task owns, its result too. */
 	void (*free)(struct bh_task *task);
+	json_t *result; /* set by `run` */
 };
 
 struct bh_work;

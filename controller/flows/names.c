@@ -139,13 +139,16 @@ void bh_names_recall(struct bh_names *names, size_t n_workloads,
 	}
 }
 
-struct bh_names *bh_names_copy_workloads(const struct bh_names *names)
+struct bh_names *bh_names_copy(const struct bh_names *names)
 {
 	struct bh_names *copy = bh_names_new(NULL);
 	const struct bh_workload_name *name;
+	const struct bh_rule_label *rule;
 
 	for (size_t at = 0; (name = bh_table_next(&names->workloads, &at));)
 		bh_names_recall(copy, 1, name, 0, NULL);
+	for (size_t at = 0; (rule = bh_table_next(&names->rules, &at));)
+		bh_names_recall(copy, 0, NULL, 1, rule);
 	return copy;
 }
 

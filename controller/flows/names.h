@@ -51,8 +51,8 @@ void bh_names_recall(struct bh_names *names, size_t n_workloads,
 	const struct bh_workload_name *workloads, size_t n_rules,
 	const struct bh_rule_label *rules);
 
-/* The workloads' names as they are now, for another thread. No address leads to a pod in it. */
-struct bh_names *bh_names_copy_workloads(const struct bh_names *names);
+/* The names of workloads and rules as they are now, for another thread; not those of pods. */
+struct bh_names *bh_names_copy(const struct bh_names *names);
 
 /*
  * Each returns NULL for what nobody ever named. Results live until the next bh_names_learn(), those

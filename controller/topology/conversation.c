@@ -8,6 +8,30 @@
 #include "controller/topology/conversation.h"
 #include "proto/cleanup.h"
 
+struct bh_sight *bh_sight_copy(const struct bh_sight *sight)
+{
+	struct bh_sight *copy;
+
+	if (!sight)
+		return NULL;
+	copy = bh_xcalloc(1, sizeof(*copy));
+	copy->n = sight->n;
+	copy->namespaces = bh_xcalloc(sight->n, sizeof(*copy->namespaces));
+	for (size_t i = 0; i < sight->n; i++)
+		copy->namespaces[i] = bh_xstrdup(sight->namespaces[i]);
+	return copy;
+}
+
+void bh_sight_free(struct bh_sight *sight)
+{
+	if (!sight)
+		return;
+	for (size_t i = 0; i < sight->n; i++)
+		free(sight->namespaces[i]);
+	free(sight->namespaces);
+	free(sight);
+}
+
 bool bh_sight_sees(const struct bh_sight *sight, const char *namespace)
 {
 	if (!sight || !*namespace)
@@ -290,10 +314,7 @@ static const struct {
 	uint8_t number;
 	const char *word;
 } protocols[] = {
-	{IPPROTO_TCP, "TCP"},
-	{IPPROTO_UDP, "UDP"},
-	{IPPROTO_SCTP, "SCTP"},
-	{IPPROTO_ICMP, "ICMP"},
+	{IPPROTO_TCP, "TCP"}, {IPPROTO_UDP, "UDP"}, {IPPROTO_SCTP, "SCTP"}, {IPPROTO_ICMP, "ICMP"},
 	{IPPROTO_ICMPV6, "ICMPv6"},
 	{IPPROTO_IGMP, "IGMP"}, /* what a host joins, its pods may hear of */
 };

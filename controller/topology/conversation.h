@@ -21,6 +21,10 @@ struct bh_sight {
 	char **namespaces;
 };
 
+/* NULL of NULL. */
+struct bh_sight *bh_sight_copy(const struct bh_sight *sight);
+void bh_sight_free(struct bh_sight *sight);
+
 /* Things that are in no namespace (the world, nodes) may be seen by everybody. */
 bool bh_sight_sees(const struct bh_sight *sight, const char *namespace);
 

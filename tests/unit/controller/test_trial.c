@@ -275,6 +275,54 @@ static void others_are_answered_while_a_policy_is_tried(void **state)
 	json_decref(answer);
 }
 
+/* The same answer, whoever has made it. */
+static void a_large_graph_is_made_while_others_are_answered(void **state)
+{
+	static const char *const commands[] = {
+		"topology", "export", "topology-diff", "conversations"};
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		struct call graph = call_of("g", NULL,
+			json_pack("{s:s, s:s, s:s}", "command", commands[i], "last", "1h", "format",
+				"csv"));
+		struct call status = call_of("", NULL, json_pack("{s:s}", "command", "status"));
+		json_t *answer;
+
+		begin(&graph);
+		bh_model_set_quarantine(api.model, "shop", "back", i % 2);
+		answer = proceed(&status);
+		assert_true(json_is_true(json_object_get(answer, "ok")));
+		json_decref(answer);
+		json_decref(status.request);
+		answer = finish(&graph);
+		assert_true(json_is_true(json_object_get(answer, "ok")));
+		if (!strcmp(commands[i], "topology"))
+			assert_int_equal(
+				number_of(json_object_get(answer, "matched"), "of"), MANY + 3);
+		if (!strcmp(commands[i], "conversations"))
+			assert_int_equal(number_of(answer, "total"), MANY + 3);
+		json_decref(answer);
+	}
+	bh_model_set_quarantine(api.model, "shop", "back", false);
+}
+
+/* Trials are refused while threads are taken; a graph waits. */
+static void a_large_graph_waits_for_its_turn(void **state)
+{
+	struct call graph =
+		call_of("g", NULL, json_pack("{s:s, s:s}", "command", "topology", "last", "1h"));
+	uint64_t tickets[2] = {bh_work_reserve(api.work, "g"), bh_work_reserve(api.work, "g")};
+
+	for (int i = 0; i < 20; i++) {
+		assert_null(proceed(&graph));
+		take_history();
+	}
+	for (int i = 0; i < 2; i++)
+		bh_work_release(api.work, tickets[i]);
+	begin(&graph);
+	json_decref(finish(&graph));
+}
+
 static void the_cluster_may_change_while_a_policy_is_tried(void **state)
 {
 	struct call diff = call_of("", NULL, diff_of(closed));
@@ -485,8 +533,8 @@ static void set_freed(struct bh_task *task)
 static void the_loop_turns_while_a_task_runs(void **state)
 {
 	sem_t sign;
-	struct wait waits[2] = {{{wait_for_sign, set_freed}, &sign, false},
-		{{wait_for_sign, set_freed}, &sign, false}};
+	struct wait waits[2] = {{{.run = wait_for_sign, .free = set_freed}, &sign, false},
+		{{.run = wait_for_sign, .free = set_freed}, &sign, false}};
 	uint64_t tickets[2];
 
 	sem_init(&sign, 0, 0);
@@ -514,6 +562,8 @@ int main(void)
 		cmocka_unit_test(the_loop_turns_while_a_task_runs),
 		cmocka_unit_test(others_are_answered_while_a_policy_is_tried),
 		cmocka_unit_test(the_cluster_may_change_while_a_policy_is_tried),
+		cmocka_unit_test(a_large_graph_is_made_while_others_are_answered),
+		cmocka_unit_test(a_large_graph_waits_for_its_turn),
 		cmocka_unit_test(an_asker_has_two_threads_and_is_told),
 		cmocka_unit_test(all_together_have_so_many_places),
 		cmocka_unit_test(what_may_be_tried_is_bounded),

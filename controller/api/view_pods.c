@@ -19,13 +19,16 @@
 #define FORGOTTEN_PASS (BH_REASON_FIRST_DROP - 1)
 #define FORGOTTEN_DROP (BH_REASON_MAX - 1)
 
+/* The denials of the server's end, what else was counted, and the other end's verdict. */
+#define ROWS_EACH 3
+
 struct pod_rows {
 	struct bh_view *view;
 	const struct bh_history_answer *answer;
 	struct bh_table ids; /* id of a pod or workload → number */
 	uint32_t last_number;
 	size_t n;
-	struct bh_history_edge *rows; /* two for each record at most */
+	struct bh_history_edge *rows; /* ROWS_EACH for each record at most */
 };
 
 /* ---- Parties --------------------------------------------------------------------------------- */
@@ -143,17 +146,37 @@ static void find_edges(const struct pod_rows *pods, const struct bh_history_pod 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
 static void add_row(struct pod_rows *pods, const struct bh_history_key *ends,
-	const struct bh_history_key *why, const struct bh_history_counts *counts)
+	const struct bh_history_edge *why, const struct bh_history_counts *counts, bool told)
 {
 	struct bh_history_edge *row = &pods->rows[pods->n++];
 
-	row->key = *why;
+	row->key = why->key;
 	row->key.client = ends->client;
 	row->key.server = ends->server;
 	row->key.protocol = ends->protocol;
 	row->key.port = ends->port;
-	row->key.peer_local = 0; /* each record was made once, at whichever end */
+	row->key.peer_local = told; /* then it counts only where the client's end told nothing */
 	row->counts = *counts;
+	/* Later than that this end has not judged so, whatever the other has told since. */
+	if (why->counts.last_ns < row->counts.last_ns)
+		row->counts.last_ns = why->counts.last_ns;
+}
+
+/*
+ * A flow is told once when it begins, by the client's end where that is here, and once when it
+ * ends, by either. What the server's end alone denies it tells for itself, of a flow that the
+ * client's end, if that is a pod of this node, has told already.
+ */
+static void add_denials(struct pod_rows *pods, const struct bh_history_key *ends,
+	const struct bh_history_edge *const edges[2], struct bh_history_counts *counts)
+{
+	const struct bh_history_counts denials = {
+		.flows = counts->flows, .first_ns = counts->first_ns, .last_ns = counts->last_ns};
+
+	if (edges[0] || !edges[1] || !edges[1]->key.peer_local)
+		return;
+	add_row(pods, ends, edges[1], &denials, true);
+	counts->flows = 0;
 }
 
 static void add_pod(struct pod_rows *pods, const struct bh_history_pod *pod)
@@ -164,10 +187,16 @@ static void add_pod(struct pod_rows *pods, const struct bh_history_pod *pod)
 		.protocol = pod->protocol,
 		.port = pod->port,
 	};
-	const struct bh_history_key forgotten = {
-		.egress = 1,
-		.verdict = pod->verdict == BH_FLOW_DENIED ? FORGOTTEN_DROP : FORGOTTEN_PASS,
-		.pending = pod->verdict == BH_FLOW_ALLOWED ? FORGOTTEN_PASS : FORGOTTEN_DROP,
+	const struct bh_history_edge forgotten = {
+		.key =
+			{
+				.egress = 1,
+				.verdict = pod->verdict == BH_FLOW_DENIED ? FORGOTTEN_DROP
+									  : FORGOTTEN_PASS,
+				.pending = pod->verdict == BH_FLOW_ALLOWED ? FORGOTTEN_PASS
+									   : FORGOTTEN_DROP,
+			},
+		.counts = {.last_ns = pod->last_ns},
 	};
 	const struct bh_history_edge *edges[2] = {NULL, NULL};
 	struct bh_history_counts counts = {
@@ -180,11 +209,13 @@ static void add_pod(struct pod_rows *pods, const struct bh_history_pod *pod)
 
 	find_edges(pods, pod, edges);
 	if (!edges[0] && !edges[1])
-		add_row(pods, &ends, &forgotten, &counts);
+		add_row(pods, &ends, &forgotten, &counts, false);
+	if (pod->verdict != BH_FLOW_ALLOWED)
+		add_denials(pods, &ends, edges, &counts);
 	for (int i = 0; i < 2; i++) {
 		if (!edges[i])
 			continue;
-		add_row(pods, &ends, &edges[i]->key, &counts);
+		add_row(pods, &ends, edges[i], &counts, false);
 		/* The other end says how it judged, not how much there was once more. */
 		counts = (struct bh_history_counts){
 			.first_ns = pod->first_ns, .last_ns = pod->last_ns};
@@ -197,7 +228,7 @@ void bh_view_fill_pods(struct bh_view *view)
 	struct pod_rows pods = {
 		.view = view,
 		.answer = answer,
-		.rows = bh_xcalloc(answer->n_pods, 2 * sizeof(*pods.rows)),
+		.rows = bh_xcalloc(answer->n_pods, ROWS_EACH * sizeof(*pods.rows)),
 	};
 
 	/* This node's are there even if they never spoke. */

@@ -141,15 +141,19 @@ static void establish(int family)
 	fire_to_pod(&db, &ack);
 }
 
-/* The flow of web's to db, established for every port that is walked over. */
-static void establish_all(void)
+/*
+ * The flow of web's to db, established for every port that is walked over. `flags`: of its
+ * legs, BH_LEG_WATCHED while its first payloads are still looked into.
+ */
+static void establish_all(uint8_t flags)
 {
 	struct frame f = segment(&db, 0x8000);
 	struct bh_flow flow;
 
 	establish(4);
 	flow_of(&f, &flow);
-	for (unsigned port = 1; port < BENCH_PORTS; port++) {
+	flow.leg[0].flags = flow.leg[1].flags = flags;
+	for (unsigned port = 0; port < BENCH_PORTS; port++) {
 		f = segment(&db, 0x8000 | port);
 		flow_store(&f, ESTABLISHED_TABLE, &flow);
 	}
@@ -191,7 +195,13 @@ static void before_established(void)
 static void before_established_walk(void)
 {
 	clear(FEW, FEW, 100);
-	establish_all();
+	establish_all(0);
+}
+
+static void before_watched_walk(void)
+{
+	clear(FEW, FEW, 100);
+	establish_all(BH_LEG_WATCHED);
 }
 
 static void before_insert(void)
@@ -317,6 +327,12 @@ static double established_walk(unsigned scale)
 	return walk_floor(from_fd(), scale);
 }
 
+/* No more than are looked into. */
+static double watched_walk(unsigned scale)
+{
+	return walk_floor(from_fd(), scale < BH_LOOKS ? scale : BH_LOOKS);
+}
+
 /* A new flow is new once: these walk over the ports a single time. */
 static double new_flows(unsigned scale)
 {
@@ -371,6 +387,10 @@ struct bench_case bench_cases[] = {
 		.floor = FLOOR_WALK,
 		.before = before_established_walk,
 		.sample = established_walk},
+	{.name = "first payloads, 8k flows",
+		.floor = FLOOR_WALK,
+		.before = before_watched_walk,
+		.sample = watched_walk},
 	{.name = "new, allowed, 10 rules",
 		.floor = FLOOR_WALK,
 		.before = before_new_few,

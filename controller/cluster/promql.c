@@ -17,6 +17,8 @@
 	"protocol, port, end, verdict, pending, app, encrypted"
 #define SEEN_STEPS 240
 #define SEEN_STEP_MIN_S 15
+#define SEEN_CLOSE_S 600
+#define SEEN_CLOSE_STEP_S 2
 
 struct writer {
 	struct bh_text text;
@@ -62,16 +64,20 @@ static void put_before(struct writer *w, const char *metric)
 
 /* ---- Targets --------------------------------------------------------------------------------- */
 
+/* The latest of many looks; the last minutes are looked at more closely. */
 static void put_seen(struct writer *w)
 {
+	static const char look[] =
+		"max_over_time(timestamp(" INFO "{%s})[%" PRIu64 "s:%" PRIu64 "s])";
 	uint64_t step = w->span_s / SEEN_STEPS;
+	uint64_t close = w->span_s < SEEN_CLOSE_S ? w->span_s : SEEN_CLOSE_S;
 
-	if (step < SEEN_STEP_MIN_S)
-		step = SEEN_STEP_MIN_S;
-	bh_text_format(&w->text,
-		"max by (job, instance) (max_over_time(timestamp(" INFO "{%s})[%" PRIu64
-		"s:%" PRIu64 "s]))",
-		w->matchers, w->span_s, step);
+	bh_text_add(&w->text, "max by (job, instance) (");
+	bh_text_format(&w->text, look, w->matchers, close, (uint64_t)SEEN_CLOSE_STEP_S);
+	bh_text_add(&w->text, " or ");
+	bh_text_format(&w->text, look, w->matchers, w->span_s,
+		step < SEEN_STEP_MIN_S ? SEEN_STEP_MIN_S : step);
+	bh_text_add(&w->text, ")");
 }
 
 static void put_down(struct writer *w)

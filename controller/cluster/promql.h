@@ -31,7 +31,8 @@ enum bh_cluster_subject {
 	BH_CLUSTER_NODES, /* that were heard in the window, with their `node` */
 	BH_CLUSTER_KNOWN, /* … before it */
 	BH_CLUSTER_FRESH, /* … at its end: when */
-	BH_CLUSTER_SEEN,  /* when they were last heard, to a 240th of the window */
+	BH_CLUSTER_SEEN,  /* when they were last heard, to two seconds, or of more than ten minutes
+			   * ago to a 240th of the window */
 	BH_CLUSTER_DOWN,  /* those that do not answer at its end */
 	BH_CLUSTER_FIRST, /* when the first that they have counted was */
 	BH_CLUSTER_RESET, /* those with a counter that went down */

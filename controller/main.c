@@ -27,6 +27,7 @@
 #include <uv.h>
 
 #include "controller/api/api.h"
+#include "controller/cluster/cluster.h"
 #include "controller/history/history.h"
 #include "controller/export/tally.h"
 #include "controller/model/memory.h"
@@ -67,6 +68,7 @@ struct options {
 	enum bh_mode mode;
 	enum bh_log_level log_level;
 	struct bh_exports_options exports;
+	struct bh_cluster_source cluster;
 };
 
 struct controller {
@@ -372,7 +374,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	turn(poll->data);
 }
 
-static void on_http(void *data)
+static void on_turn(void *data)
 {
 	turn(data);
 }
@@ -635,6 +637,7 @@ static int start(struct controller *c)
 	open_history(c);
 	c->api.exports = bh_exports_new(&c->loop, &c->options.exports, c->options.state_dir,
 		c->api.model, c->api.names, exports_changed, c);
+	c->api.cluster = bh_cluster_new(&c->loop, &c->options.cluster, on_turn, c);
 	uv_timer_init(&c->loop, &c->timer);
 	c->timer.data = c;
 	r = open_source(c);
@@ -642,7 +645,7 @@ static int start(struct controller *c)
 		r = open_sockets(c);
 	if (r == 0)
 		c->serve = bh_serve_new(
-			&c->options.serve, c->options.state_dir, &c->loop, &c->api, on_http, c);
+			&c->options.serve, c->options.state_dir, &c->loop, &c->api, on_turn, c);
 	if (r == 0)
 		take_in(c);
 	return r;
@@ -651,6 +654,8 @@ static int start(struct controller *c)
 static void end(struct controller *c)
 {
 	bh_serve_free(c->serve);
+	bh_cluster_free(c->api.cluster);
+	c->api.cluster = NULL;
 	bh_kube_free(c->api.kube);
 	bh_exports_close(c->api.exports);
 	uv_walk(&c->loop, close_handle, NULL);
@@ -764,6 +769,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &options->exports;
+		state->child_inputs[1] = &options->cluster;
 		break;
 	case OPTION_RUN_DIR:
 		options->run_dir = argument;
@@ -855,7 +861,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	return 0;
 }
 
-static const struct argp_child argp_children[] = {{&bh_exports_argp, 0, NULL, 0}, {0}};
+static const struct argp_child argp_children[] = {
+	{&bh_exports_argp, 0, NULL, 0}, {&bh_cluster_argp, 0, NULL, 0}, {0}};
 
 static const struct argp argp = {
 	.options = argp_options,
@@ -881,6 +888,7 @@ int main(int argc, char **argv)
 				.history_mib = BH_HISTORY_BYTES_DEFAULT / 1024 / 1024,
 				.log_level = BH_LOG_INFO,
 				.exports = bh_exports_defaults,
+				.cluster = bh_cluster_defaults,
 			},
 		.pid_fd = -1,
 	};

@@ -21,6 +21,7 @@
 
 struct bh_tokens;
 struct bh_tally;
+struct bh_cluster;
 
 /* Something the controller itself has to say to the operator. */
 struct bh_api_notice {
@@ -41,6 +42,7 @@ struct bh_api {
 	struct bh_history *history;
 	struct bh_exports *exports;       /* NULL: none */
 	struct bh_tally *tally;           /* what the metrics have counted */
+	struct bh_cluster *cluster;       /* of which more than this node is known; NULL: none */
 	const struct bh_desired *desired; /* what the link was last told to want */
 	uint64_t started_ns;              /* since 1970 */
 	bool mode_by_command; /* the node's mode was set by command, and not by --mode */

@@ -37,6 +37,7 @@ struct bh_control_call {
 	uint64_t memo;     /* the handler's, 0 at first */
 	/* The handler's too: what it has asked of the history, 0 at first. */
 	uint64_t tickets[BH_CONTROL_QUESTIONS];
+	uint64_t survey; /* … and of the cluster */
 };
 
 /*

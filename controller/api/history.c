@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "controller/api/common.h"
+#include "controller/cluster/cluster.h"
 
 /* A window of hundreds of thousands of rows takes a second or two. */
 #define ANSWER_MS 60000
@@ -49,6 +50,9 @@ void bh_api_leave(struct bh_api *api, struct bh_control_call *call)
 			bh_history_release(api->history, call->tickets[i]);
 		call->tickets[i] = 0;
 	}
+	if (call->survey && api->cluster)
+		bh_cluster_release(api->cluster, call->survey);
+	call->survey = 0;
 }
 
 json_t *bh_json_history(const struct bh_api *api)

@@ -92,6 +92,12 @@ static json_t *read_question(
 	error = error ?: read_limit(call->request, &question->query.limit);
 	question->view.api = api;
 	question->view.sight = call->sight;
+	error = error ?: bh_view_scope(call->request, &question->view);
+	if (!error && question->view.cluster &&
+		(question->ends == BH_VIEW_PODS || question->query.group == BH_GROUP_LABEL))
+		error = bh_control_error(
+			"group: of a cluster workloads are known, and neither their "
+			"pods nor labels");
 	question->query.filter = &question->view.filter;
 	question->query.sight = call->sight;
 	question->query.text = bh_view_text_of;
@@ -111,6 +117,7 @@ static json_t *graph_object(const struct question *question, const struct bh_gra
 		graph, group, question->query.limit, bh_json_window(&question->view.window));
 
 	json_object_set_new(answer, "ok", json_true());
+	bh_view_set_cluster(&question->view, answer);
 	return answer;
 }
 
@@ -254,6 +261,8 @@ json_t *bh_api_topology_diff(struct bh_api *api, struct bh_control_call *call)
 	struct bh_diff diff;
 	json_t *answer = read_question(api, call, &question);
 
+	if (!answer && question.view.cluster)
+		answer = bh_control_error("scope: a difference is one of this node");
 	if (!answer && !question.view.window.from_ns)
 		answer = bh_control_error("a difference needs 'last', or 'from' and 'to'");
 	answer = answer ?: earlier_window(call->request, &question.view.window, &earlier);

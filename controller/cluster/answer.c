@@ -77,7 +77,7 @@ json_t *bh_cluster_object(const struct bh_cluster_answer *answer, bool targets)
 		}
 		json_array_append_new(nodes, object);
 	}
-	for (size_t i = 0; i < answer->n_notes; i++)
+	for (size_t i = 0; targets && i < answer->n_notes; i++)
 		json_array_append_new(notes, bh_json_text(answer->notes[i]));
 	return json_pack("{s:o, s:I, s:o}", "nodes", nodes, "stale", (json_int_t)answer->n_stale,
 		"notes", notes);

@@ -65,8 +65,8 @@ struct bh_world *bh_cluster_world(const struct bh_cluster_answer *answer);
 char *bh_cluster_text(void *data, const struct bh_conversation *conversation);
 
 /*
- * {nodes: [{name, lastSample, stale, …}], stale: n, notes: […]}. With `targets` also who was
- * scraped, which not everybody is told.
+ * {nodes: [{name, lastSample, stale, …}], stale: n, notes: […]}. Without `targets` not who was
+ * scraped, nor the notes, which may name that: not everybody is told.
  */
 json_t *bh_cluster_object(const struct bh_cluster_answer *answer, bool targets);
 

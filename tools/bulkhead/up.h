@@ -48,6 +48,12 @@ struct bh_up_options {
 	char *export_ipfix_templates;
 	char *export_queue;
 	char *metrics_series;
+	char *cluster;
+	char *cluster_token;
+	char *cluster_login;
+	char *cluster_ca;
+	char *cluster_tenant;
+	char *cluster_match;
 	char *log_level;
 };
 

@@ -83,6 +83,18 @@ static const struct argp_option argp_options[] = {
 	{"metrics-series", OPTION_FIRST + 32, "N", 0,
 		"Edges told apart in the metrics; those that come later are called other (1000)",
 		0},
+	{"cluster", OPTION_FIRST + 32, "prometheus=URL", 0,
+		"The Prometheus that scrapes all nodes: the page shows the cluster's graph, too",
+		0},
+	{"cluster-token", OPTION_FIRST + 33, "FILE", 0,
+		"Its token, sent as a bearer; readable by the controller's user, as the next two",
+		0},
+	{"cluster-login", OPTION_FIRST + 34, "FILE", 0, "Its USER:PASSWORD", 0},
+	{"cluster-ca", OPTION_FIRST + 35, "FILE", 0,
+		"Certificates to trust instead of the system's, PEM", 0},
+	{"cluster-tenant", OPTION_FIRST + 36, "NAME", 0, "X-Scope-OrgID, for Mimir", 0},
+	{"cluster-match", OPTION_FIRST + 37, "LABEL=VALUE,...", 0,
+		"Only series with these labels, of a Prometheus for several clusters", 0},
 	{0},
 };
 
@@ -97,7 +109,9 @@ char **bh_up_option(struct bh_up_options *options, const char *name)
 		&options->export_json, &options->export_json_size, &options->export_json_files,
 		&options->export_json_age, &options->export_json_sync, &options->export_ipfix,
 		&options->export_ipfix_enterprise, &options->export_ipfix_templates,
-		&options->export_queue, &options->metrics_series};
+		&options->export_queue, &options->metrics_series, &options->cluster,
+		&options->cluster_token, &options->cluster_login, &options->cluster_ca,
+		&options->cluster_tenant, &options->cluster_match};
 
 	if (strcmp(name, "run-dir") == 0)
 		return &options->run_dir;
@@ -210,6 +224,8 @@ const char *bh_up_check(const char *name, const char *value)
 		return check_number(name, value);
 	if (strcmp(name, "export-ipfix") == 0 && !is_collector(value))
 		return "export-ipfix is like udp:192.0.2.1:4739 or tcp:[2001:db8::1]:4739, not";
+	if (strcmp(name, "cluster") == 0 && strncmp(value, "prometheus=http", 15) != 0)
+		return "cluster is like prometheus=https://HOST:9090, not";
 	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
 		if (strcmp(choices[i].name, name) != 0)
 			continue;

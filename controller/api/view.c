@@ -144,7 +144,8 @@ json_t *bh_view_scope(const json_t *request, struct bh_view *view)
 	if (strcmp(scope, "cluster") != 0)
 		return bh_control_error("scope: '%.64s' is neither node nor cluster", scope);
 	if (!view->api->cluster)
-		return bh_api_missing("this controller knows its own node only (--cluster)");
+		return bh_control_error(
+			"scope: this controller knows its own node only (--cluster)");
 	if (view->filter.n_labels > 0)
 		return bh_control_error("of a cluster workloads are known, and not their labels");
 	view->cluster = true;

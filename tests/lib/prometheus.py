@@ -21,24 +21,28 @@ class Prometheus:
         program = shutil.which("prometheus")
         if not program:
             tap.skip("prometheus is not installed")
+        self.program, self.netns, self.port = program, netns, port
         self.folder = scope.folder / "prometheus"
         self.folder.mkdir()
         (self.folder / "conf.yml").write_text(config)
-        with open(self.folder / "log", "wb") as log:
+        self.web = Web(netns, port)
+        self.start()
+
+    def start(self):
+        with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [
                     "nsenter",
-                    f"--net={netns}",
-                    program,
+                    f"--net={self.netns}",
+                    self.program,
                     f"--config.file={self.folder}/conf.yml",
                     f"--storage.tsdb.path={self.folder}/data",
-                    f"--web.listen-address=0.0.0.0:{port}",
+                    f"--web.listen-address=0.0.0.0:{self.port}",
                 ],
                 stdout=log,
                 stderr=log,
                 preexec_fn=scopes.die_with_parent,
             )
-        self.web = Web(netns, port)
 
     def ask(self, expression):
         query = urllib.parse.urlencode({"query": expression})

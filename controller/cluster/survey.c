@@ -439,7 +439,7 @@ static double added(struct bh_survey *survey, const struct bh_cluster_node *node
 		last = value;
 		last_s = seconds;
 	}
-	return sum;
+	return sum < COUNT_MAX ? sum : COUNT_MAX;
 }
 
 static void take_samples(struct bh_survey *survey, const json_t *result)

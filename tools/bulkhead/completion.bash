@@ -34,7 +34,8 @@ _bulkhead() {
 		COMPREPLY=($(compgen -W "reader operator" -- "$current"))
 		return
 		;;
-	--config | --kubeconfig | --http-cert | --http-key | --export-json)
+	--config | --kubeconfig | --http-cert | --http-key | --export-json | --cluster-token | --cluster-login | \
+		--cluster-ca | --from-token | --from-login | --from-ca)
 		COMPREPLY=($(compgen -f -- "$current"))
 		return
 		;;
@@ -58,6 +59,10 @@ _bulkhead() {
 		COMPREPLY=($(compgen -W "error warning info debug" -- "$current"))
 		return
 		;;
+	--from | --cluster)
+		COMPREPLY=($(compgen -W "prometheus=http:// prometheus=https://" -- "$current"))
+		return
+		;;
 	--fail)
 		COMPREPLY=($(compgen -W "open closed" -- "$current"))
 		return
@@ -76,7 +81,7 @@ _bulkhead() {
 		;;
 	-o | --output)
 		if [[ $command == graph ]]; then
-			COMPREPLY=($(compgen -W "table json dot svg" -- "$current"))
+			COMPREPLY=($(compgen -W "table json dot svg csv graphml" -- "$current"))
 		else
 			COMPREPLY=($(compgen -W "table json" -- "$current"))
 		fi
@@ -96,7 +101,8 @@ _bulkhead() {
 			--xdp-generic --map-size --hold --hold-exclude --hold-timeout --history-days --history-size
 			--http --http-cert --http-key --http-host --http-tokens --log-level --export-json --export-json-size --export-json-files
 			--export-json-age --export-json-sync --export-ipfix --export-ipfix-enterprise --export-ipfix-templates
-			--export-queue --metrics-series"
+			--export-queue --metrics-series --cluster --cluster-token --cluster-login --cluster-ca --cluster-tenant
+			--cluster-match"
 		;;
 	wait) options+=" --timeout" ;;
 	flows)
@@ -105,7 +111,7 @@ _bulkhead() {
 	edges) options+=" --namespace --since --until" ;;
 	graph)
 		options+=" --namespace --since --until --group --expand --last --limit --label --port --protocol --verdict
-			--text"
+			--text --from --from-token --from-login --from-ca --from-tenant --from-match"
 		;;
 	token) options+=" --role --namespace" ;;
 	policy) options+=" --since --until --delete --namespace --approve --reject --undecide" ;;

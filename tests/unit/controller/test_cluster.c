@@ -88,7 +88,7 @@ static struct bh_cluster_answer *run(const struct answers *answers)
 	"\"" more
 #define ROW(client, server, end, verdict, more, value)                                             \
 	"{\"metric\":{" EDGE(client, server, end, verdict, more) "},\"value\":[2000,\"" value "\"" \
-											      "]}"
+								 "]}"
 
 /* One node that was there all the time. */
 #define ALONE                                                                            \
@@ -189,10 +189,10 @@ static void counters_that_begin_anew_are_added_up(void **state)
 {
 	/* 10 before the window, 4 in it; then 3 and 2 after a beginning. */
 	const struct answers answers = {
-		.of = {RESTARTED, [BH_CLUSTER_SAMPLES] =
-					  FLOWS("[990,\"10\"],[1010,\"12\"],[1020,\"14\"],[1030,"
-						"\"3\"],[1040,\"5\"]") "," FIRST(
-						  "[990,\"500\"],[1030,\"1025\"]")}};
+		.of = {RESTARTED,
+			[BH_CLUSTER_SAMPLES] = FLOWS(
+				"[990,\"10\"],[1010,\"12\"],[1020,\"14\"],[1030,"
+				"\"3\"],[1040,\"5\"]") "," FIRST("[990,\"500\"],[1030,\"1025\"]")}};
 	struct bh_cluster_answer *answer = run(&answers);
 
 	assert_null(answer->error);

@@ -87,6 +87,8 @@ static void put_down(struct writer *w)
 	bh_text_add(&w->text, ")");
 }
 
+/* A counter went down; or what is counted began later than it did, though it may have come further
+ * between two scrapes than it was. */
 static void put_reset(struct writer *w)
 {
 	static const char *const metrics[] = {"flows", "packets", "bytes", "resets"};
@@ -97,7 +99,11 @@ static void put_reset(struct writer *w)
 			"%ssum by (job, instance) (resets(bulkhead_edge_%s_total{%s}[%" PRIu64
 			"s]))",
 			i ? " + " : "", metrics[i], w->matchers, w->span_s + BH_CLUSTER_BEFORE_S);
-	bh_text_add(&w->text, ") > 0");
+	bh_text_format(&w->text,
+		") > 0 or max by (job, instance) (last_over_time(" FIRST "{%s}[%" PRIu64
+		"s])) > (min by (job, instance) (min_over_time(" FIRST "{%s}[%" PRIu64 "s])) > 0)",
+		w->matchers, w->span_s + BH_CLUSTER_BEFORE_S, w->matchers,
+		w->span_s + BH_CLUSTER_BEFORE_S);
 }
 
 static void put_samples(struct writer *w, const struct bh_cluster_target *target)

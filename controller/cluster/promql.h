@@ -35,7 +35,7 @@ enum bh_cluster_subject {
 			   * ago to a 240th of the window */
 	BH_CLUSTER_DOWN,  /* those that do not answer at its end */
 	BH_CLUSTER_FIRST, /* when the first that they have counted was */
-	BH_CLUSTER_RESET, /* those with a counter that went down */
+	BH_CLUSTER_RESET, /* those that have begun anew */
 	/* Of one target: its counters' samples, as a matrix. */
 	BH_CLUSTER_SAMPLES,
 	/* Of edges: what was added in the window, as a vector. */

@@ -16,8 +16,8 @@
 #define LINE_MAX_BYTES 240
 /* Names in one note. */
 #define NAMES_MAX 5
-/* Times that counters may begin anew before it is not looked into any more. */
-#define BEGINNINGS_MAX 1000
+/* Times that a target's counters may begin anew and be told apart. */
+#define BEGINNINGS_MAX 32
 /* What is more is no count of ours. */
 #define COUNT_MAX 9.2e18
 
@@ -32,7 +32,6 @@ struct bh_survey {
 	size_t nodes_capacity;
 	struct bh_cluster_node **nodes; /* the arena's */
 	size_t sampled;                 /* index of the node whose samples are asked for */
-	size_t beginnings;
 	size_t n_left_out;
 	struct bh_cluster_target *left_out;
 };
@@ -390,33 +389,59 @@ static uint64_t *counter_of(struct bh_history_edge *edge, const char *metric, bo
 	return NULL;
 }
 
-/* When the first that the target had counted was, as it said at that time; 0: it had not. */
-static double first_at(const json_t *result, double at)
+/* A time at which a target was found to count anew, and since when it did. */
+struct beginning {
+	double at_s;
+	double first_s;
+};
+
+struct beginnings {
+	size_t n;
+	struct beginning of[BEGINNINGS_MAX];
+};
+
+static void find_beginnings(const json_t *result, struct beginnings *found)
 {
-	double found = 0, seconds, value;
 	const json_t *series, *sample;
+	double last = 0, seconds, value;
 	size_t i, j;
 
+	found->n = 0;
 	json_array_foreach(result, i, series)
 	{
-		if (strcmp(label(series, "__name__"), "bulkhead_edges_first_timestamp_seconds") !=
-			0)
+		if (strcmp(label(series, "__name__"), "bulkhead_edges_first_timestamp_seconds"))
 			continue;
 		json_array_foreach(json_object_get(series, "values"), j, sample)
 		{
-			if (read_sample(sample, &seconds, &value) && seconds <= at)
-				found = value;
+			if (!read_sample(sample, &seconds, &value))
+				continue;
+			if (last > 0 && value > last && found->n < BEGINNINGS_MAX)
+				found->of[found->n++] = (struct beginning){seconds, value};
+			last = value;
 		}
 	}
-	return found;
+}
+
+/* True if all that the target counts at `now_s` is from after `last_s`. */
+static bool began_between(const struct beginnings *beginnings, double last_s, double now_s)
+{
+	for (size_t i = 0; i < beginnings->n; i++) {
+		const struct beginning *beginning = &beginnings->of[i];
+
+		if (beginning->at_s > last_s && beginning->at_s <= now_s &&
+			beginning->first_s > last_s)
+			return true;
+	}
+	return false;
 }
 
 /*
- * What was added since the window began. A counter that went down began at nothing; if what it
- * counts is older than that, some of it was counted before (*ret_doubt).
+ * What was added since the window began. A target that counts anew counts from nothing, even where
+ * it has come further than it was meanwhile. A counter that went down without that is taken to have
+ * begun at nothing, too, but some of it may have been counted before (*ret_doubt).
  */
-static double added(struct bh_survey *survey, const struct bh_cluster_node *node,
-	const json_t *result, const json_t *series, bool *ret_doubt)
+static double added(const struct bh_survey *survey, const struct bh_cluster_node *node,
+	const struct beginnings *beginnings, const json_t *series, bool *ret_doubt)
 {
 	const json_t *values = json_object_get(series, "values");
 	double from = (double)survey->answer->window.from_s;
@@ -430,10 +455,10 @@ static double added(struct bh_survey *survey, const struct bh_cluster_node *node
 		if (!read_sample(sample, &seconds, &value))
 			continue;
 		if (seconds > from && begun) {
-			sum += value >= last ? value - last : value;
-			if (value < last && (++survey->beginnings > BEGINNINGS_MAX ||
-						    first_at(result, seconds) <= last_s))
-				*ret_doubt = true;
+			bool anew = began_between(beginnings, last_s, seconds);
+
+			sum += anew || value < last ? value : value - last;
+			*ret_doubt |= value < last && !anew;
 		}
 		begun = true;
 		last = value;
@@ -445,10 +470,12 @@ static double added(struct bh_survey *survey, const struct bh_cluster_node *node
 static void take_samples(struct bh_survey *survey, const json_t *result)
 {
 	struct bh_cluster_node *node = survey->nodes[survey->sampled];
+	struct beginnings beginnings;
 	bool doubt = false;
 	const json_t *series;
 	size_t i;
 
+	find_beginnings(result, &beginnings);
 	json_array_foreach(result, i, series)
 	{
 		const json_t *labels = json_object_get(series, "metric");
@@ -461,7 +488,7 @@ static void take_samples(struct bh_survey *survey, const json_t *result)
 		edge = bh_cluster_row(&survey->rows, labels, &server);
 		if (edge && counter_of(edge, metric, server))
 			*counter_of(edge, metric, server) +=
-				(uint64_t)added(survey, node, result, series, &doubt);
+				(uint64_t)added(survey, node, &beginnings, series, &doubt);
 	}
 	leave_out(survey, node);
 	if (!is_born(survey, node))

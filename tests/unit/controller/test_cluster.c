@@ -202,6 +202,22 @@ static void counters_that_begin_anew_are_added_up(void **state)
 	bh_cluster_answer_free(answer);
 }
 
+/* Between two scrapes it may come further than it was: no counter has gone down. */
+static void counters_that_begin_anew_and_overtake_are_added_up(void **state)
+{
+	const struct answers answers = {
+		.of = {RESTARTED,
+			[BH_CLUSTER_SAMPLES] =
+				FLOWS("[990,\"10\"],[1010,\"12\"],[1020,\"13\"]") "," FIRST(
+					"[990,\"500\"],[1010,\"1005\"],[1020,\"1005\"]")}};
+	struct bh_cluster_answer *answer = run(&answers);
+
+	assert_null(answer->error);
+	assert_int_equal(answer->edges[0].counts.flows, 13);
+	assert_true(answer->exact);
+	bh_cluster_answer_free(answer);
+}
+
 static void what_began_anew_with_old_counts_is_not_called_exact(void **state)
 {
 	const struct answers answers = {
@@ -399,6 +415,7 @@ int main(void)
 		cmocka_unit_test(an_edge_two_nodes_saw_counts_once_with_both_verdicts),
 		cmocka_unit_test(the_latest_verdict_of_an_end_stands),
 		cmocka_unit_test(counters_that_begin_anew_are_added_up),
+		cmocka_unit_test(counters_that_begin_anew_and_overtake_are_added_up),
 		cmocka_unit_test(what_began_anew_with_old_counts_is_not_called_exact),
 		cmocka_unit_test(a_series_that_begins_within_the_window_counts_from_nothing),
 		cmocka_unit_test(what_nodes_call_other_is_shown_and_told),

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -197,6 +198,8 @@ static void take(uv_work_t *work)
 
 	bh_survey_take(fetch->survey, fetch->status, fetch->body.data ? fetch->body.data : "",
 		fetch->body.n);
+	/* Each thread of the pool would keep what it has freed, and that may be a lot. */
+	malloc_trim(0);
 }
 
 static void nothing(uv_work_t *work)

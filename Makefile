@@ -44,7 +44,7 @@ endif
 
 PKGS_dataplane := libbpf libnl-3.0 libnl-route-3.0 libmnl libprotobuf-c libuv
 PKGS_controller := jansson yaml-0.1 libprotobuf-c libuv libcurl sqlite3 libmicrohttpd gnutls zlib
-PKGS_cli := jansson smartcols yaml-0.1 libmnl
+PKGS_cli := jansson smartcols yaml-0.1 libmnl libcurl libuv
 PKGS_cni := jansson
 
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
@@ -91,7 +91,8 @@ $(B)/bulkhead-dataplane: $(B)/obj/dataplane/main.o $(LIB_dataplane)
 $(B)/bulkhead-controller: $(B)/obj/controller/main.o $(LIB_controller)
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller)
-$(B)/bulkhead: $(OBJ_cli)
+# Of the controller's parts it takes what draws a graph.
+$(B)/bulkhead: $(OBJ_cli) $(LIB_controller)
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_cli)
 
@@ -201,7 +202,7 @@ $(B)/tests/unit/proto/%: $(B)/obj/tests/unit/proto/%.o $(LIB_controller)
 	@mkdir -p $(@D)
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller) -lcmocka
-$(B)/tests/unit/cli/%: $(B)/obj/tests/unit/cli/%.o $(filter-out %/bulkhead/main.o,$(OBJ_cli))
+$(B)/tests/unit/cli/%: $(B)/obj/tests/unit/cli/%.o $(filter-out %/bulkhead/main.o,$(OBJ_cli)) $(LIB_controller)
 	@mkdir -p $(@D)
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_cli) -lcmocka

@@ -32,6 +32,7 @@
 #include "controller/api/alerts.h"
 #include "controller/api/api.h"
 #include "controller/api/work.h"
+#include "controller/cluster/cluster.h"
 #include "controller/history/history.h"
 #include "controller/export/tally.h"
 #include "controller/model/memory.h"
@@ -73,6 +74,7 @@ struct options {
 	enum bh_log_level log_level;
 	struct bh_exports_options exports;
 	struct bh_alerting_options alerting;
+	struct bh_cluster_source cluster;
 };
 
 struct controller {
@@ -401,7 +403,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	turn(poll->data);
 }
 
-static void on_elsewhere(void *data)
+static void on_turn(void *data)
 {
 	turn(data);
 }
@@ -676,18 +678,19 @@ static int start(struct controller *c)
 		return r;
 	load_decisions(c);
 	open_history(c);
-	c->api.work = bh_work_new(&c->loop, on_elsewhere, c);
+	c->api.work = bh_work_new(&c->loop, on_turn, c);
 	c->api.exports = bh_exports_new(&c->loop, &c->options.exports, c->options.state_dir,
 		c->api.model, c->api.names, exports_changed, c);
 	open_alerting(c);
+	c->api.cluster = bh_cluster_new(&c->loop, &c->options.cluster, on_turn, c);
 	uv_timer_init(&c->loop, &c->timer);
 	c->timer.data = c;
 	r = open_source(c);
 	if (r == 0)
 		r = open_sockets(c);
 	if (r == 0)
-		c->serve = bh_serve_new(&c->options.serve, c->options.state_dir, &c->loop, &c->api,
-			on_elsewhere, c);
+		c->serve = bh_serve_new(
+			&c->options.serve, c->options.state_dir, &c->loop, &c->api, on_turn, c);
 	if (r == 0)
 		take_in(c);
 	return r;
@@ -696,6 +699,8 @@ static int start(struct controller *c)
 static void end(struct controller *c)
 {
 	bh_serve_free(c->serve);
+	bh_cluster_free(c->api.cluster);
+	c->api.cluster = NULL;
 	bh_kube_free(c->api.kube);
 	bh_exports_close(c->api.exports);
 	bh_work_close(c->api.work);
@@ -813,6 +818,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &options->exports;
 		state->child_inputs[1] = &options->alerting;
+		state->child_inputs[2] = &options->cluster;
 		break;
 	case OPTION_RUN_DIR:
 		options->run_dir = argument;
@@ -904,8 +910,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	return 0;
 }
 
-static const struct argp_child argp_children[] = {
-	{&bh_exports_argp, 0, NULL, 0}, {&bh_alerting_argp, 0, NULL, 0}, {0}};
+static const struct argp_child argp_children[] = {{&bh_exports_argp, 0, NULL, 0},
+	{&bh_alerting_argp, 0, NULL, 0}, {&bh_cluster_argp, 0, NULL, 0}, {0}};
 
 static const struct argp argp = {
 	.options = argp_options,
@@ -932,6 +938,7 @@ int main(int argc, char **argv)
 				.log_level = BH_LOG_INFO,
 				.exports = bh_exports_defaults,
 				.alerting = bh_alerting_defaults,
+				.cluster = bh_cluster_defaults,
 			},
 		.pid_fd = -1,
 	};

@@ -22,6 +22,7 @@
 
 struct bh_tokens;
 struct bh_tally;
+struct bh_cluster;
 struct bh_work;
 
 /* Something the controller itself has to say to the operator. */
@@ -41,11 +42,12 @@ struct bh_api {
 	struct bh_flow_log *flows;
 	struct bh_edges *edges;
 	struct bh_history *history;
-	struct bh_work *work; /* threads for what takes long */
+	struct bh_work *work;       /* threads for what takes long */
 	struct bh_exports *exports; /* NULL: none */
 	struct bh_alerts *alerts;
 	const char *alerts_problem;       /* why they are not kept on disk; NULL: they are */
 	struct bh_tally *tally;           /* what the metrics have counted */
+	struct bh_cluster *cluster;       /* of which more than this node is known; NULL: none */
 	const struct bh_desired *desired; /* what the link was last told to want */
 	uint64_t started_ns;              /* since 1970 */
 	bool mode_by_command; /* the node's mode was set by command, and not by --mode */

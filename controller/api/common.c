@@ -130,47 +130,6 @@ json_t *bh_api_pod_name(const char *text, char **ret_namespace, const char **ret
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-json_t *bh_json_text(const char *text)
-{
-	json_t *value = json_string(text);
-	_cleanup_free_ char *ascii = NULL;
-
-	if (value)
-		return value;
-	ascii = bh_xstrdup(text);
-	for (char *c = ascii; *c; c++) {
-		if ((unsigned char)*c >= 0x80)
-			*c = '?';
-	}
-	return json_string(ascii);
-}
-
-void bh_json_set_text(json_t *object, const char *name, const char *text)
-{
-	json_object_set_new(object, name, bh_json_text(text));
-}
-
-json_t *bh_json_time(uint64_t ns)
-{
-	time_t seconds = (time_t)(ns / 1000000000);
-	struct tm tm;
-	char text[64];
-	size_t n;
-
-	if (ns == 0 || !gmtime_r(&seconds, &tm))
-		return json_null();
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, sizeof(text) - n, ".%06uZ", (unsigned int)(ns % 1000000000 / 1000));
-	return json_string(text);
-}
-
-json_t *bh_json_protocol(uint8_t protocol)
-{
-	char text[BH_PROTOCOL_TEXT_MAX];
-
-	return json_string(bh_protocol_word(protocol, text));
-}
-
 json_t *bh_json_workload(const struct bh_api *api, uint32_t number)
 {
 	const struct bh_workload_name *name = bh_names_workload(api->names, number);
@@ -209,12 +168,6 @@ json_t *bh_json_ip(const struct bh_ip *ip)
 	char text[BH_IP_TEXT_MAX];
 
 	return ip->family ? json_string(bh_ip_format(ip, text)) : json_null();
-}
-
-json_t *bh_json_both_ways(const uint64_t counts[2])
-{
-	return json_pack("{s:I, s:I}", "fromClient", (json_int_t)counts[0], "fromServer",
-		(json_int_t)counts[1]);
 }
 
 /* ---- Why ------------------------------------------------------------------------------------- */

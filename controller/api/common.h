@@ -5,6 +5,7 @@
 /* What the commands share: arguments out of a request, and names and numbers into JSON. */
 
 #include "controller/api/api.h"
+#include "controller/topology/json.h"
 
 /* One per command; as bh_control_handler. */
 typedef json_t *bh_api_command(struct bh_api *api, struct bh_control_call *call);
@@ -66,20 +67,10 @@ json_t *bh_api_pod_name(const char *text, char **ret_namespace, const char **ret
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-/* A string, with what is not UTF-8 replaced. */
-json_t *bh_json_text(const char *text);
-/* Sets `name` to a text. */
-void bh_json_set_text(json_t *object, const char *name, const char *text);
-/* RFC 3339 with microseconds, UTC; null for 0. */
-json_t *bh_json_time(uint64_t ns);
-/* "TCP", "ICMPv6", or the number as a string. */
-json_t *bh_json_protocol(uint8_t protocol);
 json_t *bh_json_workload(const struct bh_api *api, uint32_t number);
 /* The rule, or null. */
 json_t *bh_json_rule(const struct bh_api *api, uint32_t number);
 json_t *bh_json_ip(const struct bh_ip *ip);
-/* {"fromClient": a, "fromServer": b} */
-json_t *bh_json_both_ways(const uint64_t counts[2]);
 
 /* How the history stands. */
 json_t *bh_json_history(const struct bh_api *api);

@@ -6,6 +6,7 @@
 
 #include "controller/api/common.h"
 #include "controller/api/work.h"
+#include "controller/cluster/cluster.h"
 
 /* A window of hundreds of thousands of rows takes a second or two. */
 #define ANSWER_MS 60000
@@ -53,6 +54,9 @@ void bh_api_leave(struct bh_api *api, struct bh_control_call *call)
 	if (call->work)
 		bh_work_release(api->work, call->work);
 	call->work = 0;
+	if (call->survey && api->cluster)
+		bh_cluster_release(api->cluster, call->survey);
+	call->survey = 0;
 }
 
 json_t *bh_json_history(const struct bh_api *api)

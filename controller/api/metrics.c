@@ -83,7 +83,7 @@ static const char *protocol_of(const struct bh_tally_series *series, char number
 
 /* `from` is NULL for what has no direction. */
 static void put_edge(struct page *page, const char *name, const struct bh_tally_series *series,
-	const char *from, uint64_t value)
+	const char *from, double value)
 {
 	static const char *const verdicts[BH_TALLY_VERDICTS] = {"allowed", "would-deny", "denied"};
 	struct party client = party_of(page->api, series, series->client);
@@ -92,11 +92,12 @@ static void put_edge(struct page *page, const char *name, const struct bh_tally_
 
 	if (!series->other)
 		snprintf(port, sizeof(port), "%u", (unsigned int)series->port);
-	bh_prometheus_count(&page->text, name, value, "source_namespace", client.namespace,
+	bh_prometheus_sample(&page->text, name, value, "source_namespace", client.namespace,
 		"source_workload", client.workload, "destination_namespace", server.namespace,
 		"destination_workload", server.workload, "protocol", protocol_of(series, number),
 		"port", port, "end", series->egress ? "egress" : "ingress", "verdict",
-		verdicts[series->verdict], from ? "from" : NULL, from, NULL);
+		verdicts[series->verdict], "pending", series->pending_denies ? "denied" : "allowed",
+		from ? "from" : NULL, from, NULL);
 }
 
 /* What is counted both ways. */
@@ -134,6 +135,13 @@ static void put_edges(struct page *page)
 	counter(page, EDGE "resets_total", "TCP connections of these flows that were reset.");
 	for (size_t i = 0; i < n; i++)
 		put_edge(page, EDGE "resets_total", series[i], NULL, series[i]->resets);
+	gauge(page, EDGE "last_timestamp_seconds", "When the latest of these packets was seen.");
+	for (size_t i = 0; i < n; i++)
+		put_edge(page, EDGE "last_timestamp_seconds", series[i], NULL,
+			(double)series[i]->last_ns / 1e9);
+	put_gauge(page, "bulkhead_edges_first_timestamp_seconds",
+		"When the first packet that the edges count was seen; 0 if there is none.",
+		(double)bh_tally_first(page->api->tally) / 1e9);
 	put_gauge(
 		page, "bulkhead_edge_series", "Combinations of labels that edges have.", (double)n);
 	put_counter(page, "bulkhead_edges_folded_total",

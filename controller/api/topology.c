@@ -92,6 +92,12 @@ static json_t *read_question(
 	error = error ?: read_limit(call->request, &question->query.limit);
 	question->view.api = api;
 	question->view.sight = call->sight;
+	error = error ?: bh_view_scope(call->request, &question->view);
+	if (!error && question->view.cluster &&
+		(question->ends == BH_VIEW_PODS || question->query.group == BH_GROUP_LABEL))
+		error = bh_control_error(
+			"group: of a cluster workloads are known, and neither their "
+			"pods nor labels");
 	question->query.filter = &question->view.filter;
 	question->query.sight = call->sight;
 	question->query.text = bh_view_text_of;
@@ -101,100 +107,18 @@ static json_t *read_question(
 
 /* ---- The graph ------------------------------------------------------------------------------- */
 
-static json_t *aggregate_object(const struct bh_aggregate *sum)
-{
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "conversations",
-		(json_int_t)sum->conversations, "denied", (json_int_t)sum->denied, "wouldDeny",
-		(json_int_t)sum->would_deny, "flows", (json_int_t)sum->flows, "flowsDenied",
-		(json_int_t)sum->flows_denied, "flowsWouldDeny", (json_int_t)sum->flows_would_deny,
-		"packets", bh_json_both_ways(sum->packets), "bytes", bh_json_both_ways(sum->octets),
-		"last", bh_json_time(sum->last_ns));
-}
-
-static json_t *node_object(const struct bh_graph_node *node)
-{
-	json_t *object = json_object();
-	json_t *modes = json_object();
-
-	for (int mode = BH_MODE_OBSERVE; mode <= BH_MODE_ENFORCE; mode++) {
-		if (node->modes[mode])
-			json_object_set_new(modes, bh_mode_name((enum bh_mode)mode),
-				json_integer(node->modes[mode]));
-	}
-	bh_json_set_text(object, "id", node->id);
-	bh_json_set_text(object, "type", bh_node_type_word(node->type));
-	json_object_set_new(
-		object, "parent", node->parent ? bh_json_text(node->parent) : json_null());
-	if (node->type == BH_NODE_NAMESPACE)
-		json_object_set_new(object, "open", json_boolean(node->open));
-	bh_json_set_text(object, "namespace", node->namespace);
-	bh_json_set_text(object, "kind", node->kind);
-	bh_json_set_text(object, "name", node->name);
-	json_object_set_new(object, "members", json_integer(node->members));
-	json_object_set_new(object, "pods", json_integer(node->pods));
-	json_object_set_new(object, "modes", modes);
-	json_object_set_new(object, "quarantined", json_integer(node->quarantined));
-	json_object_set_new(object, "inside", aggregate_object(&node->inside));
-	return object;
-}
-
-static json_t *top_object(const struct bh_conversation *conversation)
-{
-	json_t *object = json_object();
-	char id[BH_CONVERSATION_ID_MAX];
-
-	bh_conversation_id(conversation, id);
-	/* Pods are numbered anew with each question. */
-	bh_json_set_text(object, "id",
-		conversation->client->is_pod || conversation->server->is_pod ? "" : id);
-	json_object_set_new(object, "protocol", bh_json_protocol(conversation->protocol));
-	json_object_set_new(object, "port", json_integer(conversation->port));
-	bh_json_set_text(object, "app", bh_app_word(conversation->talk.app));
-	bh_json_set_text(object, "encrypted", bh_encrypted_word(conversation->talk.encrypted));
-	json_object_set_new(object, "flows", json_integer((json_int_t)conversation->counts.flows));
-	json_object_set_new(object, "bytes", bh_json_both_ways(conversation->counts.octets));
-	return object;
-}
-
-static json_t *edge_object(const struct bh_graph_edge *edge)
-{
-	_cleanup_free_ char *id = bh_graph_edge_id(edge);
-	json_t *object = json_object();
-	json_t *top = json_array();
-
-	for (size_t i = 0; i < edge->n_top; i++)
-		json_array_append_new(top, top_object(edge->top[i]));
-	bh_json_set_text(object, "id", id);
-	bh_json_set_text(object, "source", edge->source->id);
-	bh_json_set_text(object, "target", edge->target->id);
-	bh_json_set_text(object, "state", bh_state_word(edge->state));
-	bh_json_set_text(object, "app", bh_app_word(edge->app));
-	bh_json_set_text(object, "encrypted", bh_encrypted_word(edge->encrypted));
-	json_object_set_new(object, "aggregate", aggregate_object(&edge->sum));
-	json_object_set_new(object, "conversations", top);
-	return object;
-}
-
 static json_t *graph_object(const struct question *question, const struct bh_graph *graph)
 {
 	static const char *const groups[] = {"namespace", "workload", "label:"};
 	_cleanup_free_ char *group = bh_xasprintf("%s%s",
 		question->ends == BH_VIEW_PODS ? "pod" : groups[question->query.group],
 		question->query.label ? question->query.label : "");
-	json_t *nodes = json_array();
-	json_t *edges = json_array();
+	json_t *answer = bh_json_graph(
+		graph, group, question->query.limit, bh_json_window(&question->view.window));
 
-	for (size_t i = 0; i < graph->n_nodes; i++)
-		json_array_append_new(nodes, node_object(&graph->nodes[i]));
-	for (size_t i = 0; i < graph->n_edges; i++)
-		json_array_append_new(edges, edge_object(&graph->edges[i]));
-	return json_pack("{s:b, s:o, s:o, s:I, s:o, s:o, s:{s:I, s:I, s:I}, s:{s:I, s:I}}", "ok", 1,
-		"window", bh_json_window(&question->view.window), "group", bh_json_text(group),
-		"limit", (json_int_t)question->query.limit, "nodes", nodes, "edges", edges,
-		"matched", "workloads", (json_int_t)graph->matched_parties, "conversations",
-		(json_int_t)graph->matched_conversations, "of", (json_int_t)graph->of_conversations,
-		"folded", "nodes", (json_int_t)graph->folded_nodes, "namespaces",
-		(json_int_t)graph->folded_namespaces);
+	json_object_set_new(answer, "ok", json_true());
+	bh_view_set_cluster(&question->view, answer);
+	return answer;
 }
 
 json_t *bh_api_topology(struct bh_api *api, struct bh_control_call *call)
@@ -341,6 +265,8 @@ json_t *bh_api_topology_diff(struct bh_api *api, struct bh_control_call *call)
 	struct bh_diff diff;
 	json_t *answer = read_question(api, call, &question);
 
+	if (!answer && question.view.cluster)
+		answer = bh_control_error("scope: a difference is one of this node");
 	if (!answer && !question.view.window.from_ns)
 		answer = bh_control_error("a difference needs 'last', or 'from' and 'to'");
 	answer = answer ?: earlier_window(call->request, &question.view.window, &earlier);

@@ -6,11 +6,13 @@
 
 #include "bulkhead/abi.h"
 #include "controller/api/view.h"
+#include "controller/cluster/cluster.h"
 #include "controller/flows/reasons.h"
 #include "controller/model/memory.h"
 #include "proto/cleanup.h"
 
 #define SECOND_NS 1000000000ull
+#define CLUSTER_SPAN_NS (3600 * SECOND_NS)
 
 /* ---- Window and filter ----------------------------------------------------------------------- */
 
@@ -129,6 +131,28 @@ json_t *bh_view_filter(const json_t *request, struct bh_filter *filter)
 		if (value && bh_filter_set(filter, names[i], value, &problem) < 0)
 			return bh_control_error("%s", problem);
 	}
+	return NULL;
+}
+
+json_t *bh_view_scope(const json_t *request, struct bh_view *view)
+{
+	const char *scope;
+	json_t *error = bh_api_string(request, "scope", &scope);
+
+	if (error || !scope || strcmp(scope, "node") == 0)
+		return error;
+	if (strcmp(scope, "cluster") != 0)
+		return bh_control_error("scope: '%.64s' is neither node nor cluster", scope);
+	if (!view->api->cluster)
+		return bh_control_error(
+			"scope: this controller knows its own node only (--cluster)");
+	if (view->filter.n_labels > 0)
+		return bh_control_error("of a cluster workloads are known, and not their labels");
+	view->cluster = true;
+	if (!view->window.from_ns)
+		view->window.from_ns = view->window.to_ns > CLUSTER_SPAN_NS
+					       ? view->window.to_ns - CLUSTER_SPAN_NS
+					       : 1;
 	return NULL;
 }
 
@@ -285,12 +309,59 @@ static bool ask_window(struct bh_view *view, struct bh_control_call *call, int s
 	return true;
 }
 
+/* A survey has an end of its own, before this. */
+#define SURVEY_MS 60000
+
+/* As bh_view_ask() of all nodes. */
+static bool ask_cluster(struct bh_view *view, struct bh_control_call *call, json_t **ret_error)
+{
+	struct bh_window *window = &view->window;
+	const struct bh_cluster_window asked = {
+		.from_s = window->from_ns / SECOND_NS,
+		.to_s = (window->to_ns + SECOND_NS - 1) / SECOND_NS,
+	};
+	const struct bh_cluster_answer *answer;
+	char *note;
+
+	if (!call->survey) {
+		call->survey = bh_cluster_ask(view->api->cluster, &asked, window->open);
+		call->deadline = call->now + SURVEY_MS;
+		call->expired = false;
+	}
+	if (!call->survey) {
+		*ret_error = bh_api_busy("too many other windows of the cluster are asked for");
+		return true;
+	}
+	answer = bh_cluster_answer(view->api->cluster, call->survey);
+	if (!answer && !call->expired)
+		return false;
+	if (!answer || answer->error) {
+		*ret_error =
+			bh_api_busy("%s", !answer       ? "Prometheus does not answer in time"
+					  : view->sight ? "Prometheus does not answer as it should"
+							: answer->error);
+		return true;
+	}
+	note = view->sight ? NULL : bh_cluster_note(answer);
+	window->cluster = answer;
+	window->from_ns = answer->window.from_s * SECOND_NS;
+	window->to_ns = answer->window.to_s * SECOND_NS;
+	window->exact = answer->exact;
+	window->note = note            ? bh_arena_strdup(&view->arena, note)
+		       : answer->exact ? NULL
+				       : "what some nodes have counted is missing, or not certain";
+	free(note);
+	return true;
+}
+
 bool bh_view_ask(struct bh_view *view, struct bh_control_call *call, enum bh_view_ends ends,
 	struct bh_window *earlier, json_t **ret_error)
 {
 	bool joined = earlier && earlier->to_ns == view->window.from_ns;
 
 	*ret_error = NULL;
+	if (view->cluster)
+		return ask_cluster(view, call, ret_error);
 	if (!view->window.given && ends == BH_VIEW_WORKLOADS)
 		return bh_api_fresh(view->api, call);
 	if (!ask_window(view, call, 0, ends, &view->window, ret_error))
@@ -313,6 +384,14 @@ bool bh_view_elsewhere(
 
 void bh_view_fill(struct bh_view *view, enum bh_view_ends ends, bool with_labels)
 {
+	if (view->cluster) {
+		const struct bh_cluster_answer *answer = view->window.cluster;
+
+		view->world = bh_cluster_world(answer);
+		bh_conversations_make(view->world, view->sight, answer->n_edges, answer->edges,
+			&view->conversations);
+		return;
+	}
 	view->world = bh_world_new();
 	if (ends == BH_VIEW_PODS) {
 		bh_view_fill_pods(view);
@@ -359,6 +438,8 @@ const char *bh_view_row_text(struct bh_view *view, const struct bh_history_edge 
 	bool pod;
 	json_t *text;
 
+	if (view->cluster)
+		return "its node knows the rule: metrics do not say it";
 	if (known)
 		return known->text;
 	party = bh_world_find(view->world, key.workload);
@@ -382,6 +463,11 @@ const char *bh_view_text(struct bh_view *view, const struct bh_conversation *con
 	if (by && conversation->state == BH_STATE_ALLOWED && by->key.rule == BH_RULE_NONE) {
 		pending = true;
 		by = bh_conversation_deciding(conversation, true);
+	}
+	if (view->cluster) {
+		_cleanup_free_ char *text = bh_cluster_text(NULL, conversation);
+
+		return bh_arena_strdup(&view->arena, text);
 	}
 	if (!by || (by->key.egress ? conversation->client_hidden : conversation->server_hidden))
 		return "";
@@ -411,6 +497,13 @@ json_t *bh_json_window(const struct bh_window *window)
 			object, "historySince", bh_json_time(window->history->since_ns));
 	}
 	return object;
+}
+
+void bh_view_set_cluster(const struct bh_view *view, json_t *answer)
+{
+	if (view->cluster)
+		json_object_set_new(answer, "cluster",
+			bh_cluster_object(view->window.cluster, view->sight == NULL));
 }
 
 json_t *bh_json_party(const struct bh_party *party)

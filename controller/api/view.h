@@ -25,12 +25,14 @@ struct bh_window {
 	const char *note; /* why not, or NULL */
 	const struct bh_history_answer
 		*history; /* of bh_view_ask(), the call's; NULL: the kernel's */
+	const struct bh_cluster_answer *cluster; /* the same: it is of all nodes */
 };
 
 struct bh_view {
 	struct bh_api *api;
 	const struct bh_sight *sight;
 	struct bh_window window;
+	bool cluster; /* all nodes are asked for */
 	struct bh_filter filter;
 	struct bh_world *world;
 	struct bh_conversations conversations;
@@ -50,6 +52,12 @@ json_t *bh_view_window(
 	const json_t *request, const char *from, const char *to, struct bh_window *ret_window);
 /* Reads the conditions of a request into `filter`. */
 json_t *bh_view_filter(const json_t *request, struct bh_filter *filter);
+
+/*
+ * Reads `scope`, once window and filter are read: "node", or "cluster". Of a cluster there are
+ * workloads only, and without a begin the last hour.
+ */
+json_t *bh_view_scope(const json_t *request, struct bh_view *view);
 
 /*
  * Gets what the view, and `earlier` (NULL: nothing) with the same parties, is made of; over as many
@@ -87,6 +95,8 @@ json_t *bh_json_window(const struct bh_window *window);
 json_t *bh_json_party(const struct bh_party *party);
 /* "app", "encrypted", "tlsVersion", "sni" and "roundTrip" of what is spoken. */
 void bh_json_add_talk(json_t *object, const struct bh_talk *talk);
+/* Of an answer that is of a cluster: who was asked, and who did not answer. */
+void bh_view_set_cluster(const struct bh_view *view, json_t *answer);
 json_t *bh_json_conversation(struct bh_view *view, const struct bh_conversation *conversation);
 
 #endif

@@ -103,6 +103,7 @@ static json_t *read_listing(struct bh_api *api, const struct bh_control_call *ca
 	listing->view.api = api;
 	listing->view.sight = call->sight;
 	error = error ?: bh_view_filter(request, &listing->view.filter);
+	error = error ?: bh_view_scope(request, &listing->view);
 	error = error ?: bh_api_string(request, "client", &listing->client);
 	error = error ?: bh_api_string(request, "server", &listing->server);
 	error = error ?: bh_api_string(request, "sort", &listing->sort);
@@ -191,8 +192,10 @@ json_t *bh_api_conversations(struct bh_api *api, struct bh_control_call *call)
 	edges = json_array();
 	for (size_t i = listing.offset; i < n && i - listing.offset < listing.limit; i++)
 		json_array_append_new(edges, bh_json_conversation(view, found[i]));
-	return json_pack("{s:b, s:o, s:o, s:I}", "ok", 1, "window", bh_json_window(&view->window),
+	edges = json_pack("{s:b, s:o, s:o, s:I}", "ok", 1, "window", bh_json_window(&view->window),
 		"edges", edges, "total", (json_int_t)n);
+	bh_view_set_cluster(view, edges);
+	return edges;
 }
 
 /* ---- Why ------------------------------------------------------------------------------------- */
@@ -210,10 +213,11 @@ static json_t *end_object(struct bh_view *view, const struct bh_history_edge *ro
 	json_object_set_new(object, "pendingAllowed", json_boolean(!bh_reason_drops(key->pending)));
 	if (hidden)
 		return object;
-	bh_json_set_text(object, "reason", bh_reason_word(key->verdict));
+	bh_json_set_text(object, "reason", view->cluster ? "" : bh_reason_word(key->verdict));
 	bh_json_set_text(object, "text", bh_view_row_text(view, row, false));
 	json_object_set_new(object, "rule", bh_json_rule(api, key->rule));
-	bh_json_set_text(object, "pendingReason", bh_reason_word(key->pending));
+	bh_json_set_text(
+		object, "pendingReason", view->cluster ? "" : bh_reason_word(key->pending));
 	bh_json_set_text(object, "pendingText", bh_view_row_text(view, row, true));
 	json_object_set_new(object, "pendingRule", bh_json_rule(api, key->pending_rule));
 	json_object_set_new(object, "family", json_integer(key->family));
@@ -259,6 +263,7 @@ json_t *bh_api_conversation(struct bh_api *api, struct bh_control_call *call)
 	const char *id;
 	json_t *error = bh_view_window(call->request, "from", "to", &view.window);
 
+	error = error ?: bh_view_scope(call->request, &view);
 	error = error ?: bh_api_string(call->request, "id", &id);
 	if (!error && !id)
 		error = bh_control_error("'id' is missing");

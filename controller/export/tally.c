@@ -15,8 +15,9 @@ struct series_key {
 	uint8_t protocol;
 	uint8_t egress;
 	uint8_t verdict;
+	uint8_t pending_denies;
 	uint8_t other;
-	uint8_t zero[2];
+	uint8_t zero;
 };
 
 /* What tells one variant of an edge from another. */
@@ -58,6 +59,7 @@ struct bh_tally {
 	struct bh_table sources;
 	uint64_t round;
 	uint64_t folded;
+	uint64_t first_ns;
 	struct bh_table counters;
 };
 
@@ -118,6 +120,7 @@ static struct series *find_or_add(struct bh_tally *tally, const struct series_ke
 		.port = key->port,
 		.egress = key->egress,
 		.verdict = (enum bh_tally_verdict)key->verdict,
+		.pending_denies = key->pending_denies,
 	};
 	bh_table_put(&tally->by_key, &series->key, sizeof(series->key), series);
 	bh_xgrow(tally->series, tally->n, tally->capacity);
@@ -142,11 +145,16 @@ static struct series *series_for(struct bh_tally *tally, const struct bh_edge_vi
 		.protocol = view->protocol,
 		.egress = variant->egress,
 		.verdict = (uint8_t)verdict_of(variant),
+		.pending_denies = bh_reason_drops(variant->pending),
 	};
 
 	if (tally->n >= tally->max_series && !bh_table_get(&tally->by_key, &key, sizeof(key))) {
 		key = (struct series_key){
-			.egress = key.egress, .verdict = key.verdict, .other = true};
+			.egress = key.egress,
+			.verdict = key.verdict,
+			.pending_denies = key.pending_denies,
+			.other = true,
+		};
 		tally->folded++;
 	}
 	return find_or_add(tally, &key);
@@ -192,6 +200,10 @@ static void take_variant(struct bh_tally *tally, const struct bh_edge_view *view
 	}
 	to->flows += grown(&source->last[4], variant->flows);
 	to->resets += grown(&source->last[5], variant->resets);
+	if (variant->last_ns > to->last_ns)
+		to->last_ns = variant->last_ns;
+	if (variant->first_ns && (!tally->first_ns || variant->first_ns < tally->first_ns))
+		tally->first_ns = variant->first_ns;
 }
 
 /* Those that are gone count from nothing should they come back. */
@@ -229,6 +241,11 @@ size_t bh_tally_series(
 {
 	*ret_series = (const struct bh_tally_series *const *)tally->series;
 	return tally->n;
+}
+
+uint64_t bh_tally_first(const struct bh_tally *tally)
+{
+	return tally->first_ns;
 }
 
 uint64_t bh_tally_folded(const struct bh_tally *tally)

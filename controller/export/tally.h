@@ -7,10 +7,10 @@
  * with new maps, an edge's when its slot was given to another and comes back. What a source counts
  * is taken in as the difference to what it said last; less than that is a new beginning.
  *
- * Edges become series of (client, server, protocol, port, end, verdict). There are at most as many
- * as is set; edges that come later are added to a series "other", one for each end and verdict, and
- * counted. A series stays to the end of the process: going and coming back would be a counter that
- * went down.
+ * Edges become series of (client, server, protocol, port, end, verdict, pending verdict). There are
+ * at most as many as is set; edges that come later are added to a series "other", one for each end
+ * and pair of verdicts, and counted. A series stays to the end of the process: going and coming
+ * back would be a counter that went down.
  */
 
 #include <stdbool.h>
@@ -34,11 +34,13 @@ struct bh_tally_series {
 	uint16_t port;
 	bool egress; /* seen at the client's end, or else at the server's */
 	enum bh_tally_verdict verdict;
+	bool pending_denies; /* what if everything pending were enforced */
 	/* [0] from the client, [1] from the server */
 	uint64_t packets[2];
 	uint64_t octets[2];
 	uint64_t flows;
 	uint64_t resets;
+	uint64_t last_ns; /* since 1970; 0: nothing yet */
 };
 
 struct bh_tally;
@@ -52,6 +54,9 @@ void bh_tally_take(struct bh_tally *tally, const struct bh_edges *edges);
 /* Returns their number; they are the tally's, in the order in which they came. */
 size_t bh_tally_series(
 	const struct bh_tally *tally, const struct bh_tally_series *const **ret_series);
+
+/* When the first of all that is counted was seen, since 1970; 0: nothing yet. */
+uint64_t bh_tally_first(const struct bh_tally *tally);
 
 /* Edges that were added to "other" so far. */
 uint64_t bh_tally_folded(const struct bh_tally *tally);

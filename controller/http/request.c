@@ -251,9 +251,10 @@ static json_t *session_object(const struct bh_http *http, const struct bh_token 
 
 	for (size_t i = 0; i < token->sight.n; i++)
 		json_array_append_new(namespaces, json_string(token->sight.namespaces[i]));
-	return json_pack("{s:s, s:s, s:o, s:s, s:s}", "id", token->id, "role",
+	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:b}", "id", token->id, "role",
 		bh_role_name(token->role), "namespaces", namespaces, "node",
-		bh_model_node_name(http->config.api->model), "version", BH_VERSION);
+		bh_model_node_name(http->config.api->model), "version", BH_VERSION, "cluster",
+		http->config.api->cluster != NULL);
 }
 
 static enum MHD_Result login(struct bh_connection *connection)

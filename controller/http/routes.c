@@ -6,7 +6,7 @@
 
 #define FILTER "namespace label port protocol verdict app encrypted text "
 #define WINDOW "from to last "
-#define VIEW WINDOW FILTER "group expand limit:n "
+#define VIEW WINDOW FILTER "scope group expand limit:n "
 #define API "/api/v1"
 
 static const struct bh_route routes[] = {
@@ -19,8 +19,9 @@ static const struct bh_route routes[] = {
 	{"GET", API "/graph/diff", BH_ROUTE_COMMAND, "topology-diff", NULL,
 		WINDOW FILTER "beforeFrom beforeTo limit:n ", BH_ROLE_READER},
 	{"GET", API "/edges", BH_ROUTE_COMMAND, "conversations", NULL,
-		WINDOW FILTER "client server sort offset:n limit:n ", BH_ROLE_READER},
-	{"GET", API "/edges/{}", BH_ROUTE_COMMAND, "conversation", "id", WINDOW, BH_ROLE_READER},
+		WINDOW FILTER "scope client server sort offset:n limit:n ", BH_ROLE_READER},
+	{"GET", API "/edges/{}", BH_ROUTE_COMMAND, "conversation", "id", WINDOW "scope ",
+		BH_ROLE_READER},
 	{"GET", API "/edges/{}/series", BH_ROUTE_COMMAND, "series", "id", WINDOW, BH_ROLE_READER},
 	{"GET", API "/export", BH_ROUTE_COMMAND, "export", NULL, VIEW "format ", BH_ROLE_READER},
 	{"GET", API "/flows", BH_ROUTE_COMMAND, "flows", NULL,

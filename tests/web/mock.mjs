@@ -381,7 +381,7 @@ spec:
 	}
 
 	session(role) {
-		return { id: "k3f9", role, namespaces: null, node: "worker-1", version: "0.1.0" };
+		return { id: "k3f9", role, namespaces: null, node: "worker-1", version: "0.1.0", cluster: false };
 	}
 
 	find(id) {

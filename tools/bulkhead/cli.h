@@ -22,6 +22,8 @@ enum bh_output {
 	BH_OUTPUT_JSON,
 	BH_OUTPUT_DOT,
 	BH_OUTPUT_SVG,
+	BH_OUTPUT_CSV,
+	BH_OUTPUT_GRAPHML,
 };
 
 /* What the options that every command knows have said. */
@@ -85,6 +87,14 @@ int bh_cli_parse_port(const char *text, unsigned int *ret_port, const char **ret
 
 /* One line on stderr, "bulkhead: …". Returns BH_CLI_FAILED. */
 int bh_cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- edges.c, cluster.c
+ * --------------------------------------------------------------------------- */
+
+/* Prints the answer of /api/v1/graph as a table. Returns the exit code. */
+int bh_cli_print_grouped(const json_t *graph);
+/* The graph that `prometheus` of the arguments of `graph` has. Returns the exit code. */
+int bh_cli_cluster_graph(json_t *arguments);
 
 /* ---- ask.c ----------------------------------------------------------------------------------- */
 

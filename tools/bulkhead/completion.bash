@@ -34,7 +34,8 @@ _bulkhead() {
 		COMPREPLY=($(compgen -W "reader operator" -- "$current"))
 		return
 		;;
-	--config | --kubeconfig | --http-cert | --http-key | --export-json | --alert-webhook-secret | --alert-webhook-ca)
+	--config | --kubeconfig | --http-cert | --http-key | --export-json | --alert-webhook-secret | --alert-webhook-ca | \
+		--cluster-token | --cluster-login | --cluster-ca | --from-token | --from-login | --from-ca)
 		COMPREPLY=($(compgen -f -- "$current"))
 		return
 		;;
@@ -56,6 +57,10 @@ _bulkhead() {
 		;;
 	--log-level)
 		COMPREPLY=($(compgen -W "error warning info debug" -- "$current"))
+		return
+		;;
+	--from | --cluster)
+		COMPREPLY=($(compgen -W "prometheus=http:// prometheus=https://" -- "$current"))
 		return
 		;;
 	--fail)
@@ -84,7 +89,7 @@ _bulkhead() {
 		;;
 	-o | --output)
 		if [[ $command == graph ]]; then
-			COMPREPLY=($(compgen -W "table json dot svg" -- "$current"))
+			COMPREPLY=($(compgen -W "table json dot svg csv graphml" -- "$current"))
 		else
 			COMPREPLY=($(compgen -W "table json" -- "$current"))
 		fi
@@ -105,7 +110,8 @@ _bulkhead() {
 			--http --http-cert --http-key --http-host --http-tokens --log-level --export-json --export-json-size --export-json-files
 			--export-json-age --export-json-sync --export-ipfix --export-ipfix-enterprise --export-ipfix-templates
 			--export-queue --metrics-series --alert-ports --alert-hosts --alert-window --alert-learn --alert-days
-			--alert-webhook --alert-webhook-secret --alert-webhook-ca"
+			--alert-webhook --alert-webhook-secret --alert-webhook-ca
+			--cluster --cluster-token --cluster-login --cluster-ca --cluster-tenant --cluster-match"
 		;;
 	wait) options+=" --timeout" ;;
 	flows)
@@ -114,7 +120,7 @@ _bulkhead() {
 	edges) options+=" --namespace --since --until" ;;
 	graph)
 		options+=" --namespace --since --until --group --expand --last --limit --label --port --protocol --verdict
-			--text"
+			--text --from --from-token --from-login --from-ca --from-tenant --from-match"
 		;;
 	alerts) options+=" --follow --namespace --kind --state" ;;
 	baseline) options+=" --namespace --since" ;;

@@ -375,6 +375,12 @@ enum {
 	OPTION_PROTOCOL,
 	OPTION_VERDICT,
 	OPTION_TEXT,
+	OPTION_FROM,
+	OPTION_FROM_TOKEN,
+	OPTION_FROM_LOGIN,
+	OPTION_FROM_CA,
+	OPTION_FROM_TENANT,
+	OPTION_FROM_MATCH,
 };
 
 static const struct argp_option graph_options[] = {
@@ -390,8 +396,26 @@ static const struct argp_option graph_options[] = {
 	{"protocol", OPTION_PROTOCOL, "PROTOCOL,...", 0, "Only tcp, udp, ...", 0},
 	{"verdict", OPTION_VERDICT, "VERDICT,...", 0, "Only allowed, would-deny, denied", 0},
 	{"text", OPTION_TEXT, "WORDS", 0, "Only what has these words in it", 0},
+	{"from", OPTION_FROM, "prometheus=URL", 0,
+		"All nodes' graph, of the last hour or what else is said, from a Prometheus that "
+		"scrapes them (or Thanos, Mimir, VictoriaMetrics); needs no controller here",
+		1},
+	{"from-token", OPTION_FROM_TOKEN, "FILE", 0, "Its token, sent as a bearer", 1},
+	{"from-login", OPTION_FROM_LOGIN, "FILE", 0, "Its USER:PASSWORD", 1},
+	{"from-ca", OPTION_FROM_CA, "FILE", 0, "Certificates to trust instead of the system's", 1},
+	{"from-tenant", OPTION_FROM_TENANT, "NAME", 0, "X-Scope-OrgID, for Mimir", 1},
+	{"from-match", OPTION_FROM_MATCH, "LABEL=VALUE,...", 0, "Only series with these labels", 1},
 	{0},
 };
+
+static const char *name_of_option(int key)
+{
+	const struct argp_option *option = graph_options;
+
+	while (option->key != key)
+		option++;
+	return option->name;
+}
 
 static error_t parse_graph(int key, char *argument, struct argp_state *state)
 {
@@ -414,6 +438,20 @@ static error_t parse_graph(int key, char *argument, struct argp_state *state)
 		json_object_set_new(
 			arguments, key == OPTION_SINCE ? "from" : "to", json_string(moment));
 		return 0;
+	}
+	if (key == OPTION_FROM) {
+		if (strncmp(argument, "prometheus=", 11) != 0)
+			argp_error(state, "--from '%s' is not like prometheus=http://HOST:9090",
+				argument);
+		json_object_set_new(
+			arguments, "prometheus", json_string(argument + 11) ?: json_string(""));
+		return 0;
+	}
+	if (key == ARGP_KEY_END && !json_object_get(arguments, "prometheus")) {
+		for (int i = OPTION_FROM_TOKEN; i <= OPTION_FROM_MATCH; i++) {
+			if (json_object_get(arguments, name_of_option(i)))
+				argp_error(state, "--%s needs --from", name_of_option(i));
+		}
 	}
 	for (const struct argp_option *option = graph_options; option->name; option++) {
 		if (option->key == key) {
@@ -466,7 +504,7 @@ static void grouped_row(struct libscols_table *table, const json_t *edge)
 		bh_print_time(bh_json_get_text(sum, "last"), false, text, sizeof(text)));
 }
 
-static int print_grouped(const json_t *graph)
+int bh_cli_print_grouped(const json_t *graph)
 {
 	static const char *const headings[] = {
 		"CLIENT", "SERVER", "PORTS", "VERDICT", "+FLOWS", "+BYTES", "LAST", NULL};
@@ -487,13 +525,18 @@ static int print_grouped(const json_t *graph)
 /* The graph as the page has it: docs/openapi.yaml, /api/v1/graph. Takes the arguments. */
 static int grouped_graph(json_t *arguments)
 {
-	bool file = bh_cli.output == BH_OUTPUT_DOT || bh_cli.output == BH_OUTPUT_SVG;
+	static const char *const formats[] = {
+		[BH_OUTPUT_DOT] = "dot",
+		[BH_OUTPUT_SVG] = "svg",
+		[BH_OUTPUT_CSV] = "csv",
+		[BH_OUTPUT_GRAPHML] = "graphml",
+	};
+	bool file = bh_cli.output != BH_OUTPUT_TABLE && bh_cli.output != BH_OUTPUT_JSON;
 	json_t *answer;
 	int r = 0;
 
 	if (file)
-		json_object_set_new(arguments, "format",
-			json_string(bh_cli.output == BH_OUTPUT_DOT ? "dot" : "svg"));
+		json_object_set_new(arguments, "format", json_string(formats[bh_cli.output]));
 	answer = bh_ask(file ? "export" : "topology", arguments, 60000);
 	if (!answer)
 		return BH_CLI_FAILED;
@@ -504,7 +547,7 @@ static int grouped_graph(json_t *arguments)
 	if (file)
 		fputs(bh_json_get_text(answer, "text"), stdout);
 	else
-		r = print_grouped(answer);
+		r = bh_cli_print_grouped(answer);
 	json_decref(answer);
 	return r;
 }
@@ -527,17 +570,22 @@ int bh_cli_graph(int argc, char **argv)
 {
 	const struct argp argp = {.options = graph_options,
 		.parser = parse_graph,
-		.doc = "The graph of who talks to whom: -o table, json, dot, or svg. With any "
-		       "option "
-		       "but --namespace, --since and --until it is grouped and folded as on the "
-		       "page.",
+		.doc = "The graph of who talks to whom: -o table, json, dot, svg, csv or graphml. "
+		       "With any option but --namespace, --since and --until, and as csv or "
+		       "graphml, it is grouped and folded as on the page.",
 		.children = bh_cli_children};
 	json_t *arguments = json_object();
 	json_t *graph;
 	int r;
 
 	argp_parse(&argp, argc, argv, 0, NULL, arguments);
-	if (is_grouped(arguments))
+	if (json_object_get(arguments, "prometheus")) {
+		r = bh_cli_cluster_graph(arguments);
+		json_decref(arguments);
+		return r;
+	}
+	if (is_grouped(arguments) || bh_cli.output == BH_OUTPUT_CSV ||
+		bh_cli.output == BH_OUTPUT_GRAPHML)
 		return grouped_graph(arguments);
 	graph = bh_ask("graph", arguments, 60000);
 	if (!graph)
@@ -553,7 +601,7 @@ int bh_cli_graph(int argc, char **argv)
 	case BH_OUTPUT_DOT:
 		print_dot(stdout, graph);
 		break;
-	case BH_OUTPUT_SVG:
+	default:
 		r = print_svg(graph);
 		break;
 	}

@@ -18,7 +18,7 @@ enum {
 
 static const struct argp_option options[] = {
 	{"run-dir", OPTION_RUN_DIR, "DIR", 0, "Which instance (/run/bulkhead)", -2},
-	{"output", 'o', "FORMAT", 0, "table or json; graph: dot and svg too", -2},
+	{"output", 'o', "FORMAT", 0, "table or json; graph: dot, svg, csv and graphml too", -2},
 	{0},
 };
 
@@ -27,6 +27,8 @@ static const char *const output_words[] = {
 	[BH_OUTPUT_JSON] = "json",
 	[BH_OUTPUT_DOT] = "dot",
 	[BH_OUTPUT_SVG] = "svg",
+	[BH_OUTPUT_CSV] = "csv",
+	[BH_OUTPUT_GRAPHML] = "graphml",
 };
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -45,7 +47,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 				return 0;
 			}
 		}
-		argp_error(state, "'%s' is no output: table, json, dot or svg", argument);
+		argp_error(state, "'%s' is no output: table, json, dot, svg, csv or graphml",
+			argument);
 		return EINVAL;
 	}
 	return ARGP_ERR_UNKNOWN;

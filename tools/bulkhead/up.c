@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "controller/cluster/fetch.h"
 #include "proto/cleanup.h"
 #include "proto/listen.h"
 #include "proto/pidfile.h"
@@ -66,6 +67,9 @@ struct up {
 	char webhook_ca[PATH_MAX];
 	char http_key[PATH_MAX];
 	char http_tokens[PATH_MAX];
+	char cluster_token[PATH_MAX]; /* "": not given, as the next two */
+	char cluster_login[PATH_MAX];
+	char cluster_ca[PATH_MAX];
 	char kubeconfig[PATH_MAX]; /* "": the service account of the pod we are in */
 	char user[16];             /* the uid as a number */
 	struct daemon dataplane;
@@ -232,6 +236,16 @@ static void add_alerts(const char **argv, int *n, const struct up *up)
 	add_option(argv, n, "--alert-webhook-ca", *up->webhook_ca ? up->webhook_ca : NULL);
 }
 
+static void add_cluster(const char **argv, int *n, const struct up *up)
+{
+	add_option(argv, n, "--cluster", up->options.cluster);
+	add_option(argv, n, "--cluster-token", *up->cluster_token ? up->cluster_token : NULL);
+	add_option(argv, n, "--cluster-login", *up->cluster_login ? up->cluster_login : NULL);
+	add_option(argv, n, "--cluster-ca", *up->cluster_ca ? up->cluster_ca : NULL);
+	add_option(argv, n, "--cluster-tenant", up->options.cluster_tenant);
+	add_option(argv, n, "--cluster-match", up->options.cluster_match);
+}
+
 static int start_controller(struct up *up)
 {
 	const char *argv[ARGUMENTS_MAX] = {up->controller.name};
@@ -266,6 +280,7 @@ static int start_controller(struct up *up)
 	add_option(argv, &n, "--log-level", up->options.log_level);
 	add_exports(argv, &n, &up->options);
 	add_alerts(argv, &n, up);
+	add_cluster(argv, &n, up);
 	return started(&up->controller, bh_process_start(up->controller.path, (char *const *)argv,
 						&up->controller.rights, broker));
 }
@@ -632,6 +647,38 @@ static int resolve_webhook(struct up *up)
 	return r;
 }
 
+static int resolve_cluster(struct up *up)
+{
+	const struct bh_up_options *options = &up->options;
+	const struct bh_cluster_source source = {
+		.url = options->cluster ? bh_cluster_url(options->cluster) : NULL,
+		.token = options->cluster_token,
+		.login = options->cluster_login,
+		.tenant = options->cluster_tenant,
+		.match = options->cluster_match,
+	};
+	_cleanup_free_ char *wrong = NULL;
+	int r = 0;
+
+	if (!source.url)
+		return options->cluster_token || options->cluster_login || options->cluster_ca ||
+				       options->cluster_tenant || options->cluster_match
+			       ? wrong_option("--cluster-… needs --cluster")
+			       : 0;
+	wrong = bh_cluster_source_check(&source);
+	if (wrong) {
+		bh_cli_fail("--cluster: %s", wrong);
+		return BH_CLI_USAGE;
+	}
+	if (options->cluster_token)
+		r = resolve_path("cluster-token", options->cluster_token, false, up->cluster_token);
+	if (!r && options->cluster_login)
+		r = resolve_path("cluster-login", options->cluster_login, false, up->cluster_login);
+	if (!r && options->cluster_ca)
+		r = resolve_path("cluster-ca", options->cluster_ca, false, up->cluster_ca);
+	return r;
+}
+
 static int resolve_node(struct up *up)
 {
 	char name[256] = "";
@@ -709,7 +756,8 @@ static int prepare(struct up *up)
 				   "controller drops to an ordinary user)");
 	umask(022);
 	if ((r = resolve_folders(up)) || (r = resolve_source(up)) || (r = resolve_http(up)) ||
-		(r = resolve_webhook(up)) || (r = resolve_node(up)) || (r = resolve_user(up)))
+		(r = resolve_webhook(up)) || (r = resolve_cluster(up)) || (r = resolve_node(up)) ||
+		(r = resolve_user(up)))
 		return r;
 	if (bh_process_find("bulkhead-dataplane", up->dataplane.path) < 0)
 		return bh_cli_fail("bulkhead-dataplane is not beside this program");

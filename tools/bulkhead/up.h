@@ -56,6 +56,12 @@ struct bh_up_options {
 	char *alert_webhook;
 	char *alert_webhook_secret;
 	char *alert_webhook_ca;
+	char *cluster;
+	char *cluster_token;
+	char *cluster_login;
+	char *cluster_ca;
+	char *cluster_tenant;
+	char *cluster_match;
 	char *log_level;
 };
 

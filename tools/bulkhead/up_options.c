@@ -99,6 +99,18 @@ static const struct argp_option argp_options[] = {
 		0},
 	{"alert-webhook-ca", OPTION_FIRST + 40, "FILE", 0,
 		"Trust these certificates (PEM) instead of the system's", 0},
+	{"cluster", OPTION_FIRST + 41, "prometheus=URL", 0,
+		"The Prometheus that scrapes all nodes: the page shows the cluster's graph, too",
+		0},
+	{"cluster-token", OPTION_FIRST + 42, "FILE", 0,
+		"Its token, sent as a bearer; readable by the controller's user, as the next two",
+		0},
+	{"cluster-login", OPTION_FIRST + 43, "FILE", 0, "Its USER:PASSWORD", 0},
+	{"cluster-ca", OPTION_FIRST + 44, "FILE", 0,
+		"Certificates to trust instead of the system's, PEM", 0},
+	{"cluster-tenant", OPTION_FIRST + 45, "NAME", 0, "X-Scope-OrgID, for Mimir", 0},
+	{"cluster-match", OPTION_FIRST + 46, "LABEL=VALUE,...", 0,
+		"Only series with these labels, of a Prometheus for several clusters", 0},
 	{0},
 };
 
@@ -116,7 +128,9 @@ char **bh_up_option(struct bh_up_options *options, const char *name)
 		&options->export_queue, &options->metrics_series, &options->alert_ports,
 		&options->alert_hosts, &options->alert_window, &options->alert_learn,
 		&options->alert_days, &options->alert_webhook, &options->alert_webhook_secret,
-		&options->alert_webhook_ca};
+		&options->alert_webhook_ca, &options->cluster, &options->cluster_token,
+		&options->cluster_login, &options->cluster_ca, &options->cluster_tenant,
+		&options->cluster_match};
 
 	if (strcmp(name, "run-dir") == 0)
 		return &options->run_dir;
@@ -237,6 +251,8 @@ const char *bh_up_check(const char *name, const char *value)
 		return check_number(name, value);
 	if (strcmp(name, "export-ipfix") == 0 && !is_collector(value))
 		return "export-ipfix is like udp:192.0.2.1:4739 or tcp:[2001:db8::1]:4739, not";
+	if (strcmp(name, "cluster") == 0 && strncmp(value, "prometheus=http", 15) != 0)
+		return "cluster is like prometheus=https://HOST:9090, not";
 	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
 		if (strcmp(choices[i].name, name) != 0)
 			continue;

@@ -98,6 +98,42 @@ static void a_new_beginning_adds_and_takes_nothing_away(void **state)
 	bh_edges_free(edges);
 }
 
+/* What is denied, and would be allowed, is not what is denied for good. */
+static void the_pending_verdict_makes_a_series_of_its_own(void **state)
+{
+	struct bh_edges *edges = bh_edges_new();
+	struct bh_tally *tally = bh_tally_new(10);
+	const struct bh_tally_series *const *series;
+	Bulkhead__Wire__EdgeBatch batch = BULKHEAD__WIRE__EDGE_BATCH__INIT;
+	Bulkhead__Wire__Edge edge = BULKHEAD__WIRE__EDGE__INIT;
+	Bulkhead__Wire__Edge *list = &edge;
+
+	edge.local = 1;
+	edge.remote = 2;
+	edge.egress = true;
+	edge.verdict = BH_REASON_ISOLATED;
+	edge.flows = 1;
+	batch.generation = 1;
+	batch.n_edges = 1;
+	batch.edges = &list;
+	for (int i = 0; i < 2; i++) {
+		edge.pending = i ? BH_REASON_POLICY : BH_REASON_ISOLATED;
+		edge.first_ns = i ? 5 : 7;
+		edge.last_ns = i ? 30 : 20;
+		bh_edges_add(edges, &batch);
+	}
+	bh_tally_take(tally, edges);
+	assert_int_equal(bh_tally_series(tally, &series), 2);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(series[i]->verdict, BH_TALLY_DENIED);
+		assert_int_equal(series[i]->last_ns, series[i]->pending_denies ? 20 : 30);
+	}
+	assert_true(series[0]->pending_denies != series[1]->pending_denies);
+	assert_int_equal(bh_tally_first(tally), 5);
+	bh_tally_free(tally);
+	bh_edges_free(edges);
+}
+
 static void too_many_series_become_other_and_are_counted(void **state)
 {
 	struct bh_edges *edges = bh_edges_new();
@@ -153,6 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_ends_are_told_apart_and_the_client_is_the_client),
 		cmocka_unit_test(a_new_beginning_adds_and_takes_nothing_away),
+		cmocka_unit_test(the_pending_verdict_makes_a_series_of_its_own),
 		cmocka_unit_test(too_many_series_become_other_and_are_counted),
 		cmocka_unit_test(other_counters_go_on_where_they_were),
 		cmocka_unit_test(values_of_labels_cannot_leave_their_quotes),

@@ -21,6 +21,15 @@ export interface Session {
 	namespaces: string[] | null;
 	node: string;
 	version: string;
+	/** The cluster's graph may be asked for. */
+	cluster: boolean;
+}
+
+/** Whose counts a cluster's are. */
+export interface Cluster {
+	nodes: { name: string; lastSample: string | null; stale: boolean; job?: string; instance?: string }[];
+	stale: number;
+	notes: string[];
 }
 
 export interface Problem {
@@ -132,6 +141,7 @@ export interface Graph {
 	edges: Edge[];
 	matched: { workloads: number; conversations: number; of: number };
 	folded: { nodes: number; namespaces: number };
+	cluster?: Cluster;
 }
 
 export interface Conversation {
@@ -232,6 +242,7 @@ export interface EdgeList {
 	window: Window;
 	edges: Conversation[];
 	total: number;
+	cluster?: Cluster;
 }
 
 export interface Pod {

@@ -63,7 +63,8 @@ function side(title: string, of: TemplateResult, end: End | null): TemplateResul
 function allowance(app: App, w: Why): Part {
 	const { allow: asked } = app.state;
 	if (asked?.conversation !== w.id) {
-		if (w.state === "allowed") return nothing;
+		// What a far node's policy lacks is not known here.
+		if (w.state === "allowed" || app.state.place.scope === "cluster") return nothing;
 		return html`<p><button class="primary" id="allow" @click=${() => void allow(app, w.id)}>Allow this …</button></p>`;
 	}
 	if (asked.error) return html`<p class="bad" role="alert">${asked.error}</p>`;

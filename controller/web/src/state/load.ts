@@ -17,7 +17,7 @@ import type {
 	Why,
 } from "../api/types";
 import type { App, Panel } from "./app";
-import { addSpan, filterQuery } from "./url";
+import { addScope, addSpan, filterQuery } from "./url";
 
 /** Nodes and edges of a graph: what one can still read. */
 const LIMIT = 300;
@@ -125,7 +125,7 @@ export class Loader {
 
 	private query(): URLSearchParams {
 		const { place } = this.app.state;
-		return addSpan(filterQuery(place.filter), place.span);
+		return addScope(addSpan(filterQuery(place.filter), place.span), place);
 	}
 
 	private async main(signal: AbortSignal): Promise<void> {
@@ -218,13 +218,15 @@ export class Loader {
 	}
 
 	private async conversation(panel: Panel, id: string, signal: AbortSignal): Promise<void> {
-		const q = addSpan(new URLSearchParams(), this.app.state.place.span);
+		const { place } = this.app.state;
+		const span = addSpan(new URLSearchParams(), place.span);
+		const q = addScope(new URLSearchParams(span), place);
 		const path = `edges/${encodeURIComponent(id)}`;
 		const before = this.app.state.panel;
 		const [why, series] = await Promise.all([
 			get<Why>(path, q, signal),
 			// A chart is no reason to show nothing.
-			get<Series>(`${path}/series`, q, signal).catch((error: unknown) => {
+			(q.has("scope") ? Promise.resolve(null) : get<Series>(`${path}/series`, span, signal)).catch((error: unknown) => {
 				if (isAbort(error)) throw error;
 				return before?.series?.id === id ? before.series : null;
 			}),

@@ -6,6 +6,7 @@
 import type { Encryption, State } from "../api/types";
 
 export type View = "graph" | "matrix" | "table";
+export type Scope = "node" | "cluster";
 export type Sort = "name" | "bytes" | "flows" | "last" | "denied";
 
 export interface Filter {
@@ -38,6 +39,7 @@ export interface Place {
 	span: Span;
 	/** The earlier window of a comparison: null for none, "" for the one just before, else its two ends. */
 	before: { from: string; to: string } | null;
+	scope: Scope;
 	/** `namespace`, `pod`, `label:KEY`. */
 	group: string;
 	/** Namespaces that are open; null: as the page thinks best. */
@@ -101,6 +103,7 @@ export function parse(search: string): Place {
 			to: fixed ? to : "",
 		},
 		before: before === null ? null : { from: time(beforeFrom), to: time(beforeTo) },
+		scope: q.get("scope") === "cluster" ? "cluster" : "node",
 		group: /^(pod|label:.{1,317})$/.test(group) ? group : "namespace",
 		open: q.has("open") ? list(q.get("open")) : null,
 		filter: {
@@ -131,6 +134,7 @@ export function format(place: Place): string {
 		set("last", span.last || "all", DEFAULT_LAST);
 	}
 	if (place.before) q.set("before", place.before.from ? `${place.before.from}~${place.before.to}` : "");
+	set("scope", place.scope, "node");
 	set("group", place.group, "namespace");
 	if (place.open) q.set("open", place.open.join(","));
 	set("ns", filter.namespaces.join(","));
@@ -145,6 +149,12 @@ export function format(place: Place): string {
 	if (selection) q.set("sel", `${selection.kind[0]}.${selection.id}`);
 	const text = q.toString();
 	return text ? `?${text}` : "";
+}
+
+/** Whose it is. Two windows are compared on this node only. */
+export function addScope(q: URLSearchParams, place: Place): URLSearchParams {
+	if (place.scope === "cluster" && !place.before) q.set("scope", place.scope);
+	return q;
 }
 
 /** The filter as the API takes it. */

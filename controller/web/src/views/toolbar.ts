@@ -9,8 +9,9 @@ import type { Encryption, State as EdgeState } from "../api/types";
 import type { App } from "../state/app";
 import { APP_NAMES, appWord, clock, count, plural, stateWord } from "../state/format";
 import type { Place, View } from "../state/url";
-import { addSpan, filterQuery, filterSize } from "../state/url";
+import { addScope, addSpan, filterQuery, filterSize } from "../state/url";
 import { icon, mark } from "./parts";
+import { scopePicker } from "./scope";
 
 const VIEWS: [View, string][] = [
 	["graph", "Graph"],
@@ -129,7 +130,7 @@ function comparePicker(app: App): TemplateResult {
 function exports(app: App): TemplateResult {
 	const { place } = app.state;
 	const link = (format: string, text: string) => {
-		const q = addSpan(filterQuery(place.filter), place.span);
+		const q = addScope(addSpan(filterQuery(place.filter), place.span), place);
 		q.set("format", format);
 		q.set("group", place.group);
 		const open = app.openNamespaces();
@@ -183,7 +184,7 @@ export function header(app: App): TemplateResult {
 		>
 		<nav role="tablist" aria-label="View">${VIEWS.map(tab)}</nav>
 		<span class="space"></span>
-		${spanPicker(app)} ${comparePicker(app)}
+		${scopePicker(app)} ${spanPicker(app)} ${comparePicker(app)}
 		<button
 			class="tool live ${paused ? "paused" : live}"
 			id="live"

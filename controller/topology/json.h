@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BULKHEAD_TOPOLOGY_JSON_H
+#define BULKHEAD_TOPOLOGY_JSON_H
+
+/* The graph, and what it is made of, as JSON; docs/api.md says what the fields mean. */
+
+#include <jansson.h>
+
+#include "controller/topology/graph.h"
+
+/* A string, with what is not UTF-8 replaced. */
+json_t *bh_json_text(const char *text);
+/* Sets `name` to a text. */
+void bh_json_set_text(json_t *object, const char *name, const char *text);
+/* RFC 3339 with microseconds, UTC; null for 0. */
+json_t *bh_json_time(uint64_t ns);
+/* "TCP", "ICMPv6", or the number as a string. */
+json_t *bh_json_protocol(uint8_t protocol);
+/* {"fromClient": a, "fromServer": b} */
+json_t *bh_json_both_ways(const uint64_t counts[2]);
+
+/* The answer of /api/v1/graph, without what is of one question only. Takes `window`. */
+json_t *bh_json_graph(
+	const struct bh_graph *graph, const char *group, size_t limit, json_t *window);
+
+#endif

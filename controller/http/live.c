@@ -27,7 +27,6 @@
 #define STALLED_MS 60000
 #define QUEUE_BYTES_MAX (512u * 1024)
 #define EDGES_MAX 200
-#define CHANNELS_MAX 32
 
 /* What was last told of a conversation. */
 struct told {
@@ -51,6 +50,7 @@ struct bh_stream {
 	struct bh_stream *next;
 	struct bh_connection *connection;
 	struct channel *channel;
+	char *cookie; /* what its reader showed; NULL: the token itself */
 	struct bh_text queue;
 	size_t taken; /* of the queue */
 	uint64_t taken_at;
@@ -163,13 +163,17 @@ static void free_channel(struct channel *channel)
 static struct channel *join_channel(struct bh_live *live, const char *token, json_t *request)
 {
 	struct channel *channel;
+	size_t own = 0;
 	size_t n = 0;
 
 	for (channel = live->channels; channel; channel = channel->next, n++) {
-		if (strcmp(channel->token, token) == 0 && json_equal(channel->request, request))
+		if (strcmp(channel->token, token) != 0)
+			continue;
+		if (json_equal(channel->request, request))
 			return channel;
+		own++;
 	}
-	if (n >= CHANNELS_MAX)
+	if (n >= BH_HTTP_FILTERS || own >= BH_HTTP_FILTERS_EACH)
 		return NULL;
 	channel = bh_xcalloc(1, sizeof(*channel));
 	strcpy(channel->token, token);
@@ -354,17 +358,30 @@ static bool has_gone(int fd)
 	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-/* Each stream by itself: revoked, silent, stalled. */
+/* Whoever opened it may not read on: the token was revoked, or the session is over. */
+static const char *why_over(const struct bh_live *live, const struct bh_stream *stream)
+{
+	if (!bh_tokens_find(live->http->config.tokens, stream->channel->token))
+		return "revoked";
+	return stream->cookie && !bh_request_cookie_is_good(stream->connection, stream->cookie)
+		       ? "logged-out"
+		       : NULL;
+}
+
+/* Each stream by itself: over, silent, stalled. */
 static void look_at_stream(struct bh_live *live, struct bh_stream *stream)
 {
 	uint64_t now = live->http->now;
+	const char *over;
 
 	if (stream->ending || stream->connection->doomed)
 		return;
 	if (has_gone(stream->connection->fd))
 		bh_connection_cut(stream->connection);
-	else if (!bh_tokens_find(live->http->config.tokens, stream->channel->token)) {
-		append(stream, "event: bye\ndata: {\"reason\":\"revoked\"}\n\n");
+	else if ((over = why_over(live, stream))) {
+		_cleanup_free_ char *bye = event_text("bye", json_pack("{s:s}", "reason", over));
+
+		append(stream, bye);
 		stream->ending = true;
 	} else if (waiting(stream) > 0 && now >= stream->taken_at + STALLED_MS) {
 		bh_connection_cut(stream->connection);
@@ -427,6 +444,7 @@ enum MHD_Result bh_live_begin(struct bh_connection *connection)
 	struct bh_live *live = connection->http->live;
 	json_t *error = check_filter(connection->request);
 	_cleanup_free_ char *hello = NULL;
+	const char *cookie = bh_request_cookie(connection);
 	struct MHD_Response *response;
 	struct channel *channel = NULL;
 	struct bh_stream *stream;
@@ -443,6 +461,7 @@ enum MHD_Result bh_live_begin(struct bh_connection *connection)
 	stream = bh_xcalloc(1, sizeof(*stream));
 	stream->connection = connection;
 	stream->channel = channel;
+	stream->cookie = cookie ? bh_xstrdup(cookie) : NULL;
 	stream->next = live->streams;
 	channel->n_streams++;
 	live->streams = stream;
@@ -478,6 +497,7 @@ void bh_live_end(struct bh_connection *connection)
 	live->n_streams--;
 	leave_channel(live, stream->channel);
 	bh_text_clear(&stream->queue);
+	free(stream->cookie);
 	free(stream);
 	connection->stream = NULL;
 }

@@ -6,7 +6,8 @@
  * slow one only misses events itself, and is told how many.
  *
  * Looking costs time in which nobody else is served. So the more it costs, the more seldom it is
- * done: never more than a small part of the time.
+ * done: never more than a small part of the time, however often somebody comes anew, and not for
+ * all channels at once if that takes long.
  */
 
 #include <inttypes.h>
@@ -22,6 +23,8 @@
 #define INTERVAL_MS 1000
 /* Of the time, a look takes at most one part in so many. */
 #define SHARE 20
+/* Longer than this nobody else waits for us; one channel is always looked at. */
+#define SLICE_MS 50
 #define KEEPALIVE_MS 15000
 /* A reader that has taken nothing of what is there for so long is gone. */
 #define STALLED_MS 60000
@@ -44,6 +47,7 @@ struct channel {
 	struct bh_table told; /* id → told */
 	char *status;         /* as last told */
 	bool primed;          /* `told` holds what there was when it began */
+	uint64_t round;       /* in which it was looked at last */
 };
 
 struct bh_stream {
@@ -66,6 +70,8 @@ struct bh_live {
 	struct bh_stream *streams;
 	size_t n_streams;
 	uint64_t look_at;
+	uint64_t earliest; /* looks before have had their share of the time until then */
+	uint64_t round;    /* of looks, in which each channel has its turn */
 };
 
 struct bh_live *bh_live_new(struct bh_http *http)
@@ -73,6 +79,7 @@ struct bh_live *bh_live_new(struct bh_http *http)
 	struct bh_live *live = bh_xcalloc(1, sizeof(*live));
 
 	live->http = http;
+	live->round = 1;
 	return live;
 }
 
@@ -162,11 +169,12 @@ static void free_channel(struct channel *channel)
 
 static struct channel *join_channel(struct bh_live *live, const char *token, json_t *request)
 {
+	struct channel **end = &live->channels;
 	struct channel *channel;
 	size_t own = 0;
 	size_t n = 0;
 
-	for (channel = live->channels; channel; channel = channel->next, n++) {
+	for (; (channel = *end); end = &channel->next, n++) {
 		if (strcmp(channel->token, token) != 0)
 			continue;
 		if (json_equal(channel->request, request))
@@ -178,8 +186,7 @@ static struct channel *join_channel(struct bh_live *live, const char *token, jso
 	channel = bh_xcalloc(1, sizeof(*channel));
 	strcpy(channel->token, token);
 	channel->request = json_incref(request);
-	channel->next = live->channels;
-	live->channels = channel;
+	*end = channel; /* behind those who wait for their turn */
 	return channel;
 }
 
@@ -398,6 +405,23 @@ static uint64_t monotonic_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Those whose turn it is in this round; false if there was no time for all of them. */
+static bool look_at_channels(struct bh_live *live, uint64_t until)
+{
+	bool looked = false;
+
+	for (struct channel *channel = live->channels; channel; channel = channel->next) {
+		if (channel->round == live->round)
+			continue;
+		if (looked && monotonic_ms() >= until)
+			return false;
+		look_at_channel(live, channel);
+		channel->round = live->round;
+		looked = true;
+	}
+	return true;
+}
+
 uint64_t bh_live_deadline(const struct bh_live *live)
 {
 	return live->streams ? live->look_at : 0;
@@ -406,16 +430,20 @@ uint64_t bh_live_deadline(const struct bh_live *live)
 void bh_live_dispatch(struct bh_live *live)
 {
 	uint64_t began = monotonic_ms();
-	uint64_t cost;
+	bool all;
 
 	if (!live->streams || live->http->now < live->look_at)
 		return;
-	for (struct channel *channel = live->channels; channel; channel = channel->next)
-		look_at_channel(live, channel);
 	for (struct bh_stream *stream = live->streams; stream; stream = stream->next)
 		look_at_stream(live, stream);
-	cost = SHARE * (monotonic_ms() - began);
-	live->look_at = live->http->now + (cost > INTERVAL_MS ? cost : INTERVAL_MS);
+	all = look_at_channels(live, began + SLICE_MS);
+	live->earliest = live->http->now + SHARE * (monotonic_ms() - began);
+	live->look_at = live->earliest;
+	if (!all)
+		return;
+	live->round++;
+	if (live->look_at < live->http->now + INTERVAL_MS)
+		live->look_at = live->http->now + INTERVAL_MS;
 }
 
 /* ---- Streams --------------------------------------------------------------------------------- */
@@ -471,7 +499,7 @@ enum MHD_Result bh_live_begin(struct bh_connection *connection)
 	hello = event_text(
 		"hello", json_pack("{s:s, s:i}", "version", BH_VERSION, "interval", INTERVAL_MS));
 	append(stream, hello);
-	live->look_at = live->http->now;
+	live->look_at = live->http->now > live->earliest ? live->http->now : live->earliest;
 
 	response = bh_xcheck(MHD_create_response_from_callback(
 		MHD_SIZE_UNKNOWN, 16384, read_stream, stream, NULL));

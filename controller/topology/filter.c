@@ -90,6 +90,8 @@ static bool take_encrypted(struct bh_filter *filter, char *item)
 
 static bool take_word(struct bh_filter *filter, char *item)
 {
+	if (strlen(item) > BH_FILTER_WORD_LENGTH)
+		return false;
 	filter->words[filter->n_words++] = item;
 	return true;
 }
@@ -97,17 +99,19 @@ static bool take_word(struct bh_filter *filter, char *item)
 static const struct {
 	const char *name;
 	const char *separator;
+	size_t max;
 	take_item *take;
 	const char *expected;
 } conditions[] = {
-	{"namespace", ",", take_namespace, "a namespace"},
-	{"label", ",", take_label, "KEY or KEY=VALUE"},
-	{"port", ",", take_port, "a port or a range like 8000-8999"},
-	{"protocol", ",", take_protocol, "tcp, udp, sctp, icmp, icmpv6, or a number up to 255"},
-	{"verdict", ",", take_state, "allowed, would-deny or denied"},
-	{"app", ",", take_app, "an application protocol, or unknown"},
-	{"encrypted", ",", take_encrypted, "yes, no or unknown"},
-	{"text", " ", take_word, "a word"},
+	{"namespace", ",", BH_FILTER_ITEMS_MAX, take_namespace, "a namespace"},
+	{"label", ",", BH_FILTER_ITEMS_MAX, take_label, "KEY or KEY=VALUE"},
+	{"port", ",", BH_FILTER_ITEMS_MAX, take_port, "a port or a range like 8000-8999"},
+	{"protocol", ",", BH_FILTER_ITEMS_MAX, take_protocol,
+		"tcp, udp, sctp, icmp, icmpv6, or a number up to 255"},
+	{"verdict", ",", BH_FILTER_ITEMS_MAX, take_state, "allowed, would-deny or denied"},
+	{"app", ",", BH_FILTER_ITEMS_MAX, take_app, "an application protocol, or unknown"},
+	{"encrypted", ",", BH_FILTER_ITEMS_MAX, take_encrypted, "yes, no or unknown"},
+	{"text", " ", BH_FILTER_WORDS_MAX, take_word, "a word of at most 64 bytes"},
 };
 _Static_assert(sizeof(conditions) / sizeof(conditions[0]) ==
 		       sizeof(((struct bh_filter *)0)->texts) / sizeof(char *),
@@ -135,9 +139,9 @@ int bh_filter_set(struct bh_filter *filter, const char *name, const char *value,
 		item = strtok_r(NULL, conditions[which].separator, &rest)) {
 		_cleanup_free_ char *shown = bh_xasprintf("%.64s", item);
 
-		if (n_items++ == BH_FILTER_ITEMS_MAX) {
-			*ret_error =
-				bh_xasprintf("'%s' lists more than %d", name, BH_FILTER_ITEMS_MAX);
+		if (n_items++ == conditions[which].max) {
+			*ret_error = bh_xasprintf(
+				"'%s' lists more than %zu", name, conditions[which].max);
 			return -EINVAL;
 		}
 		if (conditions[which].take(filter, item))

@@ -28,8 +28,8 @@ struct bh_tokens;
 #define BH_HTTP_IDLE_EACH 64      /* … from one address */
 #define BH_HTTP_STREAMS 128       /* of server-sent events */
 #define BH_HTTP_STREAMS_EACH 64   /* … of one token */
-#define BH_HTTP_FILTERS 64        /* different ones, of all streams */
-#define BH_HTTP_FILTERS_EACH 16   /* … of one token */
+#define BH_HTTP_FILTERS 32        /* different ones, of all streams */
+#define BH_HTTP_FILTERS_EACH 12   /* … of one token */
 #define BH_HTTP_WORKING 64        /* requests under way, of all tokens */
 #define BH_HTTP_WORKING_EACH 16   /* … of one */
 #define BH_HTTP_HEADERS_MAX 32768 /* bytes of request line and headers */

@@ -99,19 +99,17 @@ static bool take_word(struct bh_filter *filter, char *item)
 static const struct {
 	const char *name;
 	const char *separator;
-	size_t max;
 	take_item *take;
 	const char *expected;
 } conditions[] = {
-	{"namespace", ",", BH_FILTER_ITEMS_MAX, take_namespace, "a namespace"},
-	{"label", ",", BH_FILTER_ITEMS_MAX, take_label, "KEY or KEY=VALUE"},
-	{"port", ",", BH_FILTER_ITEMS_MAX, take_port, "a port or a range like 8000-8999"},
-	{"protocol", ",", BH_FILTER_ITEMS_MAX, take_protocol,
-		"tcp, udp, sctp, icmp, icmpv6, or a number up to 255"},
-	{"verdict", ",", BH_FILTER_ITEMS_MAX, take_state, "allowed, would-deny or denied"},
-	{"app", ",", BH_FILTER_ITEMS_MAX, take_app, "an application protocol, or unknown"},
-	{"encrypted", ",", BH_FILTER_ITEMS_MAX, take_encrypted, "yes, no or unknown"},
-	{"text", " ", BH_FILTER_WORDS_MAX, take_word, "a word of at most 64 bytes"},
+	{"namespace", ",", take_namespace, "a namespace"},
+	{"label", ",", take_label, "KEY or KEY=VALUE"},
+	{"port", ",", take_port, "a port or a range like 8000-8999"},
+	{"protocol", ",", take_protocol, "tcp, udp, sctp, icmp, icmpv6, or a number up to 255"},
+	{"verdict", ",", take_state, "allowed, would-deny or denied"},
+	{"app", ",", take_app, "an application protocol, or unknown"},
+	{"encrypted", ",", take_encrypted, "yes, no or unknown"},
+	{"text", " ", take_word, "a word of at most 64 bytes"},
 };
 _Static_assert(sizeof(conditions) / sizeof(conditions[0]) ==
 		       sizeof(((struct bh_filter *)0)->texts) / sizeof(char *),
@@ -122,6 +120,7 @@ int bh_filter_set(struct bh_filter *filter, const char *name, const char *value,
 	size_t n_items = 0;
 	size_t which = 0;
 	char *rest = NULL;
+	size_t max;
 	char *text;
 
 	while (which < sizeof(conditions) / sizeof(conditions[0]) &&
@@ -133,15 +132,15 @@ int bh_filter_set(struct bh_filter *filter, const char *name, const char *value,
 		*ret_error = bh_xasprintf("'%s' is there twice", name);
 		return -EINVAL;
 	}
+	max = conditions[which].take == take_word ? BH_FILTER_WORDS_MAX : BH_FILTER_ITEMS_MAX;
 	text = bh_xstrdup(value);
 	filter->texts[filter->n_texts++] = text;
 	for (char *item = strtok_r(text, conditions[which].separator, &rest); item;
 		item = strtok_r(NULL, conditions[which].separator, &rest)) {
 		_cleanup_free_ char *shown = bh_xasprintf("%.64s", item);
 
-		if (n_items++ == conditions[which].max) {
-			*ret_error = bh_xasprintf(
-				"'%s' lists more than %zu", name, conditions[which].max);
+		if (n_items++ == max) {
+			*ret_error = bh_xasprintf("'%s' lists more than %zu", name, max);
 			return -EINVAL;
 		}
 		if (conditions[which].take(filter, item))

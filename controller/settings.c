@@ -213,6 +213,9 @@ int bh_settings_write_json(const char *path, const json_t *json)
 
 	if (!line)
 		return -EILSEQ;
+	/* What could not be read again must not take the place of what can. */
+	if (strlen(line) > SETTINGS_BYTES_MAX)
+		return -EFBIG;
 	if (unlink(temporary) < 0 && errno != ENOENT)
 		return -errno;
 	r = write_file(temporary, line, strlen(line));

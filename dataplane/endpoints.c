@@ -239,11 +239,13 @@ static void refuse_taken_mac(
 	if (!owner)
 		return;
 	memcpy(location->place.mac, pod->place.mac, sizeof(pod->place.mac));
+	/* The detail is told to whoever may see this pod, who may not know of the other one. */
 	snprintf(location->detail, sizeof(location->detail),
-		"%s has taken the MAC of %s; what it sends under it is dropped",
-		location->place.name, owner->wanted.name);
+		"%s has taken another pod's MAC; what it sends under it is dropped",
+		location->place.name);
 	bh_problems_add(endpoints->problems, BH_SOURCE_ENDPOINTS, "mac-taken", pod->wanted.name,
-		"%s: %s", pod->wanted.name, location->detail);
+		"%s: %s has taken the MAC of %s; what it sends under it is dropped",
+		pod->wanted.name, location->place.name, owner->wanted.name);
 }
 
 /*

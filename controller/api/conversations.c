@@ -118,8 +118,8 @@ static json_t *flow_object(
 	json_object_set_new(object, "time", bh_json_time(record->time_ns));
 	bh_json_set_text(object, "type", type_word(record->type));
 	bh_json_set_text(object, "verdict", verdict_words[record->verdict]);
-	bh_json_set_text(object, "reason", bh_reason_word(record->reason));
-	bh_json_set_text(object, "pendingReason", bh_reason_word(record->pending));
+	bh_json_set_text(object, "reason", hidden ? "" : bh_reason_word(record->reason));
+	bh_json_set_text(object, "pendingReason", hidden ? "" : bh_reason_word(record->pending));
 	json_object_set_new(object, "text",
 		hidden ? json_string("")
 		       : bh_api_decision(api, would ? record->pending : record->reason,

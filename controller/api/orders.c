@@ -13,6 +13,9 @@
 /* An order that is not in force by then is answered all the same, with what is missing. */
 #define ORDER_WAIT_MS 10000
 #define WARNINGS_MAX 50
+/* Longest names that Kubernetes has. */
+#define NAMESPACE_MAX 63
+#define POD_MAX 253
 
 /*
  * The common end of every order: answers `answer` (which it takes) once the wanted state is in
@@ -35,7 +38,9 @@ static json_t *when_in_force(struct bh_api *api, struct bh_control_call *call, j
 		return NULL;
 	}
 	json_object_set_new(answer, "inForce", json_false());
-	bh_json_set_text(answer, "missing", missing);
+	/* Which pod is waited for may not be the asker's to know. */
+	bh_json_set_text(answer, "missing",
+		call->sight ? "not everything on this node is in force yet" : missing);
 	return answer;
 }
 
@@ -65,8 +70,11 @@ static json_t *read_target(const json_t *request, struct target *ret_target)
 		return error;
 	if (namespace && pod)
 		return bh_control_error("name a namespace or a pod, not both");
-	if (namespace && (!*namespace || strchr(namespace, '/')))
-		return bh_control_error("'%s' is no namespace", namespace);
+	if (namespace &&
+		(!*namespace || strchr(namespace, '/') || strlen(namespace) > NAMESPACE_MAX))
+		return bh_control_error("'%.64s' is no namespace", namespace);
+	if (pod && strlen(pod) > NAMESPACE_MAX + 1 + POD_MAX)
+		return bh_control_error("'%.64s…' is no pod's name: it is too long", pod);
 	if (pod) {
 		error = bh_api_pod_name(pod, &ret_target->copy, &ret_target->name);
 		ret_target->namespace = ret_target->copy;
@@ -76,15 +84,6 @@ static json_t *read_target(const json_t *request, struct target *ret_target)
 		ret_target->scope = namespace ? BH_SCOPE_NAMESPACE : BH_SCOPE_NODE;
 	}
 	return error;
-}
-
-/* An order about what the asker may not see; an error to answer with, or NULL. */
-static json_t *check_sight(const struct bh_sight *sight, const struct target *target)
-{
-	if (!sight || (target->scope != BH_SCOPE_NODE && bh_sight_sees(sight, target->namespace)))
-		return NULL;
-	return bh_api_forbidden(
-		"the token is bound to namespaces, and this is not about one of them");
 }
 
 static json_t *override_object(const struct bh_override *override)
@@ -132,6 +131,39 @@ static bool is_known(const struct bh_api *api, const struct target *target)
 			return true;
 	}
 	return false;
+}
+
+/* True if something was ordered about it before: that can always be taken back. */
+static bool is_ordered(const struct bh_api *api, const struct target *target)
+{
+	_cleanup_free_ struct bh_override *list = NULL;
+	size_t n = bh_model_overrides(api->model, &list);
+
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].scope == target->scope &&
+			strcmp(list[i].namespace, target->namespace) == 0 &&
+			(target->scope != BH_SCOPE_POD || strcmp(list[i].name, target->name) == 0))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * An order that the asker may not give; an error to answer with, or NULL. Orders are kept for ever
+ * and for everybody, and settings have a size: who is bound to namespaces fills them with no names
+ * that nothing has.
+ */
+static json_t *check_sight(
+	const struct bh_api *api, const struct bh_sight *sight, const struct target *target)
+{
+	if (!sight)
+		return NULL;
+	if (target->scope == BH_SCOPE_NODE || !bh_sight_sees(sight, target->namespace))
+		return bh_api_forbidden(
+			"the token is bound to namespaces, and this is not about one of them");
+	if (target->scope == BH_SCOPE_POD && !is_known(api, target) && !is_ordered(api, target))
+		return bh_api_missing("there is no pod %s/%s", target->namespace, target->name);
+	return NULL;
 }
 
 static json_t *show_modes(
@@ -200,7 +232,7 @@ json_t *bh_api_mode(struct bh_api *api, struct bh_control_call *call)
 	if (mode == BH_MODE_UNSET && strcmp(value, "clear") != 0)
 		return bh_control_error(
 			"'%s' is no mode: observe, dry-run, enforce, or clear", value);
-	error = check_sight(call->sight, &target);
+	error = check_sight(api, call->sight, &target);
 	if (error)
 		return error;
 	if (call->first)
@@ -229,7 +261,7 @@ json_t *bh_api_quarantine(struct bh_api *api, struct bh_control_call *call)
 		return json_pack(
 			"{s:b, s:o}", "ok", 1, "quarantined", overrides(api, call->sight, true));
 
-	error = check_sight(call->sight, &target);
+	error = check_sight(api, call->sight, &target);
 	if (error)
 		return error;
 	if (call->first &&

@@ -41,35 +41,64 @@ const char *bh_api_endpoint_state(const struct bh_api *api, const char *uid,
 	return status ? state_word(status->state) : "waiting";
 }
 
-static json_t *count_states(const struct bh_api *api)
+static json_t *count_states(const struct bh_api *api, const struct bh_sight *sight)
 {
-	json_t *counts =
-		json_pack("{s:i, s:i, s:i, s:i, s:I}", "attached", 0, "waiting", 0, "unsupported",
-			0, "failed", 0, "no-address", (json_int_t)api->desired->n_addressless);
+	const struct bh_desired *desired = api->desired;
 	const Bulkhead__Wire__EndpointStatus *status;
+	json_int_t addressless = 0;
+	json_t *counts;
 
-	for (size_t i = 0; i < api->desired->n_endpoints; i++) {
-		const char *state =
-			bh_api_endpoint_state(api, api->desired->endpoints[i].uid, &status);
+	for (size_t i = 0; i < desired->n_addressless; i++)
+		addressless += bh_sight_sees(sight, desired->addressless[i].namespace);
+	counts = json_pack("{s:i, s:i, s:i, s:i, s:I}", "attached", 0, "waiting", 0, "unsupported",
+		0, "failed", 0, "no-address", addressless);
+	for (size_t i = 0; i < desired->n_endpoints; i++) {
+		const char *state = bh_api_endpoint_state(api, desired->endpoints[i].uid, &status);
 		json_t *count = json_object_get(counts, state);
 
+		if (!bh_sight_sees(sight, desired->endpoints[i].namespace))
+			continue;
 		json_integer_set(count, json_integer_value(count) + 1);
 	}
 	return counts;
 }
 
-static json_t *count_modes(const struct bh_api *api)
+static json_t *count_modes(const struct bh_api *api, const struct bh_sight *sight)
 {
 	int counts[BH_MODE_ENFORCE + 1] = {0};
 	int quarantined = 0;
 
 	for (size_t i = 0; i < api->desired->n_endpoints; i++) {
+		if (!bh_sight_sees(sight, api->desired->endpoints[i].namespace))
+			continue;
 		counts[api->desired->endpoints[i].mode]++;
 		quarantined += api->desired->endpoints[i].quarantined;
 	}
 	return json_pack("{s:i, s:i, s:i, s:i}", "observe", counts[BH_MODE_OBSERVE], "dry-run",
 		counts[BH_MODE_DRY_RUN], "enforce", counts[BH_MODE_ENFORCE], "quarantined",
 		quarantined);
+}
+
+/* How many of this node's pods, of all pods and of the policies the asker may see. */
+static void count_objects(const struct bh_api *api, const struct bh_sight *sight, json_t *answer)
+{
+	const struct bh_network_policy *policy;
+	const struct bh_pod *pod;
+	json_int_t endpoints = 0;
+	json_int_t policies = 0;
+	json_int_t pods = 0;
+
+	for (size_t i = 0; i < api->desired->n_endpoints; i++)
+		endpoints += bh_sight_sees(sight, api->desired->endpoints[i].namespace);
+	for (size_t at = 0; (pod = bh_model_next_pod(api->model, &at));)
+		pods += bh_sight_sees(sight, pod->namespace);
+	/* The cluster's policies are in no namespace, and not shown to who is bound to some. */
+	for (size_t at = 0; (policy = bh_model_next_policy(api->model, &at));)
+		policies +=
+			!sight || (*policy->namespace && bh_sight_sees(sight, policy->namespace));
+	json_object_set_new(answer, "endpoints", json_integer(endpoints));
+	json_object_set_new(answer, "policies", json_integer(policies));
+	json_object_set_new(answer, "pods", json_integer(pods));
 }
 
 /* ---- Problems -------------------------------------------------------------------------------- */
@@ -526,19 +555,34 @@ static bool is_seen(const struct bh_sight *sight, const char *object)
 	return namespace && bh_sight_sees(sight, namespace);
 }
 
+/* Texts of problems are about their object, which is the asker's, but for who else has its address.
+ */
+static void hide_others(json_t *problem)
+{
+	const char *code = json_string_value(json_object_get(problem, "code"));
+
+	if (strcmp(code, "address-conflict") == 0)
+		bh_json_set_text(problem, "text",
+			"one of its addresses also belongs to something else, which keeps it; "
+			"whoever "
+			"sees all namespaces is told to what");
+}
+
 /* What whoever is bound to namespaces is not told, taken out of the answer. */
 static void narrow(const struct bh_sight *sight, json_t *answer)
 {
 	static const char *const foreign[] = {"sources", "drops", "dropReasons", "passes", "maps",
-		"held", "missing", "http", "leaving", "history", "exports"};
+		"held", "holds", "missing", "http", "leaving", "history", "exports", "flowRecords"};
 	json_t *problems = json_object_get(answer, "problems");
 	json_int_t elsewhere = 0;
 
 	for (size_t i = json_array_size(problems); sight && i-- > 0;) {
 		const json_t *object = json_object_get(json_array_get(problems, i), "object");
 
-		if (is_seen(sight, json_string_value(object)))
+		if (is_seen(sight, json_string_value(object))) {
+			hide_others(json_array_get(problems, i));
 			continue;
+		}
 		json_array_remove(problems, i);
 		elsewhere++;
 	}
@@ -595,14 +639,15 @@ json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 	if (!bh_api_fresh(api, call))
 		return NULL;
 	ready = bh_api_in_force(api, wanted, &missing);
-	answer = json_pack("{s:b, s:{s:I, s:I}, s:s, s:s, s:b, s:o, s:I, s:o, s:o, s:o}", "ok", 1,
+	answer = json_pack("{s:b, s:{s:I, s:I}, s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "ok", 1,
 		"revision", "wanted", (json_int_t)wanted, "applied",
 		(json_int_t)bh_link_applied(api->link), "mode",
 		bh_mode_name(bh_model_node_mode(api->model)), "modeSource",
 		api->mode_by_command ? "command" : "command-line", "ready", ready, "sources",
-		json_pack("[o]", api->kube ? kube_source(api) : manifests_source(api)), "endpoints",
-		(json_int_t)api->desired->n_endpoints, "endpointStates", count_states(api),
-		"endpointModes", count_modes(api), "problems", bh_api_problems(api));
+		json_pack("[o]", api->kube ? kube_source(api) : manifests_source(api)),
+		"endpointStates", count_states(api, call->sight), "endpointModes",
+		count_modes(api, call->sight), "problems", bh_api_problems(api));
+	count_objects(api, call->sight, answer);
 	if (missing)
 		bh_json_set_text(answer, "missing", missing);
 	json_object_set_new(answer, "history", bh_json_history(api));
@@ -610,10 +655,6 @@ json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 	bh_json_set_text(answer, "version", BH_VERSION);
 	json_object_set_new(answer, "started", bh_json_time(api->started_ns));
 	json_object_set_new(answer, "dataplane", dataplane_state(api, call->now));
-	json_object_set_new(
-		answer, "policies", json_integer((json_int_t)bh_model_count_policies(api->model)));
-	json_object_set_new(
-		answer, "pods", json_integer((json_int_t)bh_model_count_pods(api->model)));
 	json_object_set_new(answer, "flowRecords",
 		json_integer((
 			json_int_t)(bh_flow_log_next(api->flows) - bh_flow_log_first(api->flows))));

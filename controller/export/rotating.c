@@ -101,6 +101,10 @@ static int open_file(struct bh_rotating *file, uint64_t now_s)
 		return -errno;
 	if (!S_ISREG(status.st_mode))
 		return -EINVAL;
+	/* In a folder of others' a name may have been laid for us: another name of some file that
+	 * we may write and would cut, or a file whose owner reads along. */
+	if (status.st_nlink != 1 || (status.st_uid != geteuid() && status.st_uid != 0))
+		return -EPERM;
 	size = (uint64_t)status.st_size;
 	r = mend_end(fd, &size);
 	if (r < 0)

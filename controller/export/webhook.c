@@ -355,15 +355,15 @@ const char *bh_webhook_check(const char *url)
 {
 	CURLU *parsed = bh_xcheck(curl_url());
 	const char *wrong = NULL;
-	char *password = NULL;
+	char *name = NULL;
 
 	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
 		wrong = "does not begin with http:// or https://";
 	else if (curl_url_set(parsed, CURLUPART_URL, url, 0))
 		wrong = "is no URL";
-	else if (curl_url_get(parsed, CURLUPART_PASSWORD, &password, 0) == CURLUE_OK)
-		wrong = "holds a password, which every list of processes would show";
-	curl_free(password);
+	else if (curl_url_get(parsed, CURLUPART_USER, &name, 0) == CURLUE_OK)
+		wrong = "holds a user or password, which every list of processes would show";
+	curl_free(name);
 	curl_url_cleanup(parsed);
 	return wrong;
 }

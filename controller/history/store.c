@@ -18,6 +18,8 @@
 #define CACHE_KIB 8192
 /* Another one that holds the file (someone looks at it with sqlite3) is waited for. */
 #define BUSY_MS 5000
+/* Of a row; a rule's text is what is longest. */
+#define ROW_BYTES_MAX (4 * 1024 * 1024)
 
 void bh_batch_free(struct bh_batch *batch)
 {
@@ -89,15 +91,21 @@ static int prepare_file(struct bh_store *store)
 }
 
 /*
- * Who talks to whom is nobody else's business. SQLite's other files take the mode of the first;
- * what is wrong with the file is SQLite's to say.
+ * Who talks to whom is nobody else's business. SQLite's other files take the mode of the first. A
+ * link may have been laid to have us change another file; what else is wrong is SQLite's to say.
  */
-static void make_private(const char *path)
+static int make_private(const char *path)
 {
-	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd =
+		open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	struct stat status;
 
-	if (fd >= 0)
-		fchmod(fd, 0600);
+	if (fd < 0)
+		return errno == ELOOP ? -ELOOP : 0;
+	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
+		return -ELOOP;
+	fchmod(fd, 0600);
+	return 0;
 }
 
 static int open_file(struct bh_store *store)
@@ -106,8 +114,8 @@ static int open_file(struct bh_store *store)
 		    SQLITE_OPEN_EXRESCODE;
 	int result;
 
-	if (store->config.path)
-		make_private(store->config.path);
+	if (store->config.path && make_private(store->config.path) < 0)
+		return -ELOOP;
 	result = sqlite3_open_v2(
 		store->config.path ? store->config.path : ":memory:", &store->db, flags, NULL);
 
@@ -115,6 +123,8 @@ static int open_file(struct bh_store *store)
 		return bh_sql_errno(result);
 	sqlite3_busy_timeout(store->db, BUSY_MS);
 	sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	/* Nothing we write is longer: a file of somebody else's does not fill memory. */
+	sqlite3_limit(store->db, SQLITE_LIMIT_LENGTH, ROW_BYTES_MAX);
 	return 0;
 }
 
@@ -133,8 +143,9 @@ int bh_store_open(
 	if (r == 0)
 		r = read_marks(store);
 	if (r < 0) {
-		*ret_text = bh_xstrdup(r == -EPROTO ? "a newer version of Bulkhead has made it"
-						    : bh_store_error(store));
+		*ret_text = bh_xstrdup(r == -EPROTO  ? "a newer version of Bulkhead has made it"
+				       : r == -ELOOP ? "it is a link, or no regular file"
+						     : bh_store_error(store));
 		bh_store_close(store);
 		return r;
 	}

@@ -28,10 +28,17 @@ struct bh_tokens;
 #define BH_HTTP_IDLE_EACH 64      /* … from one address */
 #define BH_HTTP_STREAMS 128       /* of server-sent events */
 #define BH_HTTP_STREAMS_EACH 64   /* … of one token */
+#define BH_HTTP_FILTERS 32        /* different ones, of all streams */
+#define BH_HTTP_FILTERS_EACH 12   /* … of one token */
 #define BH_HTTP_WORKING 64        /* requests under way, of all tokens */
+#define BH_HTTP_WORKING_EACH 16   /* … of one */
 #define BH_HTTP_HEADERS_MAX 32768 /* bytes of request line and headers */
 #define BH_HTTP_BODY_MAX (1024 * 1024)
 #define BH_HTTP_LOGIN_MAX 4096
+/* Bytes of answers that nobody has taken yet, of all tokens and of one; one answer may always be.
+ */
+#define BH_HTTP_UNTAKEN_MAX (256ull * 1024 * 1024)
+#define BH_HTTP_UNTAKEN_EACH (64ull * 1024 * 1024)
 #define BH_HTTP_HEADERS_MS 20000 /* from the connection, or the last answer, to a request's end */
 #define BH_HTTP_BODY_MS 20000
 #define BH_HTTP_SEND_MS 60000 /* for an answer to be taken */

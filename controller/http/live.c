@@ -6,7 +6,8 @@
  * slow one only misses events itself, and is told how many.
  *
  * Looking costs time in which nobody else is served. So the more it costs, the more seldom it is
- * done: never more than a small part of the time.
+ * done: never more than a small part of the time, however often somebody comes anew, and not for
+ * all channels at once if that takes long.
  */
 
 #include <inttypes.h>
@@ -23,13 +24,14 @@
 #define INTERVAL_MS 1000
 /* Of the time, a look takes at most one part in so many. */
 #define SHARE 20
+/* Longer than this nobody else waits for us; one channel is always looked at. */
+#define SLICE_MS 50
 #define KEEPALIVE_MS 15000
 /* A reader that has taken nothing of what is there for so long is gone. */
 #define STALLED_MS 60000
 #define QUEUE_BYTES_MAX (512u * 1024)
 #define EDGES_MAX 200
 #define ALERTS_MAX 50
-#define CHANNELS_MAX 32
 
 /* What was last told of a conversation. */
 struct told {
@@ -48,12 +50,14 @@ struct channel {
 	char *status;         /* as last told */
 	bool primed;          /* `told` holds what there was when it began */
 	uint64_t alerts;      /* the last change of an alert that was told */
+	uint64_t round;       /* in which it was looked at last */
 };
 
 struct bh_stream {
 	struct bh_stream *next;
 	struct bh_connection *connection;
 	struct channel *channel;
+	char *cookie; /* what its reader showed; NULL: the token itself */
 	struct bh_text queue;
 	size_t taken; /* of the queue */
 	uint64_t taken_at;
@@ -69,6 +73,8 @@ struct bh_live {
 	struct bh_stream *streams;
 	size_t n_streams;
 	uint64_t look_at;
+	uint64_t earliest; /* looks before have had their share of the time until then */
+	uint64_t round;    /* of looks, in which each channel has its turn */
 };
 
 struct bh_live *bh_live_new(struct bh_http *http)
@@ -76,6 +82,7 @@ struct bh_live *bh_live_new(struct bh_http *http)
 	struct bh_live *live = bh_xcalloc(1, sizeof(*live));
 
 	live->http = http;
+	live->round = 1;
 	return live;
 }
 
@@ -165,21 +172,25 @@ static void free_channel(struct channel *channel)
 
 static struct channel *join_channel(struct bh_live *live, const char *token, json_t *request)
 {
+	struct channel **end = &live->channels;
 	struct channel *channel;
+	size_t own = 0;
 	size_t n = 0;
 
-	for (channel = live->channels; channel; channel = channel->next, n++) {
-		if (strcmp(channel->token, token) == 0 && json_equal(channel->request, request))
+	for (; (channel = *end); end = &channel->next, n++) {
+		if (strcmp(channel->token, token) != 0)
+			continue;
+		if (json_equal(channel->request, request))
 			return channel;
+		own++;
 	}
-	if (n >= CHANNELS_MAX)
+	if (n >= BH_HTTP_FILTERS || own >= BH_HTTP_FILTERS_EACH)
 		return NULL;
 	channel = bh_xcalloc(1, sizeof(*channel));
 	strcpy(channel->token, token);
 	channel->request = json_incref(request);
 	channel->alerts = bh_alerts_changed(live->http->config.api->alerts);
-	channel->next = live->channels;
-	live->channels = channel;
+	*end = channel; /* behind those who wait for their turn */
 	return channel;
 }
 
@@ -371,17 +382,30 @@ static bool has_gone(int fd)
 	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-/* Each stream by itself: revoked, silent, stalled. */
+/* Whoever opened it may not read on: the token was revoked, or the session is over. */
+static const char *why_over(const struct bh_live *live, const struct bh_stream *stream)
+{
+	if (!bh_tokens_find(live->http->config.tokens, stream->channel->token))
+		return "revoked";
+	return stream->cookie && !bh_request_cookie_is_good(stream->connection, stream->cookie)
+		       ? "logged-out"
+		       : NULL;
+}
+
+/* Each stream by itself: over, silent, stalled. */
 static void look_at_stream(struct bh_live *live, struct bh_stream *stream)
 {
 	uint64_t now = live->http->now;
+	const char *over;
 
 	if (stream->ending || stream->connection->doomed)
 		return;
 	if (has_gone(stream->connection->fd))
 		bh_connection_cut(stream->connection);
-	else if (!bh_tokens_find(live->http->config.tokens, stream->channel->token)) {
-		append(stream, "event: bye\ndata: {\"reason\":\"revoked\"}\n\n");
+	else if ((over = why_over(live, stream))) {
+		_cleanup_free_ char *bye = event_text("bye", json_pack("{s:s}", "reason", over));
+
+		append(stream, bye);
 		stream->ending = true;
 	} else if (waiting(stream) > 0 && now >= stream->taken_at + STALLED_MS) {
 		bh_connection_cut(stream->connection);
@@ -398,6 +422,23 @@ static uint64_t monotonic_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Those whose turn it is in this round; false if there was no time for all of them. */
+static bool look_at_channels(struct bh_live *live, uint64_t until)
+{
+	bool looked = false;
+
+	for (struct channel *channel = live->channels; channel; channel = channel->next) {
+		if (channel->round == live->round)
+			continue;
+		if (looked && monotonic_ms() >= until)
+			return false;
+		look_at_channel(live, channel);
+		channel->round = live->round;
+		looked = true;
+	}
+	return true;
+}
+
 uint64_t bh_live_deadline(const struct bh_live *live)
 {
 	return live->streams ? live->look_at : 0;
@@ -406,16 +447,20 @@ uint64_t bh_live_deadline(const struct bh_live *live)
 void bh_live_dispatch(struct bh_live *live)
 {
 	uint64_t began = monotonic_ms();
-	uint64_t cost;
+	bool all;
 
 	if (!live->streams || live->http->now < live->look_at)
 		return;
-	for (struct channel *channel = live->channels; channel; channel = channel->next)
-		look_at_channel(live, channel);
 	for (struct bh_stream *stream = live->streams; stream; stream = stream->next)
 		look_at_stream(live, stream);
-	cost = SHARE * (monotonic_ms() - began);
-	live->look_at = live->http->now + (cost > INTERVAL_MS ? cost : INTERVAL_MS);
+	all = look_at_channels(live, began + SLICE_MS);
+	live->earliest = live->http->now + SHARE * (monotonic_ms() - began);
+	live->look_at = live->earliest;
+	if (!all)
+		return;
+	live->round++;
+	if (live->look_at < live->http->now + INTERVAL_MS)
+		live->look_at = live->http->now + INTERVAL_MS;
 }
 
 /* ---- Streams --------------------------------------------------------------------------------- */
@@ -444,6 +489,7 @@ enum MHD_Result bh_live_begin(struct bh_connection *connection)
 	struct bh_live *live = connection->http->live;
 	json_t *error = check_filter(connection->request);
 	_cleanup_free_ char *hello = NULL;
+	const char *cookie = bh_request_cookie(connection);
 	struct MHD_Response *response;
 	struct channel *channel = NULL;
 	struct bh_stream *stream;
@@ -460,6 +506,7 @@ enum MHD_Result bh_live_begin(struct bh_connection *connection)
 	stream = bh_xcalloc(1, sizeof(*stream));
 	stream->connection = connection;
 	stream->channel = channel;
+	stream->cookie = cookie ? bh_xstrdup(cookie) : NULL;
 	stream->next = live->streams;
 	channel->n_streams++;
 	live->streams = stream;
@@ -469,7 +516,7 @@ enum MHD_Result bh_live_begin(struct bh_connection *connection)
 	hello = event_text(
 		"hello", json_pack("{s:s, s:i}", "version", BH_VERSION, "interval", INTERVAL_MS));
 	append(stream, hello);
-	live->look_at = live->http->now;
+	live->look_at = live->http->now > live->earliest ? live->http->now : live->earliest;
 
 	response = bh_xcheck(MHD_create_response_from_callback(
 		MHD_SIZE_UNKNOWN, 16384, read_stream, stream, NULL));
@@ -495,6 +542,7 @@ void bh_live_end(struct bh_connection *connection)
 	live->n_streams--;
 	leave_channel(live, stream->channel);
 	bh_text_clear(&stream->queue);
+	free(stream->cookie);
 	free(stream);
 	connection->stream = NULL;
 }

@@ -48,6 +48,36 @@ static enum MHD_Result queue(
 	return result;
 }
 
+/* Smaller answers are never refused: errors are among them. */
+#define SMALL_BYTES (64u * 1024)
+
+/*
+ * Whoever asks and does not read leaves answers in our memory. Counts this one in; false if it is
+ * too much. Who has nothing left to take gets any answer.
+ */
+static bool has_room(struct bh_connection *connection, size_t size)
+{
+	uint64_t all = 0;
+	uint64_t own = 0;
+
+	for (const struct bh_connection *c = connection->http->connections; c; c = c->next) {
+		all += c->untaken;
+		if (strcmp(c->token, connection->token) == 0)
+			own += c->untaken;
+	}
+	if (size > SMALL_BYTES && own > 0 &&
+		(own + size > BH_HTTP_UNTAKEN_EACH || all + size > BH_HTTP_UNTAKEN_MAX))
+		return false;
+	connection->untaken = size;
+	return true;
+}
+
+static enum MHD_Result reply_busy(struct bh_connection *connection)
+{
+	return bh_reply_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "busy",
+		"too many answers that were asked for before have not been read yet");
+}
+
 enum MHD_Result bh_reply_json(
 	struct bh_connection *connection, unsigned int status, json_t *body, const char *cookie)
 {
@@ -57,6 +87,10 @@ enum MHD_Result bh_reply_json(
 	json_decref(body);
 	if (!text)
 		abort();
+	if (!has_room(connection, strlen(text))) {
+		free(text);
+		return reply_busy(connection);
+	}
 	response = bh_xcheck(
 		MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE));
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
@@ -113,9 +147,12 @@ static enum MHD_Result reply_file(struct bh_connection *connection, const json_t
 {
 	const char *format = json_string_value(json_object_get(answer, "format"));
 	const json_t *text = json_object_get(answer, "text");
-	struct MHD_Response *response = bh_xcheck(MHD_create_response_from_buffer(
-		json_string_length(text), (void *)json_string_value(text), MHD_RESPMEM_MUST_COPY));
+	struct MHD_Response *response;
 
+	if (!has_room(connection, json_string_length(text)))
+		return reply_busy(connection);
+	response = bh_xcheck(MHD_create_response_from_buffer(
+		json_string_length(text), (void *)json_string_value(text), MHD_RESPMEM_MUST_COPY));
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		if (strcmp(files[i].format, format) != 0)
 			continue;

@@ -42,6 +42,16 @@ const struct bh_token *bh_request_token(const struct bh_connection *connection)
 	return bh_tokens_find(connection->http->config.tokens, connection->token);
 }
 
+const char *bh_request_cookie(const struct bh_connection *connection)
+{
+	return connection->by_cookie ? cookie(connection) : NULL;
+}
+
+bool bh_request_cookie_is_good(const struct bh_connection *connection, const char *cookie)
+{
+	return bh_tokens_check_cookie(connection->http->config.tokens, cookie, now_s()) != NULL;
+}
+
 void bh_request_clear(struct bh_connection *connection)
 {
 	if (connection->stream)
@@ -59,6 +69,8 @@ void bh_request_clear(struct bh_connection *connection)
 	connection->path_argument = NULL;
 	connection->route = NULL;
 	connection->token[0] = '\0';
+	connection->by_cookie = false;
+	connection->untaken = 0;
 	connection->begun = false;
 }
 
@@ -83,11 +95,58 @@ static const struct bh_token *find_token(
 	return by_cookie ? bh_tokens_check_cookie(tokens, by_cookie, now_s()) : NULL;
 }
 
+static bool is_read(const char *method)
+{
+	return strcmp(method, "GET") == 0;
+}
+
+/* ---- What can be read in two ways ------------------------------------------------------------ */
+
+/* Headers of which two would let a proxy before us read another request than we do. */
+static const char *const single_headers[] = {
+	MHD_HTTP_HEADER_HOST,
+	MHD_HTTP_HEADER_CONTENT_LENGTH,
+	MHD_HTTP_HEADER_TRANSFER_ENCODING,
+	MHD_HTTP_HEADER_AUTHORIZATION,
+	MHD_HTTP_HEADER_ORIGIN,
+	MHD_HTTP_HEADER_CONTENT_TYPE,
+};
+#define N_SINGLE (sizeof(single_headers) / sizeof(single_headers[0]))
+
+static enum MHD_Result count_header(
+	void *data, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	unsigned int *counts = data;
+
+	for (size_t i = 0; i < N_SINGLE; i++)
+		counts[i] += strcasecmp(name, single_headers[i]) == 0;
+	return MHD_YES;
+}
+
+/* What makes the headers ambiguous, or NULL. */
+static const char *find_ambiguity(const struct bh_connection *connection)
+{
+	const char *encoding = header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+	unsigned int counts[N_SINGLE] = {0};
+
+	MHD_get_connection_values(connection->mhd, MHD_HEADER_KIND, count_header, counts);
+	for (size_t i = 0; i < N_SINGLE; i++) {
+		if (counts[i] > 1)
+			return single_headers[i];
+	}
+	if (encoding && (header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH) ||
+				strcasecmp(encoding, "chunked") != 0))
+		return MHD_HTTP_HEADER_TRANSFER_ENCODING;
+	return NULL;
+}
+
 /* False, and *ret_result, if the request goes or comes where it should not. */
-static bool check_place(struct bh_connection *connection, enum MHD_Result *ret_result)
+static bool check_place(struct bh_connection *connection, const char *url, const char *method,
+	enum MHD_Result *ret_result)
 {
 	const char *host = header(connection, MHD_HTTP_HEADER_HOST);
 	const char *origin = header(connection, MHD_HTTP_HEADER_ORIGIN);
+	const char *site = header(connection, "Sec-Fetch-Site");
 
 	if (!host || !bh_hosts_take(&connection->http->hosts, host)) {
 		*ret_result =
@@ -101,12 +160,16 @@ static bool check_place(struct bh_connection *connection, enum MHD_Result *ret_r
 			"the request comes from another site (Origin '%.128s')", origin);
 		return false;
 	}
+	/* What browsers say of it where they send no Origin. Another port of this host is a site
+	 * of somebody else's, and SameSite lets its pages have our cookie. The page itself may be
+	 * linked to from anywhere. */
+	if (site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0 &&
+		!(is_read(method) && bh_asset_find(url))) {
+		*ret_result = bh_reply_error(connection, MHD_HTTP_FORBIDDEN, "forbidden",
+			"the request comes from another site (Sec-Fetch-Site '%.32s')", site);
+		return false;
+	}
 	return true;
-}
-
-static bool is_read(const char *method)
-{
-	return strcmp(method, "GET") == 0;
 }
 
 /* False, and *ret_result, if whoever asks may not. */
@@ -136,6 +199,7 @@ static bool check_token(struct bh_connection *connection, enum MHD_Result *ret_r
 		return false;
 	}
 	strcpy(connection->token, token->id);
+	connection->by_cookie = by_cookie;
 	return true;
 }
 
@@ -320,6 +384,16 @@ void bh_request_proceed(struct bh_connection *connection)
 		bh_connection_resume(connection);
 }
 
+/* Requests of the same token that are parked. */
+static size_t count_working(const struct bh_connection *connection)
+{
+	size_t n = 0;
+
+	for (const struct bh_connection *c = connection->http->connections; c; c = c->next)
+		n += c->state == BH_CONNECTION_PARKED && strcmp(c->token, connection->token) == 0;
+	return n;
+}
+
 static enum MHD_Result begin_command(struct bh_connection *connection)
 {
 	struct bh_http *http = connection->http;
@@ -328,6 +402,9 @@ static enum MHD_Result begin_command(struct bh_connection *connection)
 	if (http->n_working >= BH_HTTP_WORKING)
 		return bh_reply_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "busy",
 			"%d requests are under way already", BH_HTTP_WORKING);
+	if (count_working(connection) >= BH_HTTP_WORKING_EACH)
+		return bh_reply_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "busy",
+			"%d requests of this token are under way already", BH_HTTP_WORKING_EACH);
 	set_defaults(connection);
 	connection->call = (struct bh_control_call){.arrived = http->now, .first = true};
 	ask(connection);
@@ -349,7 +426,7 @@ static void log_order(const struct bh_connection *connection)
 	if (connection->route->role != BH_ROLE_OPERATOR)
 		return;
 	text = json_dumps(connection->request, JSON_COMPACT);
-	bh_info("token %s orders: %s %s %s", connection->token, connection->route->method,
+	bh_info("token %s orders: %s %s %.1000s", connection->token, connection->route->method,
 		connection->route->path, text ? text : "");
 }
 
@@ -410,13 +487,18 @@ static bool is_json(const struct bh_connection *connection)
 static enum MHD_Result begin(struct bh_connection *connection, const char *url, const char *method)
 {
 	const char *length = header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	const char *ambiguity = find_ambiguity(connection);
+	bool head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 	enum MHD_Result result;
 	bool known = false;
 
 	connection->begun = true;
-	if (strcmp(method, MHD_HTTP_METHOD_HEAD) == 0)
+	if (head)
 		method = MHD_HTTP_METHOD_GET;
-	if (!check_place(connection, &result))
+	if (ambiguity)
+		return bh_reply_error(connection, MHD_HTTP_BAD_REQUEST, "bad-request",
+			"%s can be read in more than one way", ambiguity);
+	if (!check_place(connection, url, method, &result))
 		return result;
 	/* Answered at the next call: an answer before the request's end would end the connection.
 	 */
@@ -425,6 +507,10 @@ static enum MHD_Result begin(struct bh_connection *connection, const char *url, 
 		return MHD_YES;
 	}
 	connection->route = bh_route_find(method, url, &connection->path_argument, &known);
+	/* A stream has no end, so it has no headers that come before none of it. */
+	if (head && connection->route && connection->route->kind == BH_ROUTE_LIVE)
+		return bh_reply_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "not-allowed",
+			"there is no HEAD here");
 	if (!connection->route)
 		return known ? bh_reply_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
 				       "not-allowed", "there is no %.16s here", method)

@@ -45,6 +45,8 @@ struct bh_connection {
 	const struct bh_route *route;
 	char *path_argument; /* what the route's pattern leaves open */
 	char token[17];      /* id; "": none */
+	bool by_cookie;      /* that is how the token was shown */
+	size_t untaken;      /* bytes of its answer */
 	struct bh_text body;
 	json_t *request;
 	json_t *answer; /* set: to be sent */
@@ -91,6 +93,10 @@ void bh_request_clear(struct bh_connection *connection);
 
 /* The token that the connection's request showed, if it is still good. */
 const struct bh_token *bh_request_token(const struct bh_connection *connection);
+/* The cookie that the request showed in its stead, or NULL. The library's. */
+const char *bh_request_cookie(const struct bh_connection *connection);
+/* True as long as the cookie is: it runs out, and logging out ends it. */
+bool bh_request_cookie_is_good(const struct bh_connection *connection, const char *cookie);
 
 /* ---- reply.c --------------------------------------------------------------------------------- */
 

@@ -406,12 +406,38 @@ static void begin(struct reader *reader, const char *text, size_t size, struct b
 	yaml_parser_set_input_string(&reader->parser, (const unsigned char *)text, size);
 }
 
+/* %TAG lines of one text. libyaml compares each with all before it; nobody needs more than a few.
+ */
+#define TAGS_MAX 100
+
+/* Wherever they stand: a line may begin after any of five kinds of break. */
+static bool check_tags(const char *text, size_t size, struct bh_text_error *error)
+{
+	const char *end = text + size;
+	size_t n = 0;
+
+	for (const char *at = text; (at = memmem(at, (size_t)(end - at), "%TAG", 4)); at += 4) {
+		if (++n <= TAGS_MAX)
+			continue;
+		error->line = 1;
+		for (const char *c = text; c < at; c++)
+			error->line += *c == '\n';
+		snprintf(error->text, sizeof(error->text), "more than %d times %%TAG", TAGS_MAX);
+		return false;
+	}
+	return true;
+}
+
 json_t *bh_yaml_parse(const char *text, size_t size, struct bh_text_error *ret_error)
 {
 	struct reader reader;
-	json_t *documents = json_array();
+	json_t *documents;
 	yaml_event_t event;
 
+	*ret_error = (struct bh_text_error){0};
+	if (!check_tags(text, size, ret_error))
+		return NULL;
+	documents = json_array();
 	begin(&reader, text, size, ret_error);
 	while (next_document(&reader, &event)) {
 		json_t *document = node(&reader, &event, 0);

@@ -75,6 +75,14 @@ const char *bh_export_edge_label(const struct bh_graph_edge *edge, char label[BH
 	return label;
 }
 
+/* True if a terminal might obey it. */
+static bool is_control(const char *text)
+{
+	const unsigned char *c = (const unsigned char *)text;
+
+	return c[0] < 0x20 || c[0] == 0x7f || (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0);
+}
+
 /* ---- CSV ------------------------------------------------------------------------------------- */
 
 static void csv_cell(struct bh_text *to, const char *text, bool last)
@@ -84,10 +92,14 @@ static void csv_cell(struct bh_text *to, const char *text, bool last)
 	if (*text && strchr("=+-@\t\r\n|%", *text))
 		bh_text_add(to, "'");
 	for (; *text; text++) {
-		if (*text == '"')
+		if (is_control(text)) {
+			bh_text_add(to, " ");
+			text += (unsigned char)*text == 0xc2;
+		} else if (*text == '"') {
 			bh_text_add(to, "\"\"");
-		else
+		} else {
 			bh_text_add_bytes(to, text, 1);
+		}
 	}
 	bh_text_add(to, last ? "\"\r\n" : "\",");
 }
@@ -147,14 +159,6 @@ void bh_export_csv(struct bh_text *to, const struct bh_conversations *conversati
 }
 
 /* ---- DOT ------------------------------------------------------------------------------------- */
-
-/* True if a terminal might obey it. */
-static bool is_control(const char *text)
-{
-	const unsigned char *c = (const unsigned char *)text;
-
-	return c[0] < 0x20 || c[0] == 0x7f || (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0);
-}
 
 /* Within quotes only a quote and a backslash mean anything. */
 static void dot_text(struct bh_text *to, const char *text)

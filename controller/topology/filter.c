@@ -90,6 +90,8 @@ static bool take_encrypted(struct bh_filter *filter, char *item)
 
 static bool take_word(struct bh_filter *filter, char *item)
 {
+	if (strlen(item) > BH_FILTER_WORD_LENGTH)
+		return false;
 	filter->words[filter->n_words++] = item;
 	return true;
 }
@@ -108,7 +110,7 @@ static const struct {
 	{"verdict", ",", take_state, "allowed, would-deny or denied"},
 	{"app", ",", take_app, "an application protocol, or unknown"},
 	{"encrypted", ",", take_encrypted, "yes, no or unknown"},
-	{"text", " ", take_word, "a word"},
+	{"text", " ", take_word, "a word of at most 64 bytes"},
 };
 _Static_assert(sizeof(conditions) / sizeof(conditions[0]) ==
 		       sizeof(((struct bh_filter *)0)->texts) / sizeof(char *),
@@ -119,6 +121,7 @@ int bh_filter_set(struct bh_filter *filter, const char *name, const char *value,
 	size_t n_items = 0;
 	size_t which = 0;
 	char *rest = NULL;
+	size_t max;
 	char *text;
 
 	while (which < sizeof(conditions) / sizeof(conditions[0]) &&
@@ -130,15 +133,15 @@ int bh_filter_set(struct bh_filter *filter, const char *name, const char *value,
 		*ret_error = bh_xasprintf("'%s' is there twice", name);
 		return -EINVAL;
 	}
+	max = conditions[which].take == take_word ? BH_FILTER_WORDS_MAX : BH_FILTER_ITEMS_MAX;
 	text = bh_xstrdup(value);
 	filter->texts[filter->n_texts++] = text;
 	for (char *item = strtok_r(text, conditions[which].separator, &rest); item;
 		item = strtok_r(NULL, conditions[which].separator, &rest)) {
 		_cleanup_free_ char *shown = bh_xasprintf("%.64s", item);
 
-		if (n_items++ == BH_FILTER_ITEMS_MAX) {
-			*ret_error =
-				bh_xasprintf("'%s' lists more than %d", name, BH_FILTER_ITEMS_MAX);
+		if (n_items++ == max) {
+			*ret_error = bh_xasprintf("'%s' lists more than %zu", name, max);
 			return -EINVAL;
 		}
 		if (conditions[which].take(filter, item))

@@ -7,6 +7,10 @@
 #include "controller/topology/conversation.h"
 
 #define BH_FILTER_ITEMS_MAX 64
+/* Words are looked for in every conversation's text: few and short, so that looking takes no time.
+ */
+#define BH_FILTER_WORDS_MAX 8
+#define BH_FILTER_WORD_LENGTH 64
 
 struct bh_filter_label {
 	const char *key;
@@ -31,7 +35,7 @@ struct bh_filter {
 	uint32_t apps;
 	uint32_t encrypted;
 	size_t n_words;
-	const char *words[BH_FILTER_ITEMS_MAX];
+	const char *words[BH_FILTER_WORDS_MAX];
 	size_t n_texts;
 	char *texts[8]; /* what the pointers above point into */
 };

@@ -384,6 +384,34 @@ static void follows_no_link_and_waits_for_no_pipe(void **state)
 	assert_int_equal(put(s, "one\n", 1, -EINVAL), 0);
 }
 
+/* The half line at the end of a file that is not ours stays there. */
+static void cuts_no_file_that_has_another_name(void **state)
+{
+	struct scene *s = *state;
+	char other[80];
+
+	snprintf(other, sizeof(other), "%s.other", s->path);
+	FILE *file = fopen(other, "we");
+
+	assert_non_null(file);
+	fputs("precious", file);
+	fclose(file);
+	assert_int_equal(link(other, s->path), 0);
+	assert_int_equal(put(s, "one\n", 1, -EPERM), 0);
+	assert_string_equal(content(s, 0), "precious");
+	assert_int_equal(unlink(other), 0);
+	assert_int_equal(put(s, "one\n", 1, 0), 4);
+	assert_int_equal(unlink(s->path), 0);
+	if (geteuid() != 0)
+		return;
+	/* Whoever owns a file can read what comes into it. */
+	put(s, "one\n", 1, 0);
+	assert_int_equal(chown(s->path, 12345, 12345), 0);
+	bh_rotating_free(s->file);
+	s->file = NULL;
+	assert_int_equal(put(s, "two\n", 1, -EPERM), 0);
+}
+
 /* The kernel takes part of a line, and no more: as with a full disk. */
 static void what_does_not_fit_leaves_no_half_line(void **state)
 {
@@ -524,6 +552,8 @@ int main(void)
 			goes_on_with_the_file_there_is_and_mends_its_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			begins_anew_when_somebody_took_the_file_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			cuts_no_file_that_has_another_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			follows_no_link_and_waits_for_no_pipe, setup, teardown),
 		cmocka_unit_test_setup_teardown(

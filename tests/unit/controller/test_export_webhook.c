@@ -298,6 +298,7 @@ static void urls_are_http_without_passwords(void **state)
 	assert_non_null(bh_webhook_check("file:///etc/passwd"));
 	assert_non_null(bh_webhook_check("https://"));
 	assert_non_null(bh_webhook_check("https://u:p@host/"));
+	assert_non_null(bh_webhook_check("https://token@host/"));
 	assert_non_null(bh_webhook_check(""));
 }
 

@@ -309,11 +309,15 @@ static void files_hold_texts_that_stay_texts(void **state)
 	struct bh_graph graph;
 
 	bh_world_add(world, 1, "a\"];b", "Pod", "=1+2\"x");
-	bh_world_add(world, 2, "<b>&", "Pod", "\x01\xff\xed\xa0\x80 end");
+	bh_world_add(world, 2, "<b>&",
+		"Pod\x1b[2J\xc2\x9b"
+		"7m",
+		"\x01\xff\xed\xa0\x80 end");
 	bh_conversations_make(world, NULL, 1, &one, &conversations);
 	bh_graph_make(world, &conversations, &query, &graph);
 	bh_export_csv(&text, &conversations, &filter, NULL, NULL);
 	assert_non_null(strstr(text.data, "\"'=1+2\"\"x\""));
+	assert_non_null(strstr(text.data, "\"Pod [2J 7m\""));
 	bh_text_clear(&text);
 	bh_export_dot(&text, &graph);
 	assert_non_null(strstr(text.data, "\"a\\\"];b/Pod/=1+2\\\"x\""));

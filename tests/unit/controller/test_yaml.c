@@ -18,6 +18,35 @@ static char *read_as(json_t *(*parse)(const char *, size_t, struct bh_text_error
 	return dump;
 }
 
+/* libyaml takes the square of their number: a megabyte of them would take a minute. */
+static void tag_directives_are_few(void **state)
+{
+	static const char *const breaks[] = {"\n", "\r", "\r\n", "\xc2\x85", "\xe2\x80\xa8"};
+
+	for (size_t i = 0; i < sizeof(breaks) / sizeof(breaks[0]); i++) {
+		char *text = NULL;
+		size_t size = 0;
+		FILE *out = open_memstream(&text, &size);
+
+		for (int n = 0; n < 70000; n++)
+			fprintf(out, "%%TAG !%x! x%s", n, breaks[i]);
+		fprintf(out, "--- {}\n");
+		fclose(out);
+
+		char *got = read_as(bh_yaml_parse, text, size);
+
+		assert_non_null(strstr(got, ": more than 100 times %TAG"));
+		free(got);
+		free(text);
+	}
+
+	static const char few[] = "%TAG !e! tag:yaml.org,2002:\n--- !e!str 1\n";
+	char *got = read_as(bh_yaml_parse, few, strlen(few));
+
+	assert_string_equal(got, "[\"1\"]");
+	free(got);
+}
+
 static void reads_plain_scalars_as_kubectl_does(void **state)
 {
 	static const char *const cases[][2] = {
@@ -218,6 +247,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_plain_scalars_as_kubectl_does),
+		cmocka_unit_test(tag_directives_are_few),
 		cmocka_unit_test(reads_documents_aliases_and_comments),
 		cmocka_unit_test(refuses_what_has_two_readings_and_names_the_line),
 		cmocka_unit_test(refuses_bytes_that_are_not_utf8),

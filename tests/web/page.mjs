@@ -4,92 +4,10 @@
 
 import assert from "node:assert/strict";
 import * as clusters from "./cluster.mjs";
-import { Mock } from "./mock.mjs";
-import { browse, login } from "./browser.mjs";
+import { clickOn, drawn, elements, fixture, gone, idle, positions, same, search, watch } from "./fixture.mjs";
 import { eventually, main, test } from "./tap.mjs";
-
-const PAGE = process.env.BULKHEAD_PAGE;
-const browser = await browse();
-
-/** What a page may not say on its console. Chromium itself notes every answer that is an error. */
-function isOurs(text) {
-	return !/Failed to load resource|ERR_/.test(text);
-}
-
-const fixture = {
-	async begin() {
-		const world = { mocks: [], contexts: [], errors: [] };
-		world.open = (cluster, path, options) => open(world, cluster, path, options);
-		return world;
-	},
-	async check(world) {
-		assert.deepEqual(world.errors, [], "what the page complained about on the console");
-	},
-	async end(world) {
-		for (const context of world.contexts) await context.close();
-		for (const mock of world.mocks) await mock.close();
-	},
-	close: () => browser.close(),
-};
-
-/** A mock, and a tab logged in to it. */
-async function open(world, cluster, path = "/", { token = "operator", prepare, ...context } = {}) {
-	const mock = new Mock(PAGE, cluster);
-	prepare?.(mock);
-	world.mocks.push(mock);
-	const url = await mock.listen();
-	const made = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...context });
-	made.setDefaultTimeout(60_000);
-	world.contexts.push(made);
-	const tab = await made.newPage();
-	watch(world, tab);
-	if (token) await login(tab, url, path, token);
-	else await tab.goto(url + path);
-	return { mock, url, tab, context: made };
-}
-
-function watch(world, tab) {
-	tab.on("console", (message) => {
-		if (["error", "warning"].includes(message.type()) && isOurs(message.text())) world.errors.push(message.text());
-	});
-	tab.on("pageerror", (error) => world.errors.push(String(error)));
-}
-
-const elements = (tab) => tab.evaluate(() => window.bulkhead.elements());
-const positions = (tab) => tab.evaluate(() => window.bulkhead.positions());
-/** The address as the page has it now; what the browser reports of it comes later. */
-const search = async (tab) => new URLSearchParams(await tab.evaluate(() => location.search));
-
-function drawn(tab, id) {
-	return eventually(async () => (await elements(tab)).find((e) => e.id === id), `${id} is drawn`);
-}
-
-function gone(tab, id) {
-	return eventually(async () => !(await elements(tab)).some((e) => e.id === id), `${id} is not drawn`);
-}
-
-/** Lines cross: of a line, the first point that is its own. */
-async function clickOn(tab, id) {
-	await drawn(tab, id);
-	const box = await tab.locator("#graph").boundingBox();
-	for (const t of [0.5, 0.35, 0.65, 0.25, 0.75, 0.15, 0.85]) {
-		const at = await tab.evaluate(([wanted, way]) => window.bulkhead.screen(wanted, way), [id, t]);
-		await tab.mouse.click(box.x + at.x, box.y + at.y);
-		if ((await search(tab)).get("sel")?.slice(2) === id) return;
-	}
-	throw new Error(`no click hits ${id}`);
-}
-
-async function idle(tab) {
-	await tab.waitForFunction(() => document.querySelector("main#view")?.getAttribute("aria-busy") === "false");
-}
-
-function same(before, after, except = []) {
-	for (const [id, at] of Object.entries(before)) {
-		if (!after[id] || except.includes(id)) continue;
-		assert.ok(Math.hypot(at.x - after[id].x, at.y - after[id].y) < 0.5, `${id} moved from ${JSON.stringify(at)} to ${JSON.stringify(after[id])}`);
-	}
-}
+import "./page_alerts.mjs";
+import "./page_policies.mjs";
 
 // ---- Coming in ---------------------------------------------------------------------------------------
 
@@ -431,6 +349,9 @@ test("labels_that_are_markup_are_inert_everywhere", async (w) => {
 	const { tab, mock } = await w.open(cluster, "/", {
 		prepare: (m) => {
 			m.problems = [{ source: "policy", code: "invalid-policy", object: evil.client.name, text: evil.text }];
+			m.alerts = [clusters.alert("new-edge", [evil], { text: evil.text })];
+			m.lock(evil.client.namespace, evil.client.name);
+			m.changes.set(evil, "newly-allowed");
 			m.labels = { [evil.client.namespace]: { [evil.client.name]: evil.client.name } };
 		},
 	});
@@ -446,6 +367,11 @@ test("labels_that_are_markup_are_inert_everywhere", async (w) => {
 		() => tab.keyboard.press("3").then(() => tab.locator("#conversations").waitFor()),
 		() => tab.keyboard.press("s").then(() => tab.locator("#drawer").waitFor()),
 		() => tab.keyboard.press("1").then(() => tab.mouse.move(700, 300)),
+		() => tab.locator("#bell").click().then(() => tab.locator("#alerts summary").click()),
+		() => tab.goto(`${new URL(tab.url()).origin}/?side=baseline.${encodeURIComponent(evil.client.namespace)}`).then(() => tab.locator("#usual").waitFor()),
+		() => tab.goto(`${new URL(tab.url()).origin}/?side=suggest.${encodeURIComponent(evil.client.namespace)}`).then(() => tab.locator("#left").waitFor()),
+		() => tab.locator("#trial").click().then(() => tab.locator("#candidate").fill(`kind: NetworkPolicy ${evil.text}`)),
+		() => tab.locator("#try").click().then(() => tab.locator("#outcome").waitFor()),
 	];
 	for (const step of everywhere) {
 		await step();

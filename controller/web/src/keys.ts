@@ -49,6 +49,7 @@ function escape(app: App): void {
 	else if (state.gate) app.change({ gate: null });
 	else if (state.drawer) app.change({ drawer: null });
 	else if (state.place.selection) app.select(null);
+	else if (state.place.side) app.open(null);
 	else (document.activeElement as HTMLElement | null)?.blur();
 }
 
@@ -82,6 +83,8 @@ export function listenToKeys(app: App, graph: () => GraphView | null): void {
 			x: () => app.clearFilter(),
 			p: () => app.pause(!app.state.paused),
 			t: () => app.switchTheme(),
+			a: () => app.state.alerts && app.open(app.state.place.side?.kind === "alerts" ? null : { kind: "alerts", name: "" }),
+			w: () => app.open(app.state.place.side?.kind === "try" ? null : { kind: "try", name: "" }),
 			s: () => app.change({ drawer: app.state.drawer ? null : "problems" }),
 			o: () => app.openAll(),
 			c: () => app.closeAll(),

@@ -5,13 +5,14 @@
 import type { TemplateResult } from "lit-html";
 import { html, nothing, render } from "lit-html";
 import type { Mode } from "./api/types";
-import { buildScene } from "./graph/scene";
+import { buildScene, linesWith } from "./graph/scene";
 import type { Card, Island, Line } from "./graph/scene";
 import { GraphView } from "./graph/view";
 import { listenToKeys } from "./keys";
 import { panel } from "./panel/panel";
 import { App } from "./state/app";
-import { both, bytes, plural, stateWord } from "./state/format";
+import { both, bytes, plural, roleWord, stateWord } from "./state/format";
+import { alarms } from "./state/watch";
 import { help } from "./views/help";
 import { matrix } from "./views/matrix";
 import { icon } from "./views/parts";
@@ -63,7 +64,8 @@ function page(): TemplateResult {
 		${drawer(app)} ${statusbar(app)} ${help(app)}
 		<div class="notice ${state.notice?.bad ? "bad" : ""}" role="status" aria-live="polite">
 			${state.notice ? html`<p>${state.notice.text}</p>` : nothing}
-		</div>`;
+		</div>
+		<p class="hidden" id="news" role="log" aria-live="polite">${state.news}</p>`;
 }
 
 // ---- The graph ---------------------------------------------------------------------------------------
@@ -78,6 +80,11 @@ function tip(element: Card | Island | Line | null, x: number, y: number): void {
 	const lines: string[] = [];
 	if ("source" in element) {
 		lines.push(`${stateWord(element.state)}: ${element.ports}`, `${plural(element.conversations, "conversation")}, ${bytes(element.bytes)}`);
+		const role = roleWord(element.app);
+		if (role) lines.push(`With ${role}${element.encrypted === "no" ? ", in plain text" : element.encrypted === "yes" ? ", encrypted" : ""}`);
+		if (element.unusual) lines.push("Not in the baseline");
+		else if (element.alarm) lines.push("An open alert is about it");
+		if (element.trial) lines.push({ "newly-denied": "The policy would deny it", "newly-allowed": "The policy would allow it", both: "The policy would deny a part of it, and allow a part" }[element.trial]);
 		if (element.change && element.change !== "same") lines.push({ new: "New", vanished: "Gone", changed: "Judged otherwise than before" }[element.change]);
 	} else if ("kind" in element) {
 		lines.push(element.node?.namespace ? `${element.node.namespace}/${element.node.name}` : element.label, element.kind);
@@ -108,25 +115,27 @@ function drawGraph(): void {
 		shown = [];
 		return;
 	}
-	const { graph, diff, namespaces, place, session } = app.state;
+	const { graph, diff, namespaces, place, session, alerts, trial } = app.state;
 	if (place.view !== "graph" || !graph || container.clientWidth === 0) return;
 	view ??= new GraphView(container, document.getElementById("overlay") as HTMLCanvasElement, {
 		select: (selection) => app.select(selection),
 		toggle: (namespace) => app.toggle(namespace),
 		hover: tip,
 	});
-	const now = [graph, diff, namespaces];
+	const now = [graph, diff, namespaces, alerts, trial?.answer];
 	if (now.some((part, i) => part !== shown[i])) {
 		shown = now;
 		const modes = new Map<string, Mode>(namespaces.map(({ name, mode }) => [name, mode]));
-		view.show(buildScene(graph, diff), `${session?.node ?? ""}.${graph.group}`, modes);
+		view.show(buildScene(graph, diff, { alarms: alarms(alerts), trial: trial?.answer?.edges ?? null }), `${session?.node ?? ""}.${graph.group}`, modes);
 	}
 	const { selection } = place;
-	const edges = new Set<string>();
-	if (selection?.kind === "conversation") {
-		for (const edge of graph.edges) if (edge.conversations.some(({ id }) => id === selection.id)) edges.add(edge.id);
-	}
+	const why = app.state.panel?.why;
+	const edges = new Set(selection?.kind === "conversation" ? linesWith(graph, why?.id === selection.id ? why : selection) : []);
 	view.select(selection, edges);
+	if (app.sought !== null && app.sought === selection?.id && !app.state.loading) {
+		for (const id of [...edges].slice(0, 1)) view.reveal(id);
+		app.sought = null;
+	}
 	if (app.moved.size > 0) {
 		const lines = graph.edges.filter((edge) => edge.conversations.some(({ id }) => app.moved.has(id)));
 		view.pulse(lines.map(({ id }) => id));

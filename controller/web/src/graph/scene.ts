@@ -3,8 +3,9 @@
 // What the graph shows, before anything has a place or a colour: islands, the cards on them, and the
 // lines between. Pure: the API's answers in, a scene out.
 
-import type { Conversation, Diff, Edge, Graph, Node, State, Workload } from "../api/types";
-import { both, workloadWord } from "../state/format";
+import type { Conversation, Diff, Differing, Edge, Graph, Node, Party, Severity, State, Workload } from "../api/types";
+import { appWord, both, roleOf, workloadWord } from "../state/format";
+import type { Alarm } from "../state/watch";
 
 export type Change = "" | "new" | "vanished" | "changed" | "same";
 
@@ -29,7 +30,17 @@ export interface Card {
 	/** Gone: only the earlier window of a comparison knows it. */
 	ghost: boolean;
 	quarantined: boolean;
+	/** What it is spoken to as: a database, a queue. */
+	role: ReturnType<typeof roleOf>;
 	node: Node | null;
+}
+
+/** What is said about lines beside the data itself. */
+export interface Marks {
+	/** By conversation. */
+	alarms: Map<string, Alarm>;
+	/** What candidate policies would change, while some are tried. */
+	trial: Differing[] | null;
 }
 
 export interface Line {
@@ -44,6 +55,12 @@ export interface Line {
 	/** `TCP 5432`, `3 ports`. */
 	ports: string;
 	conversations: number;
+	/** The worst open alert about one of its conversations. */
+	alarm: "" | Severity;
+	/** A baseline lacks one of them. */
+	unusual: boolean;
+	/** Policies that are tried would deny, or allow, one of them. */
+	trial: "" | "newly-denied" | "newly-allowed" | "both";
 	/** Null for a line that only the earlier window knows. */
 	edge: Edge | null;
 }
@@ -124,6 +141,7 @@ class Builder {
 			folded: node.type === "rest",
 			ghost: false,
 			quarantined: node.quarantined > 0,
+			role: "",
 			node,
 		});
 	}
@@ -147,6 +165,7 @@ class Builder {
 			folded: false,
 			ghost: true,
 			quarantined: false,
+			role: "",
 			node: null,
 		});
 		return w.id;
@@ -155,7 +174,10 @@ class Builder {
 
 function portsOf(edge: Edge): string {
 	const ports = new Set(edge.conversations.map((c) => (c.port ? `${c.protocol} ${c.port}` : c.protocol)));
-	if (ports.size === 1 && edge.aggregate.conversations === edge.conversations.length) return [...ports][0]!;
+	if (ports.size === 1 && edge.aggregate.conversations === edge.conversations.length) {
+		const app = appWord(edge.app);
+		return app ? `${[...ports][0]} · ${app}` : [...ports][0]!;
+	}
 	return `${Math.max(ports.size, edge.aggregate.conversations)} conversations`;
 }
 
@@ -195,6 +217,9 @@ function compare(builder: Builder, diff: Diff): void {
 			app: c.app,
 			ports: c.port ? `${c.protocol} ${c.port}` : c.protocol,
 			conversations: 1,
+			alarm: "",
+			unusual: false,
+			trial: "",
 			edge: null,
 		};
 		builder.lines.set(line.id, line);
@@ -205,7 +230,83 @@ function compare(builder: Builder, diff: Diff): void {
 	for (const c of diff.new) mark(c, "new");
 }
 
-export function buildScene(graph: Graph, diff: Diff | null): Scene {
+const LOUD: ("" | Severity)[] = ["", "info", "warning", "high"];
+
+function sound(builder: Builder, alarms: Map<string, Alarm>): void {
+	if (alarms.size === 0) return;
+	for (const line of builder.lines.values()) {
+		for (const { id } of line.edge?.conversations ?? []) {
+			const alarm = alarms.get(id);
+			if (!alarm) continue;
+			if (LOUD.indexOf(alarm.severity) > LOUD.indexOf(line.alarm)) line.alarm = alarm.severity;
+			line.unusual ||= alarm.unusual;
+		}
+	}
+}
+
+/** As the API names workloads. */
+export function partyId({ namespace, kind, name }: Party): string {
+	return namespace ? `${namespace}/${kind}/${name}` : `${kind}/${name}`;
+}
+
+/** The node of a graph that stands for a workload, if one does. */
+function nodesFor(graph: Graph): (w: Party) => string | null {
+	const ids = new Set(graph.nodes.filter(({ open }) => !open).map(({ id }) => id));
+	return (w) => {
+		const namespace = w.kind === "Namespace" ? w.name : w.namespace;
+		return [partyId(w), `ns:${namespace}`, `rest:${namespace}`, "rest:"].find((id) => ids.has(id)) ?? null;
+	};
+}
+
+/** Lines of a graph that hold a conversation: by its id where they tell it, else by its ends and state. */
+export function linesWith(graph: Graph, c: Pick<Conversation, "id"> & Partial<Pick<Conversation, "client" | "server" | "state">>): string[] {
+	const told = graph.edges.filter((edge) => edge.conversations.some(({ id }) => id === c.id));
+	if (told.length > 0 || !c.client || !c.server) return told.map(({ id }) => id);
+	const node = nodesFor(graph);
+	const [source, target] = [node(c.client), node(c.server)];
+	return graph.edges.filter((edge) => edge.source === source && edge.target === target && edge.state === c.state).map(({ id }) => id);
+}
+
+/** Which lines policies that are tried would change. A line tells only its largest conversations: of the others its state must do. */
+export function changedLines(graph: Graph, trial: Differing[]): Map<string, Line["trial"]> {
+	const node = nodesFor(graph);
+	const between = new Map<string, Edge[]>();
+	for (const edge of graph.edges) {
+		const key = `${edge.source}\n${edge.target}`;
+		between.set(key, [...(between.get(key) ?? []), edge]);
+	}
+	const changed = new Map<string, Line["trial"]>();
+	for (const { client, server, protocol, port, change } of trial) {
+		const edges = between.get(`${node(client)}\n${node(server)}`) ?? [];
+		const exact = edges.filter((edge) => edge.conversations.some((c) => c.protocol === protocol && c.port === port));
+		const likely = edges.filter(
+			(edge) => edge.aggregate.conversations > edge.conversations.length && (edge.state === "allowed") === (change === "newly-denied"),
+		);
+		for (const { id } of exact.length ? exact : likely) {
+			const before = changed.get(id);
+			changed.set(id, before && before !== change ? "both" : change);
+		}
+	}
+	return changed;
+}
+
+function tried(graph: Graph, builder: Builder, trial: Differing[]): void {
+	for (const [id, change] of changedLines(graph, trial)) {
+		const line = builder.lines.get(id);
+		if (line) line.trial = change;
+	}
+}
+
+/** What somebody is spoken to as, tells what it is. */
+function cast(builder: Builder): void {
+	for (const { target, edge, app } of builder.lines.values()) {
+		const card = builder.cards.get(target);
+		if (!card || card.folded || !edge) continue;
+		for (const one of [app, ...edge.conversations.map((c) => c.app)]) card.role ||= roleOf(one);
+	}
+}
+
+export function buildScene(graph: Graph, diff: Diff | null, marks?: Marks): Scene {
 	const builder = new Builder(graph.group.startsWith("label:"));
 	for (const node of graph.nodes) if (node.type === "namespace") builder.addNode(node);
 	for (const node of graph.nodes) if (node.type !== "namespace") builder.addNode(node);
@@ -222,10 +323,18 @@ export function buildScene(graph: Graph, diff: Diff | null): Scene {
 			app: edge.app,
 			ports: portsOf(edge),
 			conversations: edge.aggregate.conversations,
+			alarm: "",
+			unusual: false,
+			trial: "",
 			edge,
 		});
 	}
 	if (diff) compare(builder, diff);
+	if (marks) {
+		sound(builder, marks.alarms);
+		if (marks.trial) tried(graph, builder, marks.trial);
+	}
+	cast(builder);
 
 	const trouble: Scene["trouble"] = new Map();
 	const add = (id: string | undefined, denied: number, wouldDeny: number) => {

@@ -11,9 +11,12 @@ import { clock, count, lasting, modeWord, plural } from "../state/format";
 import { askEnforce, setMode } from "../state/orders";
 import type { Part } from "../views/parts";
 import { icon, mark } from "../views/parts";
+import { alertsAbout } from "./alerts";
+import { baselinePart } from "./baseline";
 import { conversationRow } from "./edge";
 import { neighbours, pods } from "./node";
 import { frame } from "./panel";
+import { suggestPart } from "./suggest";
 
 const MODES: [Mode, string][] = [
 	["observe", "Records what happens, judges nothing"],
@@ -119,7 +122,8 @@ export function namespace(app: App, n: Namespace, id: string): TemplateResult {
 	return frame(
 		app,
 		html`<span class="muted">namespace</span> ${n.name}`,
-		html`<h3>Mode</h3>
+		html`${alertsAbout(app, (alert) => alert.namespaces.includes(n.name))}
+			<h3>Mode</h3>
 			${switcher(app, n)} ${gateView(app, n.name)}
 			<dl class="facts">
 				<dt>Conversations</dt>
@@ -154,6 +158,7 @@ export function namespace(app: App, n: Namespace, id: string): TemplateResult {
 						)}
 					</ul>`
 				: html`<p class="muted">None: no policy of this namespace isolates its pods.</p>`}
+			${suggestPart(app, n.name)} ${baselinePart(app, n.name)}
 			<h3>Pods on this node <span class="muted">${count(mine.length)}</span></h3>
 			${pods(app, mine)} ${neighbours(app, id)}`,
 	);

@@ -139,7 +139,8 @@ export function conversation(app: App, w: Why, series: Series | null): TemplateR
 	const between = app.state.graph?.edges.find(
 		(edge) => edge.aggregate.conversations > 1 && edge.conversations.some(({ id }) => id === w.id),
 	);
-	const back = selection?.kind === "conversation" && between ? () => app.select({ kind: "edge", id: between.id }) : undefined;
+	const back =
+		selection?.kind === "conversation" && between && !app.state.place.side ? () => app.select({ kind: "edge", id: between.id }) : undefined;
 	return frame(
 		app,
 		html`${workload(w.client)} <span class="muted">→</span> ${workload(w.server)}`,

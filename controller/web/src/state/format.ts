@@ -110,6 +110,53 @@ export function portWord(protocol: string, port: number): string {
 	return port ? `${protocol} ${port}` : protocol;
 }
 
+const ALERTS: Record<string, string> = {
+	"new-edge": "New conversation",
+	"first-world": "First contact with the world",
+	"port-scan": "Port scan",
+	"lateral-movement": "Lateral movement",
+	"plaintext-database": "Plain text to a database",
+};
+
+export function alertKind(kind: string): string {
+	return ALERTS[kind] ?? kind;
+}
+
+/** What speaks such a protocol, as one says it; empty where that says nothing. */
+export function roleOf(app: string): "database" | "cache" | "queue" | "" {
+	switch (app) {
+		case "postgresql":
+		case "mysql":
+		case "mongodb":
+			return "database";
+		case "redis":
+			return "cache";
+		case "kafka":
+		case "amqp":
+		case "nats":
+			return "queue";
+		default:
+			return "";
+	}
+}
+
+const ROLES: Record<string, string> = {
+	database: "a database",
+	cache: "a store in memory",
+	queue: "a message queue",
+	dns: "a name server",
+	ssh: "a remote shell",
+	http1: "a web service",
+	http2: "a web service",
+	grpc: "a gRPC service",
+};
+
+/** "a database (PostgreSQL)"; empty where nobody knows. */
+export function roleWord(app: string): string {
+	const word = ROLES[roleOf(app)] ?? ROLES[app];
+	return word ? (app === "grpc" ? word : `${word} (${appWord(app)})`) : "";
+}
+
 /** A workload as one says it: `shop/web`, `world 10.0.0.0/8`, `node n1`. */
 export function workloadWord(w: Pick<Workload, "namespace" | "kind" | "name">): string {
 	if (w.kind === "Namespace") return `${w.name} (namespace)`;

@@ -17,7 +17,9 @@ import type {
 	Why,
 } from "../api/types";
 import type { App, Panel } from "./app";
+import { fetchSide } from "./policy";
 import { addSpan, filterQuery } from "./url";
+import { fetchWatch } from "./watch";
 
 /** Nodes and edges of a graph: what one can still read. */
 const LIMIT = 300;
@@ -39,6 +41,8 @@ export class Loader {
 	private due = Infinity;
 	private took = 0;
 	private running = false;
+	/** What the stream tells of alerts has a gap. */
+	private unwatched = true;
 
 	constructor(private readonly app: App) {}
 
@@ -64,6 +68,12 @@ export class Loader {
 		this.abort?.abort();
 		this.due = Infinity;
 		void this.load();
+	}
+
+	/** Alerts and baselines are fetched with the next load: the stream does not tell what was before. */
+	watchAgain(): void {
+		this.unwatched = true;
+		this.soon();
 	}
 
 	more(): void {
@@ -102,6 +112,7 @@ export class Loader {
 		try {
 			// The panel looks its selection up in what the view has.
 			const main = this.main(abort.signal).then(() => (abort.signal.aborted ? undefined : this.panel()));
+			fetchSide(this.app);
 			await Promise.all([main, this.around(abort.signal)]);
 			this.took = Date.now() - began;
 			if (this.abort === abort) this.app.change({ error: null, loading: false });
@@ -180,16 +191,21 @@ export class Loader {
 
 	/** What stands around the view: namespaces, pods, policies, and the status while nothing tells it. */
 	private async around(signal: AbortSignal): Promise<void> {
-		const [namespaces, pods, policies, status] = await Promise.all([
+		const watched = this.unwatched || this.app.state.live !== "live";
+		const [namespaces, pods, policies, status, watch] = await Promise.all([
 			get<{ namespaces: Namespace[] }>("namespaces", undefined, signal),
 			get<{ pods: Pod[] }>("pods", undefined, signal),
 			get<{ policies: Policy[] }>("policies", undefined, signal),
 			this.app.state.live === "live" && this.app.state.status
 				? this.app.state.status
 				: get<Status>("status", undefined, signal),
+			watched ? fetchWatch(signal) : null,
 		]);
 		if (signal.aborted) return;
 		this.app.change({ ...namespaces, ...pods, ...policies, status });
+		if (!watch) return;
+		this.unwatched = false;
+		this.app.change({ baselines: watch.baselines, alerts: watch.alerts });
 	}
 
 	/** What the side panel shows of the selection. */

@@ -18,6 +18,8 @@ const KEYS: [string, [string[], string][]][] = [
 			[["x"], "clear the filter"],
 			[["p"], "hold still, follow again"],
 			[["t"], "light or dark"],
+			[["a"], "alerts"],
+			[["w"], "what would a policy change?"],
 			[["s"], "problems and losses"],
 			[["Esc"], "close what is open"],
 			[["?"], "this"],

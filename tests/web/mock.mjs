@@ -171,7 +171,9 @@ export class Mock {
 			const sorted = [...all].sort((a, b) => weight.get(b.id) - weight.get(a.id));
 			for (const w of sorted.slice(keep)) if (sorted.length > keep + 1) rest.set(w.id, namespace);
 		}
+		const podOf = new Map(this.pods().map((p) => [`${p.workload.namespace}/${p.workload.kind}/${p.workload.name}`, p.name]));
 		const place = (w) => {
+			if (group === "pod" && w.namespace) return `pod:${w.namespace}/${podOf.get(w.id)}`;
 			if (group.startsWith("label:")) return w.namespace ? `${group}=${w.name}` : group;
 			if (group === "namespace" && w.namespace && !expand.has(w.namespace)) return `ns:${w.namespace}`;
 			return rest.has(w.id) ? `rest:${w.namespace}` : w.id;
@@ -204,6 +206,7 @@ export class Mock {
 				folded++;
 				nodes.set(id, { ...plain, id, type: "rest", name: "", members: 1 });
 			} else if (group.startsWith("label:")) nodes.set(id, { ...plain, namespace: "", id, type: "label", name: w.namespace ? w.name : "", members: 1 });
+			else if (id.startsWith("pod:")) nodes.set(id, { ...this.node(w, null, inside.get(id) ?? []), id, type: "pod", name: podOf.get(w.id) });
 			else nodes.set(id, this.node(w, parent, inside.get(id) ?? []));
 		}
 		return {
@@ -214,7 +217,7 @@ export class Mock {
 				const same = (name, mixed) => (all.every((c) => c[name] === all[0][name]) ? all[0][name] : mixed);
 				return {
 					id: key, source, target, state, app: same("app", "unknown"), encrypted: same("encrypted", all.some((c) => c.encrypted === "no") ? "no" : "unknown"), aggregate: aggregate(all),
-					conversations: [...all].sort((a, b) => total(b) - total(a)).slice(0, 8).map(({ id, protocol, port, app, encrypted, flows, bytes }) => ({ id, protocol, port, app, encrypted, flows, bytes })),
+					conversations: [...all].sort((a, b) => total(b) - total(a)).slice(0, 8).map(({ id, protocol, port, app, encrypted, flows, bytes }) => ({ id: group === "pod" ? "" : id, protocol, port, app, encrypted, flows, bytes })),
 				};
 			}),
 		};

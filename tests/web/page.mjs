@@ -271,6 +271,7 @@ test("would_deny_says_what_enforcing_would_do", async (w) => {
 test("allow_this_shows_the_policy_and_changes_nothing", async (w) => {
 	const { tab, mock } = await w.open(clusters.shop());
 	await clickOn(tab, "shop/Deployment/front>data/StatefulSet/postgres>denied");
+	mock.changes.set(mock.conversations.find((c) => c.state === "denied"), "newly-allowed");
 	await tab.locator("#allow").click();
 	const policy = await tab.locator("#policy").innerText();
 	assert.match(policy, /kind: NetworkPolicy/);
@@ -521,6 +522,77 @@ test("text_has_contrast_in_light_and_dark", async (w) => {
 		});
 		assert.deepEqual(poor, [], colorScheme);
 	}
+});
+
+test("the_graph_can_be_read_and_walked_without_seeing_it", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop());
+	await drawn(tab, "shop/Deployment/front");
+	assert.match(await tab.locator("#graph").getAttribute("aria-label"), /22 nodes, 31 lines, 3 denied, 4 would be denied/);
+	const rows = await tab.locator("#outline tbody tr").allInnerTexts();
+	const lines = (await elements(tab)).filter((e) => "source" in e.data).length;
+	const nodes = (await elements(tab)).filter((e) => e.classes.includes("card")).length;
+	assert.ok(rows.length >= lines + nodes, `${rows.length} rows for ${lines} lines and ${nodes} nodes`);
+	const row = rows.find((text) => /shop\/nightly-report → data\/postgres/.test(text));
+	assert.match(row, /Would be denied[\s\S]*TCP 5432 · PostgreSQL[\s\S]*a database \(PostgreSQL\), plain text/);
+	const box = () => tab.locator("#outline").boundingBox();
+	assert.ok((await box()).width <= 1, "out of sight");
+	await tab.keyboard.press("l");
+	assert.ok((await box()).width > 300, "in sight while the focus is in it");
+	const focused = () => tab.evaluate(() => document.activeElement.dataset.line);
+	const first = await focused();
+	await tab.keyboard.press("ArrowDown");
+	const second = await focused();
+	assert.notEqual(second, first);
+	assert.ok((await elements(tab)).find(({ id }) => id === second).classes.includes("near"), "it stands out in the graph");
+	await tab.keyboard.press("Enter");
+	await tab.locator("#panel .verdict").waitFor();
+	assert.equal((await search(tab)).get("sel"), `e.${second}`);
+	assert.equal(await tab.evaluate(() => document.activeElement.id), "panel", "and one goes on in the panel");
+	mock.add(clusters.conversation(clusters.workload("shop", "Pod", "debug"), clusters.workload("data", "StatefulSet", "redis"), 6379, { state: "denied" }));
+	await eventually(async () => /Denied now: debug to redis/.test(await tab.locator("#news").innerText()), "what is new is said");
+	await tab.locator("[data-state=denied]").click();
+	await eventually(async () => /4 conversations shown/.test(await tab.locator("#news").innerText()), "and what a filter leaves");
+});
+
+test("what_is_spoken_is_said_in_words", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop(), "/", {
+		prepare: (m) => {
+			const c = m.conversations.find(({ client }) => client.name === "nightly-report");
+			Object.assign(c, { resets: 3, refusals: 2 });
+		},
+	});
+	const by = (name) => mock.conversations.find(({ client }) => client.name === name);
+	const at = async (c) => {
+		await tab.goto(`${new URL(tab.url()).origin}/?sel=c.${c.id}`);
+		await tab.locator("#kind").waitFor();
+		return tab.locator("#panel").innerText();
+	};
+	const text = await at(by("nightly-report"));
+	assert.match(text, /This is a database \(PostgreSQL\), spoken in plain text\. Whoever can listen/);
+	assert.match(text, /3 connections broken off \(RST\), 2 connections refused/);
+	assert.match(await at(by("mailer")), /This is a message queue \(AMQP\), spoken in plain text/);
+	assert.match(await at(mock.conversations.find(({ sni }) => sni === "api.bank.example")), /encrypted \(TLS 1\.3\)[\s\S]*api\.bank\.example/);
+	const roles = new Map((await elements(tab)).filter((e) => e.data.role).map((e) => [e.id, e.data.role]));
+	assert.equal(roles.get("data/StatefulSet/postgres"), "database");
+	assert.equal(roles.get("data/StatefulSet/rabbitmq"), "queue");
+	await tab.keyboard.press("3");
+	const row = tab.locator(`tr[data-id='${by("nightly-report").id}']`);
+	await row.waitFor();
+	assert.match(await row.innerText(), /PostgreSQL[\s\S]*plain text[\s\S]*5/);
+	const beyond = await tab.evaluate(() => document.getElementById("conversations").getBoundingClientRect().right - innerWidth);
+	assert.ok(beyond <= 1, `the table is ${beyond} pixels too wide`);
+});
+
+test("pods_can_be_looked_at_one_by_one", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop());
+	await tab.locator("#group").selectOption("pod");
+	const pod = mock.pods().find(({ name }) => name.startsWith("catalog"));
+	await drawn(tab, `pod:shop/${pod.name}`);
+	assert.match(await tab.locator("#tally").innerText(), /31 conversations/);
+	const line = (await elements(tab)).find((e) => e.data.source === `pod:shop/${pod.name}` && e.data.state === "allowed");
+	await clickOn(tab, line.id);
+	await tab.locator("#panel .rows button.row").first().waitFor();
+	assert.equal((await search(tab)).get("group"), "pod");
 });
 
 test("the_keyboard_reaches_everything_and_help_tells", async (w) => {

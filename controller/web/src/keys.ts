@@ -5,6 +5,7 @@
 import type { GraphView } from "./graph/view";
 import type { App } from "./state/app";
 import type { Selection } from "./state/url";
+import { focusOutline } from "./views/outline";
 import { rowsOf } from "./views/table";
 
 const STEP = 80;
@@ -48,6 +49,7 @@ function escape(app: App): void {
 	else if (state.confirming) app.change({ confirming: null });
 	else if (state.gate) app.change({ gate: null });
 	else if (state.drawer) app.change({ drawer: null });
+	else if (document.activeElement?.closest("#outline")) (document.activeElement as HTMLElement).blur();
 	else if (state.place.selection) app.select(null);
 	else if (state.place.side) app.open(null);
 	else (document.activeElement as HTMLElement | null)?.blur();
@@ -88,6 +90,7 @@ export function listenToKeys(app: App, graph: () => GraphView | null): void {
 			s: () => app.change({ drawer: app.state.drawer ? null : "problems" }),
 			o: () => app.openAll(),
 			c: () => app.closeAll(),
+			l: view ? () => focusOutline() : undefined,
 			f: view ? () => view.fit() : undefined,
 			r: view ? () => view.rearrange() : undefined,
 			"+": view ? () => view.zoomBy(1.25) : undefined,

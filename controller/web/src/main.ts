@@ -11,10 +11,11 @@ import { GraphView } from "./graph/view";
 import { listenToKeys } from "./keys";
 import { panel } from "./panel/panel";
 import { App } from "./state/app";
-import { both, bytes, plural, roleWord, stateWord } from "./state/format";
+import { both, bytes, plural, stateWord } from "./state/format";
 import { alarms } from "./state/watch";
 import { help } from "./views/help";
 import { matrix } from "./views/matrix";
+import { focusOutline, outline, remarks, summary } from "./views/outline";
 import { icon } from "./views/parts";
 import { sidebar } from "./views/sidebar";
 import { empty, login, stale, waiting } from "./views/states";
@@ -33,6 +34,7 @@ function tools(): TemplateResult {
 	return html`<div class="zoom">
 		${tool("plus", "Nearer (+)", (v) => v.zoomBy(1.25))} ${tool("minus", "Farther (-)", (v) => v.zoomBy(0.8))}
 		${tool("fit", "Fit all into view (f)", (v) => v.fit())} ${tool("shuffle", "Arrange anew (r)", (v) => v.rearrange())}
+		${tool("list", "As a list, for the keyboard (l)", () => focusOutline())}
 	</div>`;
 }
 
@@ -51,11 +53,11 @@ function page(): TemplateResult {
 					<div
 						id="graph"
 						role="img"
-						aria-label="Graph of who talks to whom. Matrix and table show the same for keyboard and screen reader."
+						aria-label=${summary(state.graph)}
 					></div>
 					<canvas id="overlay" aria-hidden="true"></canvas>
 					<div id="tip" class="tip" role="tooltip" hidden></div>
-					${tools()}
+					${tools()} ${which === "graph" && none === nothing ? outline(app, (id) => view?.point(id)) : nothing}
 				</div>
 				${none} ${none === nothing && which === "matrix" ? matrix(app) : nothing} ${none === nothing && which === "table" ? table(app) : nothing}
 			</main>
@@ -80,12 +82,8 @@ function tip(element: Card | Island | Line | null, x: number, y: number): void {
 	const lines: string[] = [];
 	if ("source" in element) {
 		lines.push(`${stateWord(element.state)}: ${element.ports}`, `${plural(element.conversations, "conversation")}, ${bytes(element.bytes)}`);
-		const role = roleWord(element.app);
-		if (role) lines.push(`With ${role}${element.encrypted === "no" ? ", in plain text" : element.encrypted === "yes" ? ", encrypted" : ""}`);
-		if (element.unusual) lines.push("Not in the baseline");
-		else if (element.alarm) lines.push("An open alert is about it");
-		if (element.trial) lines.push({ "newly-denied": "The policy would deny it", "newly-allowed": "The policy would allow it", both: "The policy would deny a part of it, and allow a part" }[element.trial]);
-		if (element.change && element.change !== "same") lines.push({ new: "New", vanished: "Gone", changed: "Judged otherwise than before" }[element.change]);
+		const more = remarks(element);
+		if (more) lines.push(more[0]!.toUpperCase() + more.slice(1));
 	} else if ("kind" in element) {
 		lines.push(element.node?.namespace ? `${element.node.namespace}/${element.node.name}` : element.label, element.kind);
 		if (element.node?.inside.conversations) lines.push(`${plural(element.node.inside.conversations, "conversation")} within`);

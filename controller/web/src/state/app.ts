@@ -29,6 +29,7 @@ import type {
 import { Live } from "../api/live";
 import type { Theme } from "../graph/memory";
 import { readTheme, writeTheme } from "../graph/memory";
+import { plural, stateWord } from "./format";
 import { Loader } from "./load";
 import type { Place, Selection, Side } from "./url";
 import { NO_FILTER, filterQuery, filterSize, format, isLive, parse, reaches } from "./url";
@@ -230,6 +231,27 @@ export class App {
 	tell(news: string): void {
 		// The same twice would be said once: an invisible difference makes it another text.
 		this.change({ news: news === this.state.news ? `${news}\u200b` : news });
+	}
+
+	/** Says what a view has that was not asked for before, or what came into one that was. */
+	private toldOf = "";
+	private toldWrong = new Set<string>();
+	noted(graph: Graph | null, list: EdgeList | null): void {
+		const { place } = this.state;
+		const of = format({ ...place, selection: null, side: null, sort: "bytes" });
+		const wrong = (graph?.edges ?? []).filter(({ state }) => state !== "allowed");
+		const fresh = of === this.toldOf ? wrong.filter(({ id }) => !this.toldWrong.has(id)) : [];
+		if (of !== this.toldOf) {
+			const shown = graph ? graph.matched.conversations : (list?.total ?? 0);
+			this.tell(`${plural(shown, "conversation")} shown${wrong.length ? `, ${plural(wrong.length, "line")} denied or to be denied` : ""}.`);
+		} else if (fresh.length > 0) {
+			const names = new Map(graph!.nodes.map((node) => [node.id, node.name || node.kind]));
+			const [{ source, target, state }] = fresh as [Edge];
+			const more = fresh.length > 1 ? `, and ${fresh.length - 1} more` : "";
+			this.tell(`${stateWord(state)} now: ${names.get(source) ?? source} to ${names.get(target) ?? target}${more}.`);
+		}
+		this.toldOf = of;
+		this.toldWrong = new Set(wrong.map(({ id }) => id));
 	}
 
 	// ---- Where one is ----------------------------------------------------------------------------

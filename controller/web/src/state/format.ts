@@ -2,7 +2,7 @@
 //
 // Numbers and times as people read them, and the page's words for the API's.
 
-import type { BothWays, Mode, State, Workload } from "../api/types";
+import type { BothWays, Encryption, Mode, State, Workload } from "../api/types";
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
@@ -155,6 +155,23 @@ const ROLES: Record<string, string> = {
 export function roleWord(app: string): string {
 	const word = ROLES[roleOf(app)] ?? ROLES[app];
 	return word ? (app === "grpc" ? word : `${word} (${appWord(app)})`) : "";
+}
+
+/** What a conversation is, in one sentence; empty where nobody knows. */
+export function kindSentence(c: { app: string; encrypted: Encryption; tlsVersion: string }): string {
+	const role = roleWord(c.app);
+	const tls = c.tlsVersion ? `TLS ${c.tlsVersion}` : "encrypted";
+	if (role) {
+		const how = { yes: `, spoken ${c.tlsVersion ? `over ${tls}` : "encrypted"}`, no: ", spoken in plain text", unknown: "" }[c.encrypted];
+		return `This is ${role}${how}.`;
+	}
+	if (c.encrypted === "yes") return `What is spoken is encrypted${c.tlsVersion ? ` (${tls})` : ""}, and not seen.`;
+	return c.encrypted === "no" ? "This is spoken in plain text." : "";
+}
+
+/** Spoken in plain text to something that stores or forwards data. */
+export function isExposed(c: { app: string; encrypted: Encryption }): boolean {
+	return c.encrypted === "no" && isStore(c.app);
 }
 
 /** A workload as one says it: `shop/web`, `world 10.0.0.0/8`, `node n1`. */

@@ -16,6 +16,7 @@ import type {
 	Status,
 	Why,
 } from "../api/types";
+import { partyId } from "../graph/scene";
 import type { App, Panel } from "./app";
 import { fetchSide } from "./policy";
 import { addSpan, filterQuery } from "./url";
@@ -153,6 +154,7 @@ export class Loader {
 			...(graph ? { graph } : {}),
 			...(list ? { table: list } : {}),
 		});
+		this.app.noted(graph, list);
 	}
 
 	private async graph(signal: AbortSignal): Promise<Graph> {
@@ -221,7 +223,7 @@ export class Loader {
 			const single = edge?.aggregate.conversations === 1 ? edge.conversations[0]?.id : undefined;
 			if (of.kind === "conversation") await this.conversation(panel, of.id, abort.signal);
 			else if (single) await this.conversation(panel, single, abort.signal);
-			else if (edge) panel.list = await this.between(edge.source, edge.target, edge.state, abort.signal);
+			else if (edge) panel.list = await this.between(this.nodeOf(edge.source), this.nodeOf(edge.target), edge.state, abort.signal);
 			else if (of.kind === "node") panel.list = null;
 		} catch (error) {
 			if (isAbort(error) || abort.signal.aborted) return;
@@ -249,10 +251,17 @@ export class Loader {
 		panel.series = series;
 	}
 
+	/** Conversations are between workloads: a pod's are those of its workload. */
+	private nodeOf(id: string): string {
+		if (!id.startsWith("pod:")) return id;
+		const pod = this.app.state.pods.find((one) => `pod:${one.namespace}/${one.name}` === id);
+		return pod ? partyId(pod.workload) : "";
+	}
+
 	private between(client: string, server: string, state: string, signal: AbortSignal): Promise<EdgeList> {
 		const q = this.query();
-		q.set("client", client);
-		q.set("server", server);
+		if (client) q.set("client", client);
+		if (server) q.set("server", server);
 		q.set("verdict", state);
 		q.set("sort", "bytes");
 		q.set("limit", "100");

@@ -28,6 +28,7 @@ const KEYS: [string, [string[], string][]][] = [
 	[
 		"Graph",
 		[
+			[["l"], "its lines and nodes as a list"],
 			[["f"], "fit all into view"],
 			[["+", "−"], "zoom"],
 			[["←", "→", "↑", "↓"], "move"],
@@ -36,7 +37,6 @@ const KEYS: [string, [string[], string][]][] = [
 			[["←", "→", "↑", "↓"], "in the matrix: from cell to cell"],
 		],
 	],
-
 ];
 
 const MOUSE: [string, string][] = [

@@ -621,7 +621,7 @@ test("the_keyboard_reaches_everything_and_help_tells", async (w) => {
 });
 
 test("nothing_is_cut_off_from_small_to_large", async (w) => {
-	for (const [width, height] of [[1024, 700], [1440, 900], [3840, 2160]]) {
+	for (const [width, height] of [[600, 900], [800, 1000], [1024, 700], [1440, 900], [3840, 2160]]) {
 		const { tab } = await w.open(clusters.shop(), "/?sel=n.shop/Deployment/front", { viewport: { width, height } });
 		await tab.locator("#panel").waitFor();
 		const beyond = await tab.evaluate(() => {

@@ -104,6 +104,11 @@ await shot("large-matrix", { cluster: "large", path: "/?view=matrix&open=team-00
 await shot("hostile", { cluster: "hostile" });
 await shot("help", { act: (tab) => tab.keyboard.press("?") });
 await shot("small", { size: [1024, 700], path: "/?sel=n.shop/Deployment/front" });
+await shot("narrow", { size: [768, 1000], prepare: alarmed });
+await shot("narrow-list", { size: [768, 1000], act: (tab) => tab.locator("#list").click() });
+await shot("narrow-panel", { size: [600, 900], dark: true, path: "/?sel=n.shop/Deployment/front" });
+await shot("outline", { dark: true, act: (tab) => tab.keyboard.press("l") });
+await shot("pods", { path: "/?group=pod" });
 await shot("huge", { size: [3840, 2160] });
 await shot("label", { path: "/?group=label:app" });
 await browser.close();

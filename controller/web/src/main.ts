@@ -57,7 +57,7 @@ function page(): TemplateResult {
 					></div>
 					<canvas id="overlay" aria-hidden="true"></canvas>
 					<div id="tip" class="tip" role="tooltip" hidden></div>
-					${tools()} ${which === "graph" && none === nothing ? outline(app, (id) => view?.point(id)) : nothing}
+					${tools()} ${which === "graph" && none === nothing ? outline(app, (id) => view?.point(id, document.getElementById("outline")!.offsetHeight)) : nothing}
 				</div>
 				${none} ${none === nothing && which === "matrix" ? matrix(app) : nothing} ${none === nothing && which === "table" ? table(app) : nothing}
 			</main>

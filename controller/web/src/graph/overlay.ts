@@ -100,11 +100,11 @@ export class Overlay {
 	/** An open island has its name on its upper edge. */
 	private title(island: Island, x: number, y: number, width: number): void {
 		const inside = island.open && this.cy.zoom() > 0.72;
-		const room = Math.max(width - (island.namespace ? 36 : 16), 30) + (inside ? 0 : 40);
+		const room = Math.max(width - (island.folds ? 36 : 16), 30) + (inside ? 0 : 40);
 		const line = inside ? y + 17 * Math.min(1, this.cy.zoom()) + 2 : y - 9;
 		const ground = inside ? this.colours.island : this.colours.canvas;
 		let left = x + (inside ? 12 : 2);
-		if (island.namespace) left = this.knob(island, left, line);
+		if (island.folds) left = this.knob(island, left, line);
 		const after = this.text(island.title, left, line, room, TITLE, "600", this.colours.text, ground);
 		const mode = island.namespace ? this.modes.get(island.namespace) : undefined;
 		const rest = x + width - after - 10;
@@ -305,7 +305,7 @@ export class Overlay {
 		const { x, y } = card.renderedPosition();
 		const half = (card.width() / 2) * zoom;
 		if (zoom < 0.3 || x + half < 0 || y < -40 || x - half > this.cy.width() || y > this.cy.height() + 40) return;
-		const { label, role } = card.data() as { label: string; role: string };
+		const { label, role, shape } = card.data() as { label: string; role: string; shape: string };
 		const g = this.context;
 		g.save();
 		g.globalAlpha = card.hasClass("dim") ? 0.2 : 1;
@@ -315,7 +315,7 @@ export class Overlay {
 		g.textBaseline = "middle";
 		g.textAlign = "center";
 		g.fillStyle = card.hasClass("folded") || card.hasClass("ghost") ? this.colours.muted : this.colours.text;
-		g.fillText(this.fitted(label, 2 * half - 12 * zoom - 2 * sign, size), x + sign / 2, y + 0.5);
+		g.fillText(this.fitted(label, 2 * half - (shape.endsWith("hexagon") ? 36 : 12) * zoom - 2 * sign, size), x + sign / 2, y + 0.5);
 		if (sign) {
 			g.translate(x - half + 13 * zoom, y);
 			g.scale(zoom, zoom);

@@ -14,8 +14,10 @@ export interface Island {
 	id: string;
 	title: string;
 	open: boolean;
-	/** Frames of ours ("outside", "nodes") cannot be closed. */
+	/** Null for frames of ours ("outside", "nodes"). */
 	namespace: string | null;
+	/** Opens and closes in place: a namespace, where its workloads are the nodes. */
+	folds: boolean;
 	members: number;
 	node: Node | null;
 }
@@ -100,7 +102,10 @@ class Builder {
 	readonly cards = new Map<string, Card>();
 	readonly lines = new Map<string, Line>();
 
-	constructor(private readonly flat: boolean) {}
+	constructor(
+		private readonly flat: boolean,
+		private readonly folds: boolean,
+	) {}
 
 	frame(node: Pick<Node, "namespace" | "kind" | "parent">): string {
 		let id: string;
@@ -115,7 +120,7 @@ class Builder {
 			({ id, title } = homeless(node.kind));
 		}
 		if (!this.islands.has(id)) {
-			this.islands.set(id, { id, title, open: true, namespace, members: 0, node: null });
+			this.islands.set(id, { id, title, open: true, namespace, folds: this.folds && namespace !== null, members: 0, node: null });
 		}
 		return id;
 	}
@@ -128,6 +133,7 @@ class Builder {
 				title: node.name,
 				open: !closed,
 				namespace: node.name,
+				folds: this.folds,
 				members: node.members,
 				node,
 			});
@@ -307,7 +313,7 @@ function cast(builder: Builder): void {
 }
 
 export function buildScene(graph: Graph, diff: Diff | null, marks?: Marks): Scene {
-	const builder = new Builder(graph.group.startsWith("label:"));
+	const builder = new Builder(graph.group.startsWith("label:"), graph.group === "namespace");
 	for (const node of graph.nodes) if (node.type === "namespace") builder.addNode(node);
 	for (const node of graph.nodes) if (node.type !== "namespace") builder.addNode(node);
 	for (const edge of graph.edges) {

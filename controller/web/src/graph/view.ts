@@ -250,7 +250,7 @@ export class GraphView {
 		});
 		cy.on("dbltap", "node.island", (event: EventObject) => {
 			const island = this.scene?.islands.find(({ id }) => id === (event.target as NodeSingular).id());
-			if (island?.namespace && !this.knobUnder(event)) this.events.toggle(island.namespace);
+			if (island?.folds && island.namespace && !this.knobUnder(event)) this.events.toggle(island.namespace);
 		});
 		cy.on("mouseover", "node, edge", (event: EventObject) => this.hovered(event));
 		cy.on("mouseout", "node, edge", () => this.left());
@@ -315,7 +315,7 @@ export class GraphView {
 	}
 
 	/** What somebody has the focus on in the list of lines stands out, as under the pointer. */
-	point(id: string | null): void {
+	point(id: string | null, covered = 0): void {
 		this.left();
 		const element = this.cy.edges().getElementById(id ?? "");
 		if (element.empty()) return;
@@ -324,7 +324,7 @@ export class GraphView {
 			this.cy.elements().difference(near).not("node.open").addClass("dim");
 			near.edges().addClass("near named");
 		});
-		this.reveal(id!);
+		this.reveal(element.id(), covered);
 	}
 
 	/** Lines on which something moved just now light up for a moment. */
@@ -364,8 +364,8 @@ export class GraphView {
 		this.cy.panBy({ x, y });
 	}
 
-	/** Moves the map just so far that an element is in sight. */
-	reveal(id: string): void {
+	/** Moves the map just so far that an element is in sight; so many pixels at the bottom are covered. */
+	reveal(id: string, covered = 0): void {
 		const element = this.cy.getElementById(id);
 		if (element.empty()) return;
 		const box = element.renderedBoundingBox();
@@ -373,7 +373,7 @@ export class GraphView {
 			high > most - SIGHT ? Math.max(most - SIGHT - high, SIGHT - low) : low < SIGHT ? SIGHT - low : 0;
 		this.cy.panBy({
 			x: shift(box.x1, box.x2, this.cy.width()),
-			y: shift(box.y1, box.y2, this.cy.height()),
+			y: shift(box.y1, box.y2, this.cy.height() - covered),
 		});
 	}
 

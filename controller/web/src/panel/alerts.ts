@@ -21,8 +21,6 @@ function counted({ kind, count: n, distinct }: Alert): string {
 			return `${plural(n, "attempt")} at ${plural(distinct, "port")}`;
 		case "lateral-movement":
 			return `${plural(n, "denied attempt")} at ${plural(distinct, "destination")}`;
-		case "first-world":
-			return `${plural(n, "connection")} with ${plural(distinct, "address", "addresses")}`;
 		default:
 			return `${plural(n, "connection")} at ${plural(distinct, "port")}`;
 	}

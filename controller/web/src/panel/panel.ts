@@ -22,7 +22,9 @@ function behind(app: App): (() => void) | undefined {
 }
 
 export function frame(app: App, title: Part | string, body: Part, back: (() => void) | undefined = behind(app)): TemplateResult {
-	return html`<aside class="panel" id="panel" aria-label="Details" tabindex="-1">
+	const { side, selection } = app.state.place;
+	const broad = !selection && (side?.kind === "suggest" || side?.kind === "try");
+	return html`<aside class="panel ${broad ? "broad" : ""}" id="panel" aria-label="Details" tabindex="-1">
 		<div class="heading">
 			${back ? html`<button class="tool" aria-label="Back" title="Back" @click=${back}>${icon("back")}</button>` : nothing}
 			<h2>${title}</h2>

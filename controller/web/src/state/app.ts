@@ -122,6 +122,8 @@ export interface State {
 	busy: string | null;
 	drawer: Drawer;
 	help: boolean;
+	/** On a narrow screen: the namespaces lie over the view. */
+	sidebar: boolean;
 	theme: Theme;
 	notice: { text: string; bad: boolean } | null;
 	/** For those who do not see: what happened. */
@@ -159,6 +161,7 @@ export class App {
 		busy: null,
 		drawer: null,
 		help: false,
+		sidebar: false,
 		theme: readTheme(),
 		notice: null,
 		news: "",
@@ -299,6 +302,7 @@ export class App {
 			allow: null,
 			gate: null,
 			confirming: null,
+			sidebar: false,
 		});
 		void this.loader.panel();
 	}

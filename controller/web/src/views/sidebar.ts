@@ -17,15 +17,17 @@ function row(app: App, namespace: Namespace, open: boolean): TemplateResult {
 	const id = `ns:${name}`;
 	const only = filter.namespaces.length === 1 && filter.namespaces[0] === name;
 	return html`<li class=${selection?.kind === "node" && selection.id === id ? "selected" : ""}>
-		<button
-			class="chevron"
-			aria-expanded=${open}
-			aria-label=${open ? `Close ${name}` : `Open ${name}`}
-			title=${open ? "Close" : "Open"}
-			@click=${() => app.toggle(name)}
-		>
-			${icon(open ? "down" : "right")}
-		</button>
+		${app.state.place.group === "namespace"
+			? html`<button
+					class="chevron"
+					aria-expanded=${open}
+					aria-label=${open ? `Close ${name}` : `Open ${name}`}
+					title=${open ? "Close" : "Open"}
+					@click=${() => app.toggle(name)}
+				>
+					${icon(open ? "down" : "right")}
+				</button>`
+			: html`<span class="chevron"></span>`}
 		<button class="name" title=${name} @click=${() => app.select({ kind: "node", id })}>
 			<span class="text">${name}${baselineOf(app, name) ? html`<span class="locked" title="Its baseline is locked">${icon("lock")}</span>` : nothing}</span>
 			<span class="under"
@@ -69,11 +71,13 @@ function sample(kind: string, text: string): TemplateResult {
 export function sidebar(app: App): TemplateResult {
 	const { namespaces } = app.state;
 	const open = new Set(app.openNamespaces());
-	return html`<aside class="sidebar" aria-label="Namespaces">
+	return html`<aside class="sidebar ${app.state.sidebar ? "shown" : ""}" id="sidebar" aria-label="Namespaces">
 		<div class="heading">
 			<h2>Namespaces</h2>
-			<button class="tool" title="Open all (o)" aria-label="Open all" @click=${() => app.openAll()}>${icon("unfold")}</button>
-			<button class="tool" title="Close all (c)" aria-label="Close all" @click=${() => app.closeAll()}>${icon("fold")}</button>
+			${app.state.place.group === "namespace"
+				? html`<button class="tool" title="Open all (o)" aria-label="Open all" @click=${() => app.openAll()}>${icon("unfold")}</button>
+						<button class="tool" title="Close all (c)" aria-label="Close all" @click=${() => app.closeAll()}>${icon("fold")}</button>`
+				: nothing}
 		</div>
 		<ul class="namespaces" id="namespaces">
 			${repeat(

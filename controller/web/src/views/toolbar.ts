@@ -195,6 +195,17 @@ export function header(app: App): TemplateResult {
 			${text}
 		</button>`;
 	return html`<header>
+		<button
+			class="tool narrow"
+			id="list"
+			title="Namespaces"
+			aria-label="Namespaces"
+			aria-controls="sidebar"
+			aria-expanded=${app.state.sidebar}
+			@click=${() => app.change({ sidebar: !app.state.sidebar })}
+		>
+			${icon("list")}
+		</button>
 		<a class="brand" href="/" title="Begin anew" @click=${(e: Event) => app.restart(e)}
 			><svg viewBox="0 0 32 32" width="24" height="24" aria-hidden="true">
 				<rect x="1" y="1" width="30" height="30" rx="7" class="b0"></rect>

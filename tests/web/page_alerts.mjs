@@ -73,6 +73,15 @@ test("what_a_baseline_lacks_is_marked_in_the_graph", async (w) => {
 	await tab.locator("#conversations .tag.unusual").waitFor();
 });
 
+test("a_line_of_many_conversations_is_marked_though_it_tells_only_the_largest", async (w) => {
+	const [spy, db] = [clusters.workload("evil", "Pod", "spy"), clusters.workload("data", "Pod", "db")];
+	const conversations = Array.from({ length: 40 }, (_, i) => clusters.conversation(spy, db, 7000 + i, { bytes: 90_000 - i, state: "would-deny" }));
+	const least = conversations.at(-1);
+	const { tab } = await w.open({ conversations }, "/", { prepare: (m) => (m.alerts = [clusters.alert("new-edge", [least])]) });
+	const line = await drawn(tab, `${spy.id}>${db.id}>would-deny`);
+	await eventually(async () => (await elements(tab)).find(({ id }) => id === line.id).classes.includes("unusual"), "marked");
+});
+
 test("a_baseline_is_locked_looked_at_and_given_up", async (w) => {
 	const { tab, mock } = await w.open(clusters.shop(), "/?sel=n.ns:data");
 	await tab.locator("#lock").click();

@@ -12,7 +12,6 @@ import { listenToKeys } from "./keys";
 import { panel } from "./panel/panel";
 import { App } from "./state/app";
 import { both, bytes, plural, stateWord } from "./state/format";
-import { alarms } from "./state/watch";
 import { help } from "./views/help";
 import { matrix } from "./views/matrix";
 import { focusOutline, outline, remarks, summary } from "./views/outline";
@@ -124,7 +123,7 @@ function drawGraph(): void {
 	if (now.some((part, i) => part !== shown[i])) {
 		shown = now;
 		const modes = new Map<string, Mode>(namespaces.map(({ name, mode }) => [name, mode]));
-		view.show(buildScene(graph, diff, { alarms: alarms(alerts), trial: trial?.answer?.edges ?? null }), `${session?.node ?? ""}.${graph.group}`, modes);
+		view.show(buildScene(graph, diff, { alerts: alerts ?? [], trial: trial?.answer?.edges ?? null }), `${session?.node ?? ""}.${graph.group}`, modes);
 	}
 	const { selection } = place;
 	const why = app.state.panel?.why;

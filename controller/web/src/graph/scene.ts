@@ -3,9 +3,9 @@
 // What the graph shows, before anything has a place or a colour: islands, the cards on them, and the
 // lines between. Pure: the API's answers in, a scene out.
 
-import type { Conversation, Diff, Differing, Edge, Graph, Node, Party, Severity, State, Workload } from "../api/types";
+import type { Alert, Conversation, Diff, Differing, Edge, Graph, Node, Party, Severity, State, Workload } from "../api/types";
 import { appWord, both, roleOf, workloadWord } from "../state/format";
-import type { Alarm } from "../state/watch";
+import { isOpen, isUnusual, loudness } from "../state/alarm";
 
 export type Change = "" | "new" | "vanished" | "changed" | "same";
 
@@ -39,8 +39,7 @@ export interface Card {
 
 /** What is said about lines beside the data itself. */
 export interface Marks {
-	/** By conversation. */
-	alarms: Map<string, Alarm>;
+	alerts: Alert[];
 	/** What candidate policies would change, while some are tried. */
 	trial: Differing[] | null;
 }
@@ -236,20 +235,6 @@ function compare(builder: Builder, diff: Diff): void {
 	for (const c of diff.new) mark(c, "new");
 }
 
-const LOUD: ("" | Severity)[] = ["", "info", "warning", "high"];
-
-function sound(builder: Builder, alarms: Map<string, Alarm>): void {
-	if (alarms.size === 0) return;
-	for (const line of builder.lines.values()) {
-		for (const { id } of line.edge?.conversations ?? []) {
-			const alarm = alarms.get(id);
-			if (!alarm) continue;
-			if (LOUD.indexOf(alarm.severity) > LOUD.indexOf(line.alarm)) line.alarm = alarm.severity;
-			line.unusual ||= alarm.unusual;
-		}
-	}
-}
-
 /** As the API names workloads. */
 export function partyId({ namespace, kind, name }: Party): string {
 	return namespace ? `${namespace}/${kind}/${name}` : `${kind}/${name}`;
@@ -264,26 +249,34 @@ function nodesFor(graph: Graph): (w: Party) => string | null {
 	};
 }
 
+/** The lines from what stands for one workload to what stands for another. */
+function edgesBetween(graph: Graph): (from: Party, to: Party) => Edge[] {
+	const node = nodesFor(graph);
+	const all = new Map<string, Edge[]>();
+	for (const edge of graph.edges) {
+		const key = `${edge.source}\n${edge.target}`;
+		const list = all.get(key);
+		if (list) list.push(edge);
+		else all.set(key, [edge]);
+	}
+	return (from, to) => all.get(`${node(from)}\n${node(to)}`) ?? [];
+}
+
 /** Lines of a graph that hold a conversation: by its id where they tell it, else by its ends and state. */
 export function linesWith(graph: Graph, c: Pick<Conversation, "id"> & Partial<Pick<Conversation, "client" | "server" | "state">>): string[] {
 	const told = graph.edges.filter((edge) => edge.conversations.some(({ id }) => id === c.id));
 	if (told.length > 0 || !c.client || !c.server) return told.map(({ id }) => id);
-	const node = nodesFor(graph);
-	const [source, target] = [node(c.client), node(c.server)];
-	return graph.edges.filter((edge) => edge.source === source && edge.target === target && edge.state === c.state).map(({ id }) => id);
+	return edgesBetween(graph)(c.client, c.server)
+		.filter(({ state }) => state === c.state)
+		.map(({ id }) => id);
 }
 
 /** Which lines policies that are tried would change. A line tells only its largest conversations: of the others its state must do. */
 export function changedLines(graph: Graph, trial: Differing[]): Map<string, Line["trial"]> {
-	const node = nodesFor(graph);
-	const between = new Map<string, Edge[]>();
-	for (const edge of graph.edges) {
-		const key = `${edge.source}\n${edge.target}`;
-		between.set(key, [...(between.get(key) ?? []), edge]);
-	}
+	const between = edgesBetween(graph);
 	const changed = new Map<string, Line["trial"]>();
 	for (const { client, server, protocol, port, change } of trial) {
-		const edges = between.get(`${node(client)}\n${node(server)}`) ?? [];
+		const edges = between(client, server);
 		const exact = edges.filter((edge) => edge.conversations.some((c) => c.protocol === protocol && c.port === port));
 		const likely = edges.filter(
 			(edge) => edge.aggregate.conversations > edge.conversations.length && (edge.state === "allowed") === (change === "newly-denied"),
@@ -294,6 +287,29 @@ export function changedLines(graph: Graph, trial: Differing[]): Map<string, Line
 		}
 	}
 	return changed;
+}
+
+/** The same for what open alerts are about: by conversation where a line tells it, else by its ends. */
+function sound(graph: Graph, builder: Builder, alerts: Alert[]): void {
+	const open = alerts.filter(isOpen);
+	if (open.length === 0) return;
+	const told = new Map<string, Edge>();
+	for (const edge of graph.edges) for (const { id } of edge.conversations) told.set(id, edge);
+	const between = edgesBetween(graph);
+	const ring = (alert: Alert, edge: Edge) => {
+		const line = builder.lines.get(edge.id);
+		if (!line) return;
+		if (loudness(alert.severity) > loudness(line.alarm)) line.alarm = alert.severity;
+		line.unusual ||= isUnusual(alert);
+	};
+	for (const alert of open) {
+		for (const { edge: id, source, destination, verdict } of alert.evidence) {
+			const exact = id === null ? undefined : told.get(id);
+			const likely = (edge: Edge) =>
+				edge.aggregate.conversations > edge.conversations.length && (verdict === "refused" || verdict === edge.state);
+			for (const edge of exact ? [exact] : between(source.workload, destination.workload).filter(likely)) ring(alert, edge);
+		}
+	}
 }
 
 function tried(graph: Graph, builder: Builder, trial: Differing[]): void {
@@ -337,7 +353,7 @@ export function buildScene(graph: Graph, diff: Diff | null, marks?: Marks): Scen
 	}
 	if (diff) compare(builder, diff);
 	if (marks) {
-		sound(builder, marks.alarms);
+		sound(graph, builder, marks.alerts);
 		if (marks.trial) tried(graph, builder, marks.trial);
 	}
 	cast(builder);

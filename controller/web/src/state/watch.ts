@@ -3,7 +3,8 @@
 // Alerts and baselines: what is known of them, and what people order.
 
 import { ApiError, get, post, put, remove } from "../api/client";
-import type { Alert, Alerts, Baseline, BaselineDetail, Severity } from "../api/types";
+import type { Alert, Alerts, Baseline, BaselineDetail } from "../api/types";
+import { isOpen, ordered } from "./alarm";
 import type { App } from "./app";
 import { alertKind, workloadWord } from "./format";
 import { reason } from "./orders";
@@ -11,22 +12,6 @@ import { reason } from "./orders";
 /** Open ones that are fetched: more cannot be read, but all are counted. */
 const MOST = 500;
 const MOST_ACKNOWLEDGED = 100;
-
-const RANK: Record<Severity, number> = { high: 0, warning: 1, info: 2 };
-
-/** Kinds that say: this is not in the baseline. */
-const UNUSUAL = new Set(["new-edge", "first-world"]);
-
-export function isOpen(alert: Alert): boolean {
-	return alert.acknowledged === null;
-}
-
-/** Open ones first, the worst of them first, then the latest. */
-export function ordered(alerts: Alert[]): Alert[] {
-	return [...alerts].sort(
-		(a, b) => Number(isOpen(b)) - Number(isOpen(a)) || (isOpen(a) ? RANK[a.severity] - RANK[b.severity] : 0) || b.changed - a.changed,
-	);
-}
 
 /** A controller without alerts answers that there is no such path. */
 export async function fetchWatch(signal: AbortSignal): Promise<{ alerts: Alert[] | null; baselines: Baseline[] }> {
@@ -137,34 +122,4 @@ export async function fetchHolding(app: App, namespace: string): Promise<void> {
 	} catch (error) {
 		if (current()) app.change({ holding: { namespace, detail: null, error: reason(error) } });
 	}
-}
-
-// ---- What they say about conversations ---------------------------------------------------------------
-
-export interface Alarm {
-	severity: Severity;
-	/** A baseline lacks it. */
-	unusual: boolean;
-	kinds: string[];
-}
-
-let lastAlerts: Alert[] | null = null;
-let lastAlarms = new Map<string, Alarm>();
-
-/** By conversation: what open alerts say about it. */
-export function alarms(alerts: Alert[] | null): Map<string, Alarm> {
-	if (alerts === lastAlerts) return lastAlarms;
-	const made = new Map<string, Alarm>();
-	for (const { kind, severity, evidence } of (alerts ?? []).filter(isOpen)) {
-		for (const { edge } of evidence) {
-			if (!edge) continue;
-			const alarm = made.get(edge) ?? { severity, unusual: false, kinds: [] };
-			if (RANK[severity] < RANK[alarm.severity]) alarm.severity = severity;
-			if (!alarm.kinds.includes(kind)) alarm.kinds.push(kind);
-			alarm.unusual ||= UNUSUAL.has(kind);
-			made.set(edge, alarm);
-		}
-	}
-	[lastAlerts, lastAlarms] = [alerts, made];
-	return made;
 }

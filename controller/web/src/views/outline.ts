@@ -12,7 +12,6 @@ import { GONE, buildScene } from "../graph/scene";
 import type { App } from "../state/app";
 import { both, bytes, count, plural, roleWord, stateWord } from "../state/format";
 import type { Selection } from "../state/url";
-import { alarms } from "../state/watch";
 import { nodeWord } from "./matrix";
 
 const CHANGES = { "": "", same: "", new: "new", vanished: "gone", changed: "judged otherwise than before" };
@@ -111,7 +110,7 @@ export function outline(app: App, point: (id: string | null) => void): TemplateR
 	const { graph, diff, alerts, trial } = app.state;
 	const tables = () => {
 		if (!graph) return nothing;
-		const scene = buildScene(graph, diff, { alarms: alarms(alerts), trial: trial?.answer?.edges ?? null });
+		const scene = buildScene(graph, diff, { alerts: alerts ?? [], trial: trial?.answer?.edges ?? null });
 		const called = names(graph, scene);
 		const name = (id: string) => called.get(id) ?? id;
 		const lines = [...scene.lines].sort((a, b) => RANK[a.state] - RANK[b.state] || (name(a.source) + name(a.target) < name(b.source) + name(b.target) ? -1 : 1));

@@ -8,7 +8,8 @@ import { repeat } from "lit-html/directives/repeat.js";
 import type { Namespace } from "../api/types";
 import type { App } from "../state/app";
 import { modeWord, plural } from "../state/format";
-import { baselineOf, isOpen } from "../state/watch";
+import { isOpen } from "../state/alarm";
+import { baselineOf } from "../state/watch";
 import { icon } from "./parts";
 
 function row(app: App, namespace: Namespace, open: boolean): TemplateResult {

@@ -8,9 +8,9 @@ import { repeat } from "lit-html/directives/repeat.js";
 import type { Conversation, State } from "../api/types";
 import type { App } from "../state/app";
 import { alertKind, appWord, both, bytes, count, micros, plural, portWord, roleWord, stateWord } from "../state/format";
+import { alarms } from "../state/alarm";
 import { conversationKey, trialOf } from "../state/policy";
 import type { Sort } from "../state/url";
-import { alarms } from "../state/watch";
 import type { Part } from "./parts";
 import { badge, encryption, icon, when, workload } from "./parts";
 

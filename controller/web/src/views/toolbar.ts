@@ -10,7 +10,7 @@ import type { App } from "../state/app";
 import { APP_NAMES, appWord, clock, count, plural, stateWord } from "../state/format";
 import type { Place, View } from "../state/url";
 import { addSpan, filterQuery, filterSize } from "../state/url";
-import { isOpen } from "../state/watch";
+import { isOpen } from "../state/alarm";
 import { icon, mark } from "./parts";
 
 const VIEWS: [View, string][] = [

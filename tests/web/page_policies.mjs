@@ -48,6 +48,10 @@ test("policies_that_are_tried_mark_what_they_would_change", async (w) => {
 	assert.equal(line(marked, permit).data.trial, "newly-allowed");
 	assert.equal(marked.filter((e) => e.data.trial).length, 2);
 	assert.ok(line(marked, mock.conversations[0]).classes.includes("aside"));
+	await tab.locator("#newly-allowed button.row").click();
+	await tab.locator("#panel .verdict").waitFor();
+	await eventually(async () => line(await elements(tab), permit).classes.includes("selected"), "its line is selected");
+	await tab.getByRole("button", { name: "Back" }).click();
 	await tab.getByRole("tab", { name: "Table" }).click();
 	await eventually(async () => (await tab.locator("#conversations .tag.newly-denied, #conversations .tag.newly-allowed").count()) === 2, "marked in the table");
 	await tab.getByRole("tab", { name: "Graph" }).click();

@@ -130,7 +130,7 @@ function drawGraph(): void {
 	const edges = new Set(selection?.kind === "conversation" ? linesWith(graph, why?.id === selection.id ? why : selection) : []);
 	view.select(selection, edges);
 	if (app.sought !== null && app.sought === selection?.id && !app.state.loading) {
-		for (const id of [...edges].slice(0, 1)) view.reveal(id);
+		for (const id of selection.kind === "edge" ? [selection.id] : [...edges].slice(0, 1)) view.reveal(id);
 		app.sought = null;
 	}
 	if (app.moved.size > 0) {

@@ -271,22 +271,17 @@ export function linesWith(graph: Graph, c: Pick<Conversation, "id"> & Partial<Pi
 		.map(({ id }) => id);
 }
 
-/** Which lines policies that are tried would change. A line tells only its largest conversations: of the others its state must do. */
-export function changedLines(graph: Graph, trial: Differing[]): Map<string, Line["trial"]> {
+/** The lines in which each change would happen. A line tells only its largest conversations: of the others its state must do. */
+export function changedLines(graph: Graph, trial: Differing[]): string[][] {
 	const between = edgesBetween(graph);
-	const changed = new Map<string, Line["trial"]>();
-	for (const { client, server, protocol, port, change } of trial) {
+	return trial.map(({ client, server, protocol, port, change }) => {
 		const edges = between(client, server);
 		const exact = edges.filter((edge) => edge.conversations.some((c) => c.protocol === protocol && c.port === port));
 		const likely = edges.filter(
 			(edge) => edge.aggregate.conversations > edge.conversations.length && (edge.state === "allowed") === (change === "newly-denied"),
 		);
-		for (const { id } of exact.length ? exact : likely) {
-			const before = changed.get(id);
-			changed.set(id, before && before !== change ? "both" : change);
-		}
-	}
-	return changed;
+		return (exact.length ? exact : likely).map(({ id }) => id);
+	});
 }
 
 /** The same for what open alerts are about: by conversation where a line tells it, else by its ends. */
@@ -313,10 +308,13 @@ function sound(graph: Graph, builder: Builder, alerts: Alert[]): void {
 }
 
 function tried(graph: Graph, builder: Builder, trial: Differing[]): void {
-	for (const [id, change] of changedLines(graph, trial)) {
-		const line = builder.lines.get(id);
-		if (line) line.trial = change;
-	}
+	changedLines(graph, trial).forEach((ids, i) => {
+		for (const id of ids) {
+			const line = builder.lines.get(id);
+			const { change } = trial[i]!;
+			if (line) line.trial = line.trial && line.trial !== change ? "both" : change;
+		}
+	});
 }
 
 /** What somebody is spoken to as, tells what it is. */

@@ -7,6 +7,7 @@ import type { TemplateResult } from "lit-html";
 import { html, nothing } from "lit-html";
 import { live as current } from "lit-html/directives/live.js";
 import type { Differing, PolicyDiff } from "../api/types";
+import { changedLines } from "../graph/scene";
 import type { App } from "../state/app";
 import { both, bytes, clock, count, plural, portWord } from "../state/format";
 import { edit, tryFiles, tryOut, unasked } from "../state/policy";
@@ -22,26 +23,33 @@ kind: NetworkPolicy
 metadata: {name: …, namespace: …}
 spec: …`;
 
-function difference(e: Differing): TemplateResult {
+function difference(app: App, e: Differing, lines: string[]): TemplateResult {
+	const says = html`<span class="ends">${mark(e.change === "newly-allowed" ? "allowed" : "denied")}${workload(e.client)}<span class="muted"> → </span>${workload(e.server)}</span>
+		<span class="under">${portWord(e.protocol, e.port)} · ${plural(e.flows, "flow")} · ${bytes(both(e.bytes))} · ${when(e.last)}</span>
+		<span class="under rule" title=${e.after.text}>${e.after.end}: ${e.after.text}</span>`;
+	const [line] = lines;
 	return html`<li data-change=${e.change}>
-		<div class="row">
-			<span class="ends">${mark(e.change === "newly-allowed" ? "allowed" : "denied")}${workload(e.client)}<span class="muted"> → </span>${workload(e.server)}</span>
-			<span class="under">${portWord(e.protocol, e.port)} · ${plural(e.flows, "flow")} · ${bytes(both(e.bytes))} · ${when(e.last)}</span>
-			<span class="under rule" title=${e.after.text}>${e.after.end}: ${e.after.text}</span>
-		</div>
+		${line
+			? html`<button class="row" title="Show its line" @click=${() => app.seekLine(line)}>${says}</button>`
+			: html`<div class="row" title="Its line is not in the graph as it is filtered and grouped now">${says}</div>`}
 	</li>`;
 }
 
-function list(title: string, edges: Differing[], id: string): Part {
+function list(app: App, title: string, edges: Differing[], id: string): Part {
 	if (edges.length === 0) return nothing;
+	const shown = edges.slice(0, MOST);
+	const { graph } = app.state;
+	const lines = graph ? changedLines(graph, shown) : [];
+	const hidden = lines.filter((ids) => ids.length === 0).length;
 	return html`<h3>${title} <span class="muted">${count(edges.length)}</span></h3>
 		<ul class="rows" id=${id}>
-			${edges.slice(0, MOST).map(difference)}
+			${shown.map((e, i) => difference(app, e, lines[i] ?? []))}
 		</ul>
-		${edges.length > MOST ? html`<p class="muted">and ${count(edges.length - MOST)} more.</p>` : nothing}`;
+		${edges.length > MOST ? html`<p class="muted">and ${count(edges.length - MOST)} more.</p>` : nothing}
+		${hidden ? html`<p class="muted small">${count(hidden)} of them lie within closed namespaces, or are filtered out: they have no line of their own now.</p>` : nothing}`;
 }
 
-function outcome(d: PolicyDiff): TemplateResult {
+function outcome(app: App, d: PolicyDiff): TemplateResult {
 	const denied = d.edges.filter(({ change }) => change === "newly-denied");
 	const allowed = d.edges.filter(({ change }) => change === "newly-allowed");
 	const none = d.newlyDenied + d.newlyAllowed === 0;
@@ -58,7 +66,7 @@ function outcome(d: PolicyDiff): TemplateResult {
 			</p>
 			${d.recordsLost ? html`<p class="note">${icon("warn")}${plural(d.recordsLost, "flow record")} of the window were lost: addresses outside may be missing.</p>` : nothing}
 		</section>
-		${list("Newly denied", denied, "newly-denied")} ${list("Newly allowed", allowed, "newly-allowed")}`;
+		${list(app, "Newly denied", denied, "newly-denied")} ${list(app, "Newly allowed", allowed, "newly-allowed")}`;
 }
 
 export function trial(app: App): TemplateResult {
@@ -104,6 +112,6 @@ export function trial(app: App): TemplateResult {
 				<label class="plain file"><input type="file" id="files" multiple accept=".yaml,.yml,.json" @change=${chosen} />Choose files …</label>
 				${now?.text ? html`<button class="plain" id="untry" @click=${() => app.change({ trial: null })}>Clear</button>` : nothing}
 			</p>
-			${now?.error ? html`<p class="bad" role="alert" id="refusal">${now.error}</p>` : nothing} ${now?.answer ? outcome(now.answer) : nothing}`,
+			${now?.error ? html`<p class="bad" role="alert" id="refusal">${now.error}</p>` : nothing} ${now?.answer ? outcome(app, now.answer) : nothing}`,
 	);
 }

@@ -166,7 +166,7 @@ export class App {
 		notice: null,
 		news: "",
 	};
-	/** A conversation whose line is to be brought into sight, once it is drawn. */
+	/** A line, or a conversation whose line, is to be brought into sight once it is drawn. */
 	sought: string | null = null;
 	readonly loader = new Loader(this);
 	/** Lines on which something happened since the last drawing. */
@@ -317,6 +317,13 @@ export class App {
 	close(): void {
 		this.select(null);
 		if (this.state.place.side) this.open(null);
+	}
+
+	/** Shows a line of the graph. */
+	seekLine(id: string): void {
+		this.sought = id;
+		if (this.state.place.view !== "graph") this.go({ view: "graph" }, true);
+		this.select({ kind: "edge", id });
 	}
 
 	/** Shows a conversation in the graph, even if it is filtered out, closed away or long ago. */

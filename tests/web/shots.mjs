@@ -111,4 +111,17 @@ await shot("outline", { dark: true, act: (tab) => tab.keyboard.press("l") });
 await shot("pods", { path: "/?group=pod" });
 await shot("huge", { size: [3840, 2160] });
 await shot("label", { path: "/?group=label:app" });
+// The pictures in docs/images/.
+const paper = { size: [1360, 820] };
+const why = (state) => async (tab, mock) => {
+	const c = mock.conversations.find((one) => one.state === state);
+	await tab.goto(`${new URL(tab.url()).origin}/?sel=c.${c.id}`);
+	await tab.locator("#allow").click();
+	await tab.locator("#policy").waitFor();
+};
+await shot("doc-graph", paper);
+await shot("doc-why", { ...paper, act: why("denied") });
+await shot("doc-gate", { ...paper, dark: true, act: async (tab) => { await row("shop")(tab); await tab.locator("[data-mode=enforce]").click(); await tab.locator("#enforce").waitFor(); } });
+await shot("doc-alerts", { ...paper, prepare: alarmed, path: "/?side=alerts", act: (tab) => tab.locator("#alerts summary").first().click() });
+await shot("doc-try", { ...paper, dark: true, prepare: changing, path: "/?side=try", act: trying });
 await browser.close();

@@ -432,7 +432,7 @@ spec:
 
 	policyDiff(body) {
 		const text = (body.manifests ?? []).map((m) => m.text).join("\n");
-		if (!text.includes("kind: NetworkPolicy")) {
+		if (!text.includes("kind: NetworkPolicy") && !body.delete?.length) {
 			throw Object.assign(new Error(`${body.manifests?.[0]?.name}: there is no NetworkPolicy or ClusterNetworkPolicy in it`), { status: 400 });
 		}
 		const edges = [...this.changes].map(([c, change]) => {

@@ -85,3 +85,15 @@ test("a_suggestion_is_tried_with_one_click", async (w) => {
 	assert.match(await tab.locator("#outcome").innerText(), /change nothing/);
 	assert.ok(JSON.parse(mock.requests.find(({ path }) => path === "/api/v1/policy/diff").body).last, "of the window that is looked at");
 });
+
+test("a_policy_can_be_thought_away", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop(), "/?sel=n.ns:data", { prepare: (m) => m.changes.set(m.conversations[9], "newly-allowed") });
+	await tab.locator("#panel summary", { hasText: "postgres" }).click();
+	await tab.locator("[data-without=postgres]").click();
+	await tab.locator("#outcome").waitFor();
+	assert.match(await tab.locator("#removed").innerText(), /NetworkPolicy\/data\/postgres were gone/);
+	const asked = JSON.parse(mock.requests.find(({ path }) => path === "/api/v1/policy/diff").body);
+	assert.deepEqual([asked.manifests, asked.delete], [[], ["NetworkPolicy/data/postgres"]]);
+	await tab.locator("#untry").click();
+	await tab.locator("#outcome").waitFor({ state: "detached" });
+});

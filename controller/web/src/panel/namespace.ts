@@ -9,6 +9,7 @@ import type { Mode, Namespace, Readiness } from "../api/types";
 import type { App } from "../state/app";
 import { clock, count, lasting, modeWord, plural } from "../state/format";
 import { askEnforce, setMode } from "../state/orders";
+import { tryWithout, unasked } from "../state/policy";
 import type { Part } from "../views/parts";
 import { icon, mark } from "../views/parts";
 import { alertsAbout } from "./alerts";
@@ -153,6 +154,7 @@ export function namespace(app: App, n: Namespace, id: string): TemplateResult {
 									<ul class="small">
 										${p.rules.map((rule) => html`<li>${rule.text}</li>`)}
 									</ul>
+									${unasked(app) ? nothing : html`<p class="buttons"><button class="plain" data-without=${p.name} @click=${() => tryWithout(app, p)}>What if it were gone?</button></p>`}
 								</details>
 							</li>`,
 						)}

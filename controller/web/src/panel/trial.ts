@@ -10,7 +10,7 @@ import type { Differing, PolicyDiff } from "../api/types";
 import { changedLines } from "../graph/scene";
 import type { App } from "../state/app";
 import { both, bytes, clock, count, plural, portWord } from "../state/format";
-import { edit, tryFiles, tryOut, unasked } from "../state/policy";
+import { edit, isNothing, tryFiles, tryOut, unasked } from "../state/policy";
 import type { Part } from "../views/parts";
 import { icon, mark, when, workload } from "../views/parts";
 import { frame } from "./panel";
@@ -96,6 +96,12 @@ export function trial(app: App): TemplateResult {
 				NetworkPolicies and ClusterNetworkPolicies as YAML or JSON: paste them, drop a file here, or choose some. They are asked of everything that was seen in the window above.
 				Nothing is applied.
 			</p>
+			${now?.removed.length
+				? html`<p class="removed" id="removed">
+						As if ${now.removed.map((name) => html`<code>${name}</code> `)} were gone.
+						<button class="link" @click=${() => edit(app, now.text, now.name, [])}>Keep it</button>
+					</p>`
+				: nothing}
 			<div class="drop" id="drop" @dragover=${(e: DragEvent) => e.preventDefault()} @drop=${dropped}>
 				<textarea
 					id="candidate"
@@ -108,9 +114,9 @@ export function trial(app: App): TemplateResult {
 				></textarea>
 			</div>
 			<p class="buttons">
-				<button class="primary" id="try" ?disabled=${!now?.text.trim() || now.busy} @click=${() => void tryOut(app)}>${now?.busy ? "Asking …" : "Try"}</button>
+				<button class="primary" id="try" ?disabled=${!now || isNothing(now) || now.busy} @click=${() => void tryOut(app)}>${now?.busy ? "Asking …" : "Try"}</button>
 				<label class="plain file"><input type="file" id="files" multiple accept=".yaml,.yml,.json" @change=${chosen} />Choose files …</label>
-				${now?.text ? html`<button class="plain" id="untry" @click=${() => app.change({ trial: null })}>Clear</button>` : nothing}
+				${now && !isNothing(now) ? html`<button class="plain" id="untry" @click=${() => app.change({ trial: null })}>Clear</button>` : nothing}
 			</p>
 			${now?.error ? html`<p class="bad" role="alert" id="refusal">${now.error}</p>` : nothing} ${now?.answer ? outcome(app, now.answer) : nothing}`,
 	);

@@ -9,6 +9,7 @@ import type { End, Rule, Series, Why } from "../api/types";
 import type { App } from "../state/app";
 import { bytes, count, isExposed, kindSentence, micros, plural, portWord, stateWord, workloadWord } from "../state/format";
 import { allow, copy, save } from "../state/orders";
+import { tryText, unasked } from "../state/policy";
 import { chart } from "../views/chart";
 import type { Part } from "../views/parts";
 import { appName, badge, encryption, icon, mark, when, workload } from "../views/parts";
@@ -78,6 +79,7 @@ function allowance(app: App, w: Why): Part {
 		<p class="buttons">
 			<button class="primary" @click=${() => void copy(app, yaml)}>Copy</button>
 			<button class="plain" @click=${() => save("allow.yaml", yaml)}>Save as file</button>
+			${unasked(app) ? nothing : html`<button class="plain" id="try-allow" @click=${() => tryText(app, yaml, "allow.yaml")}>Show in graph</button>`}
 		</p>
 		${notes.map((note) => html`<p class="note">${icon("warn")}${note}</p>`)}
 		${effect

@@ -81,6 +81,8 @@ export interface Trial {
 	text: string;
 	/** What the text is called, in errors. */
 	name: string;
+	/** Policies that are tried to be gone: `NetworkPolicy/shop/web`. */
+	removed: string[];
 	answer: PolicyDiff | null;
 	error: string;
 	busy: boolean;

@@ -18,6 +18,7 @@ import type {
 } from "../api/types";
 import { partyId } from "../graph/scene";
 import type { App, Panel } from "./app";
+import { isOpen } from "./alarm";
 import { fetchSide } from "./policy";
 import { addSpan, filterQuery } from "./url";
 import { fetchWatch } from "./watch";
@@ -207,7 +208,10 @@ export class Loader {
 		this.app.change({ ...namespaces, ...pods, ...policies, status });
 		if (!watch) return;
 		this.unwatched = false;
-		this.app.change({ baselines: watch.baselines, alerts: watch.alerts });
+		// Acknowledged ones that somebody looks at are not among those that were fetched.
+		const told = new Set(watch.alerts?.map(({ id }) => id));
+		const seen = (this.app.state.alerts ?? []).filter((alert) => !isOpen(alert) && !told.has(alert.id));
+		this.app.change({ baselines: watch.baselines, alerts: watch.alerts && [...watch.alerts, ...seen] });
 	}
 
 	/** What the side panel shows of the selection. */

@@ -4,8 +4,8 @@
 // is in force: only what is approved and rejected of suggestions is remembered by the controller.
 
 import { ApiError, get, post } from "../api/client";
-import type { Differing, Party, PolicyDiff, Seen, Suggestion } from "../api/types";
-import type { App } from "./app";
+import type { Differing, Party, Policy, PolicyDiff, Seen, Suggestion } from "../api/types";
+import type { App, Trial } from "./app";
 import { reason } from "./orders";
 import { addSpan } from "./url";
 import { fetchHolding } from "./watch";
@@ -69,21 +69,27 @@ export function yamlOf(suggestion: Suggestion): string {
 // ---- Trying ------------------------------------------------------------------------------------------
 
 /** Another text is tried than the one that the answer is about: the answer goes. */
-export function edit(app: App, text: string, name = "policy.yaml"): void {
-	app.change({ trial: { text, name, answer: null, error: "", busy: false } });
+export function edit(app: App, text: string, name = "policy.yaml", removed = app.state.trial?.removed ?? []): void {
+	app.change({ trial: { text, name, removed, answer: null, error: "", busy: false } });
+}
+
+/** There is nothing to try. */
+export function isNothing({ text, removed }: Pick<Trial, "text" | "removed">): boolean {
+	return text.trim() === "" && removed.length === 0;
 }
 
 export async function tryOut(app: App): Promise<void> {
 	const { trial } = app.state;
-	if (!trial || trial.text.trim() === "") return;
+	if (!trial || isNothing(trial)) return;
 	if (trial.text.length > MOST_TEXT) {
 		return app.change({ trial: { ...trial, answer: null, error: "That is more than the controller takes at once (1 MiB): try it in parts." } });
 	}
 	const asked = { ...trial, answer: null, error: "", busy: true };
 	app.change({ trial: asked });
-	const current = () => app.state.trial?.text === trial.text;
+	const current = () => app.state.trial?.text === trial.text && app.state.trial.removed === trial.removed;
 	try {
-		const answer = await post<PolicyDiff>("policy/diff", { manifests: [{ name: trial.name, text: trial.text }], ...span(app) });
+		const manifests = trial.text.trim() ? [{ name: trial.name, text: trial.text }] : [];
+		const answer = await post<PolicyDiff>("policy/diff", { manifests, delete: trial.removed, ...span(app) });
 		if (!current()) return;
 		app.change({ trial: { ...asked, answer, busy: false } });
 		app.tell(`It would newly deny ${answer.newlyDenied} and newly allow ${answer.newlyAllowed} conversations.`);
@@ -96,7 +102,14 @@ export async function tryOut(app: App): Promise<void> {
 
 /** Takes a text into the panel where policies are tried, and tries it. */
 export function tryText(app: App, text: string, name: string): void {
-	edit(app, text, name);
+	edit(app, text, name, []);
+	app.open({ kind: "try", name: "" });
+	void tryOut(app);
+}
+
+/** What if this policy were gone? */
+export function tryWithout(app: App, policy: Policy): void {
+	edit(app, "", "policy.yaml", [policy.namespace ? `NetworkPolicy/${policy.namespace}/${policy.name}` : `ClusterNetworkPolicy/${policy.name}`]);
 	app.open({ kind: "try", name: "" });
 	void tryOut(app);
 }

@@ -30,6 +30,6 @@ export async function login(tab, url, path = "/", token = "operator") {
 	await tab.goto(url + path);
 	await tab.locator("#token").fill(token);
 	await tab.locator("#login button").click();
-	await tab.locator("#namespaces").waitFor();
+	await tab.locator("#namespaces").waitFor({ state: "attached" });
 	await tab.waitForFunction(() => document.querySelector("main#view")?.getAttribute("aria-busy") === "false");
 }

@@ -59,6 +59,53 @@ export function conversation(client, server, port, rest = {}) {
 	};
 }
 
+let alertSerial = 0;
+
+/** An alert about conversations; what is not said is ordinary. */
+export function alert(kind, conversations, rest = {}) {
+	const [c] = conversations;
+	const many = kind === "lateral-movement";
+	const end = (workload, ip) => ({ workload, pod: workload.namespace ? `${workload.name}-6d4f9c7b8-x2k4` : "", ip });
+	return {
+		id: (++alertSerial).toString(16).padStart(16, "0"),
+		kind,
+		severity: { "port-scan": "high", "lateral-movement": "high", "plaintext-database": "warning", "first-world": "warning" }[kind] ?? "info",
+		source: c.client,
+		target: many ? null : c.server,
+		namespaces: [...new Set([c.client.namespace, many ? "" : c.server.namespace].filter(Boolean))],
+		text: rest.text ?? `${c.client.name} speaks to ${many ? "many" : c.server.name}`,
+		count: c.flows,
+		distinct: conversations.length,
+		first: c.first,
+		last: c.last,
+		changed: alertSerial,
+		acknowledged: null,
+		acknowledgedBy: null,
+		reopened: 0,
+		evidence: conversations.slice(0, 10).map((e) => ({
+			time: e.last,
+			source: end(e.client, "10.88.0.9"),
+			destination: end(e.server, "10.88.0.12"),
+			protocol: e.protocol,
+			port: e.port,
+			verdict: e.state,
+			edge: e.id,
+		})),
+		evidenceMore: Math.max(0, conversations.length - 10),
+		...rest,
+	};
+}
+
+/** The alerts that the shop would raise. */
+export function shopAlerts(conversations) {
+	const by = (client, port) => conversations.filter((c) => c.client.name === client && c.port === port);
+	return [
+		alert("plaintext-database", by("nightly-report", 5432), { text: "shop/nightly-report speaks PostgreSQL with data/postgres in plain text" }),
+		alert("port-scan", by("debug", 22), { text: "shop/debug tried 61 ports of payments/ledger, and was denied at all of them", count: 190, distinct: 61, evidenceMore: 51 }),
+		alert("new-edge", by("mailer", 5672), { text: "shop/mailer to data/rabbitmq TCP 5672 is not in the baseline of data" }),
+	];
+}
+
 const XSS = `<img src=x onerror="window.pwned=1">`;
 
 /** A shop as one meets them: six namespaces, a database, a queue, a scan, something from outside. */

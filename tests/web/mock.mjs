@@ -49,6 +49,12 @@ export class Mock {
 		this.sessions = new Map();
 		this.broken = false;
 		this.noHistory = false;
+		/** null: a controller without alerts. */
+		this.alerts = [];
+		this.baselines = new Map();
+		this.decided = new Map();
+		/** By the `change` of a conversation: what candidate policies would do to it. */
+		this.changes = new Map();
 		this.labels = {};
 		this.server = createServer((request, response) => void this.handle(request, response));
 	}
@@ -165,7 +171,9 @@ export class Mock {
 			const sorted = [...all].sort((a, b) => weight.get(b.id) - weight.get(a.id));
 			for (const w of sorted.slice(keep)) if (sorted.length > keep + 1) rest.set(w.id, namespace);
 		}
+		const podOf = new Map(this.pods().map((p) => [`${p.workload.namespace}/${p.workload.kind}/${p.workload.name}`, p.name]));
 		const place = (w) => {
+			if (group === "pod" && w.namespace) return `pod:${w.namespace}/${podOf.get(w.id)}`;
 			if (group.startsWith("label:")) return w.namespace ? `${group}=${w.name}` : group;
 			if (group === "namespace" && w.namespace && !expand.has(w.namespace)) return `ns:${w.namespace}`;
 			return rest.has(w.id) ? `rest:${w.namespace}` : w.id;
@@ -198,6 +206,7 @@ export class Mock {
 				folded++;
 				nodes.set(id, { ...plain, id, type: "rest", name: "", members: 1 });
 			} else if (group.startsWith("label:")) nodes.set(id, { ...plain, namespace: "", id, type: "label", name: w.namespace ? w.name : "", members: 1 });
+			else if (id.startsWith("pod:")) nodes.set(id, { ...this.node(w, null, inside.get(id) ?? []), id, type: "pod", name: podOf.get(w.id) });
 			else nodes.set(id, this.node(w, parent, inside.get(id) ?? []));
 		}
 		return {
@@ -208,7 +217,7 @@ export class Mock {
 				const same = (name, mixed) => (all.every((c) => c[name] === all[0][name]) ? all[0][name] : mixed);
 				return {
 					id: key, source, target, state, app: same("app", "unknown"), encrypted: same("encrypted", all.some((c) => c.encrypted === "no") ? "no" : "unknown"), aggregate: aggregate(all),
-					conversations: [...all].sort((a, b) => total(b) - total(a)).slice(0, 8).map(({ id, protocol, port, app, encrypted, flows, bytes }) => ({ id, protocol, port, app, encrypted, flows, bytes })),
+					conversations: [...all].sort((a, b) => total(b) - total(a)).slice(0, 8).map(({ id, protocol, port, app, encrypted, flows, bytes }) => ({ id: group === "pod" ? "" : id, protocol, port, app, encrypted, flows, bytes })),
 				};
 			}),
 		};
@@ -320,6 +329,7 @@ export class Mock {
 			endpointModes: { observe: 3, "dry-run": 7, enforce: 6, quarantined: this.quarantined.size }, problems: this.problems, problemsElsewhere: 0,
 			dataplane: { connected: true, program: "abi2", attach: "tcx", kernel: "6.12.9", slow: false, garbage: 0 }, losses: this.losses, policies: 12, pods: pods.length, flowRecords: 2000,
 			drops: { isolated: 63, "spoofed-ip": 2 }, dropReasons: { isolated: "A policy isolates the pod, and no rule matched" }, passes: {}, maps: [], held: [], holds: 0,
+			...(this.alerts ? { alerts: this.alertCounts() } : {}),
 		};
 	}
 
@@ -350,6 +360,90 @@ spec:
 		return { edge: c.id, needed: true, policies: [{}], yaml, notes: c.app === "unknown" ? ["Nobody knows what is spoken there: look before you allow it."] : [] };
 	}
 
+	// ---- Alerts and baselines ------------------------------------------------------------------
+
+	/** An alert is raised, or goes on. */
+	raise(...alerts) {
+		for (const alert of alerts) {
+			alert.changed = Math.max(0, ...this.alerts.map((a) => a.changed)) + 1;
+			this.alerts = [...this.alerts.filter(({ id }) => id !== alert.id), alert];
+		}
+		this.tell("alerts", { alerts, more: 0 });
+		this.tell("status", this.status());
+	}
+
+	alertCounts() {
+		const open = this.alerts.filter((a) => a.acknowledged === null);
+		return { open: open.length, high: open.filter((a) => a.severity === "high").length, acknowledged: this.alerts.length - open.length, baselines: this.baselines.size, dropped: 0 };
+	}
+
+	alertList(q) {
+		const state = q.get("state") ?? "all";
+		const list = this.alerts
+			.filter((a) => state === "all" || (a.acknowledged === null) === (state === "open"))
+			.sort((a, b) => b.changed - a.changed);
+		return { alerts: list.slice(0, Number(q.get("limit") ?? 200)), total: list.length, next: Math.max(0, ...list.map((a) => a.changed)), dropped: 0 };
+	}
+
+	baseline(namespace) {
+		const found = this.baselines.get(namespace);
+		if (!found) throw Object.assign(new Error("the namespace has no baseline"), { status: 404 });
+		const open = this.alerts.filter((a) => a.acknowledged === null && a.namespaces.includes(namespace));
+		return { namespace, ...found, conversations: found.edges.length, alerts: open.length, more: 0 };
+	}
+
+	baselineList() {
+		return { baselines: [...this.baselines.keys()].sort().map((name) => ({ ...this.baseline(name), edges: undefined, more: undefined })) };
+	}
+
+	lock(namespace, by) {
+		const mine = this.conversations.filter((c) => c.client.namespace === namespace || c.server.namespace === namespace);
+		const edges = mine.map(({ id, client, server, protocol, port, state }) => ({ id, client, server, protocol, port, denied: state === "denied" }));
+		this.baselines.set(namespace, { locked: new Date().toISOString(), lockedBy: by, from: null, to: new Date().toISOString(), edges });
+		return this.baseline(namespace);
+	}
+
+	// ---- Policies ------------------------------------------------------------------------------
+
+	seen(c) {
+		const party = ({ namespace, kind, name }) => ({ namespace, kind, name });
+		const { protocol, port, flows, verdict, pending, packets, bytes, first, last } = c;
+		return { id: c.id.slice(1).padStart(8, "0"), client: party(c.client), server: party(c.server), protocol, port, flows, verdict, pending, packets, bytes, first, last };
+	}
+
+	suggestion(namespace, q) {
+		const mine = this.conversations.filter((c) => c.client.namespace === namespace || c.server.namespace === namespace);
+		const all = mine.map((c) => {
+			const seen = this.seen(c);
+			const said = this.decided.get(seen.id);
+			const why = said === "rejected" ? "rejected" : said === "approved" || c.state === "allowed" ? "included" : c.state;
+			const text = { included: "is in the suggestion", rejected: "was rejected before", denied: "was denied when last seen", "would-deny": "a policy in dry-run does not allow it" }[why];
+			return { ...seen, why, text };
+		});
+		const included = all.filter(({ why }) => why === "included");
+		const policies = [...new Map(included.map((e) => e.server).filter((w) => w.namespace === namespace).map((w) => [w.name, w])).values()].map((w) => {
+			const name = `suggested-${w.kind}-${w.name}`.toLowerCase();
+			const comments = included.filter((e) => e.server.name === w.name).map((e) => `    # ${e.client.namespace}/${e.client.kind}/${e.client.name} to ${e.protocol} ${e.port}: ${e.flows} flows\n`);
+			const yaml = `---\n# Suggested from what was seen.\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: "${name}"\n  namespace: "${namespace}"\nspec:\n  podSelector: {"matchLabels": {"app": "${w.name}"}}\n  policyTypes: ["Ingress", "Egress"]\n  ingress:\n${comments.join("")}    - from:\n        - {"podSelector": {}}\n`;
+			return { manifest: { metadata: { name, namespace } }, yaml };
+		});
+		return { window: this.window(q), policies, included, left: all.filter(({ why }) => why !== "included"), recordsLost: 0 };
+	}
+
+	policyDiff(body) {
+		const text = (body.manifests ?? []).map((m) => m.text).join("\n");
+		if (!text.includes("kind: NetworkPolicy") && !body.delete?.length) {
+			throw Object.assign(new Error(`${body.manifests?.[0]?.name}: there is no NetworkPolicy or ClusterNetworkPolicy in it`), { status: 400 });
+		}
+		const edges = [...this.changes].map(([c, change]) => {
+			const [before, after] = change === "newly-denied" ? ["allowed", "denied"] : ["denied", "allowed"];
+			return { ...this.seen(c), change, before: { verdict: before, end: "ingress", text: c.text }, after: { verdict: after, end: "ingress", text: c.text } };
+		});
+		const of = (change) => edges.filter((e) => e.change === change).length;
+		const q = new URLSearchParams(body.last ? { last: "1h" } : {});
+		return { window: this.window(q), edges, newlyDenied: of("newly-denied"), newlyAllowed: of("newly-allowed"), unchanged: this.conversations.length - edges.length, gone: 0, recordsLost: 0 };
+	}
+
 	// ---- HTTP ----------------------------------------------------------------------------------
 
 	async handle(request, response) {
@@ -376,7 +470,7 @@ spec:
 		try {
 			return this.answer(request.method, path, url.searchParams, body ? JSON.parse(body) : {}, role, send, response);
 		} catch (error) {
-			return send(error.status ?? 500, { error: error.status ? "not-found" : "failed", detail: String(error.message) });
+			return send(error.status ?? 500, { error: { 404: "not-found", 400: "bad-request" }[error.status] ?? "failed", detail: String(error.message) });
 		}
 	}
 
@@ -396,7 +490,7 @@ spec:
 			this.sessions.clear();
 			return send(204);
 		}
-		if (method === "PUT" && role !== "operator") return send(403, { error: "forbidden", detail: "the token is a reader's" });
+		if (["PUT", "DELETE"].includes(method) && role !== "operator") return send(403, { error: "forbidden", detail: "the token is a reader's" });
 		if (method === "PUT" && first === "mode") {
 			this.modes[body.namespace] = body.value === "clear" ? "observe" : body.value;
 			return send(200, { node: { mode: "dry-run", source: "command-line" }, overrides: [], pods: [], inForce: true });
@@ -407,9 +501,28 @@ spec:
 			return send(200, { quarantined: [], known: true, inForce: true });
 		}
 		if (method === "POST" && path === "policy/allow") return send(200, this.allowance(this.find(body.edge)));
-		if (method === "POST" && path === "policy/diff") {
-			const would = this.conversations.filter((c) => c.state === "would-deny").slice(0, 1);
-			return send(200, { window: this.window(q), newlyDenied: 0, newlyAllowed: would.length, edges: would.map((edge) => ({ ...edge, change: "newly-allowed" })), unchanged: 20 });
+		if (method === "POST" && path === "policy/diff") return send(200, this.policyDiff(body));
+		if (method === "POST" && path === "policy/suggest") {
+			if (role !== "operator") return send(403, { error: "forbidden", detail: "the token is a reader's" });
+			for (const id of body.approve ?? []) this.decided.set(id, "approved");
+			for (const id of body.reject ?? []) this.decided.set(id, "rejected");
+			for (const id of body.undecide ?? []) this.decided.delete(id);
+			return send(200, this.suggestion(body.namespace, q));
+		}
+		if (path === "policy/suggest") return send(200, this.suggestion(q.get("namespace"), q));
+		if ((first === "alerts" || first === "baselines") && this.alerts === null) return send(404, { error: "not-found", detail: "there is no such path" });
+		if (method === "POST" && first === "alerts" && third === "ack") {
+			if (role !== "operator") return send(403, { error: "forbidden", detail: "the token is a reader's" });
+			const found = this.alerts.find(({ id }) => id === second);
+			if (!found) return send(404, { error: "not-found", detail: "there is no such alert" });
+			Object.assign(found, { acknowledged: new Date().toISOString(), acknowledgedBy: "k3f9" });
+			this.raise(found);
+			return send(200, { alert: found });
+		}
+		if (method === "PUT" && first === "baselines") return send(200, this.lock(second, "k3f9"));
+		if (method === "DELETE" && first === "baselines") {
+			this.baselines.delete(second);
+			return send(200, this.baselineList());
 		}
 		if (method !== "GET") return send(405, { error: "not-allowed", detail: "not this way" });
 		switch (first) {
@@ -417,6 +530,8 @@ spec:
 			case "status": return send(200, this.status());
 			case "graph": return send(200, second === "diff" ? this.diff(q) : this.graph(q));
 			case "edges": return send(200, !second ? this.edges(q) : third === "series" ? this.series(this.find(second), q) : this.why(this.find(second), q));
+			case "alerts": return send(200, this.alertList(q));
+			case "baselines": return send(200, second ? this.baseline(second) : this.baselineList());
 			case "pods": return send(200, { pods: this.pods() });
 			case "policies": return send(200, { policies: this.policies() });
 			case "namespaces": return send(200, second ? this.readiness(second, q) : { namespaces: this.namespaces() });

@@ -4,92 +4,10 @@
 
 import assert from "node:assert/strict";
 import * as clusters from "./cluster.mjs";
-import { Mock } from "./mock.mjs";
-import { browse, login } from "./browser.mjs";
+import { clickOn, drawn, elements, fixture, gone, idle, positions, same, search, watch } from "./fixture.mjs";
 import { eventually, main, test } from "./tap.mjs";
-
-const PAGE = process.env.BULKHEAD_PAGE;
-const browser = await browse();
-
-/** What a page may not say on its console. Chromium itself notes every answer that is an error. */
-function isOurs(text) {
-	return !/Failed to load resource|ERR_/.test(text);
-}
-
-const fixture = {
-	async begin() {
-		const world = { mocks: [], contexts: [], errors: [] };
-		world.open = (cluster, path, options) => open(world, cluster, path, options);
-		return world;
-	},
-	async check(world) {
-		assert.deepEqual(world.errors, [], "what the page complained about on the console");
-	},
-	async end(world) {
-		for (const context of world.contexts) await context.close();
-		for (const mock of world.mocks) await mock.close();
-	},
-	close: () => browser.close(),
-};
-
-/** A mock, and a tab logged in to it. */
-async function open(world, cluster, path = "/", { token = "operator", prepare, ...context } = {}) {
-	const mock = new Mock(PAGE, cluster);
-	prepare?.(mock);
-	world.mocks.push(mock);
-	const url = await mock.listen();
-	const made = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...context });
-	made.setDefaultTimeout(60_000);
-	world.contexts.push(made);
-	const tab = await made.newPage();
-	watch(world, tab);
-	if (token) await login(tab, url, path, token);
-	else await tab.goto(url + path);
-	return { mock, url, tab, context: made };
-}
-
-function watch(world, tab) {
-	tab.on("console", (message) => {
-		if (["error", "warning"].includes(message.type()) && isOurs(message.text())) world.errors.push(message.text());
-	});
-	tab.on("pageerror", (error) => world.errors.push(String(error)));
-}
-
-const elements = (tab) => tab.evaluate(() => window.bulkhead.elements());
-const positions = (tab) => tab.evaluate(() => window.bulkhead.positions());
-/** The address as the page has it now; what the browser reports of it comes later. */
-const search = async (tab) => new URLSearchParams(await tab.evaluate(() => location.search));
-
-function drawn(tab, id) {
-	return eventually(async () => (await elements(tab)).find((e) => e.id === id), `${id} is drawn`);
-}
-
-function gone(tab, id) {
-	return eventually(async () => !(await elements(tab)).some((e) => e.id === id), `${id} is not drawn`);
-}
-
-/** Lines cross: of a line, the first point that is its own. */
-async function clickOn(tab, id) {
-	await drawn(tab, id);
-	const box = await tab.locator("#graph").boundingBox();
-	for (const t of [0.5, 0.35, 0.65, 0.25, 0.75, 0.15, 0.85]) {
-		const at = await tab.evaluate(([wanted, way]) => window.bulkhead.screen(wanted, way), [id, t]);
-		await tab.mouse.click(box.x + at.x, box.y + at.y);
-		if ((await search(tab)).get("sel")?.slice(2) === id) return;
-	}
-	throw new Error(`no click hits ${id}`);
-}
-
-async function idle(tab) {
-	await tab.waitForFunction(() => document.querySelector("main#view")?.getAttribute("aria-busy") === "false");
-}
-
-function same(before, after, except = []) {
-	for (const [id, at] of Object.entries(before)) {
-		if (!after[id] || except.includes(id)) continue;
-		assert.ok(Math.hypot(at.x - after[id].x, at.y - after[id].y) < 0.5, `${id} moved from ${JSON.stringify(at)} to ${JSON.stringify(after[id])}`);
-	}
-}
+import "./page_alerts.mjs";
+import "./page_policies.mjs";
 
 // ---- Coming in ---------------------------------------------------------------------------------------
 
@@ -353,6 +271,7 @@ test("would_deny_says_what_enforcing_would_do", async (w) => {
 test("allow_this_shows_the_policy_and_changes_nothing", async (w) => {
 	const { tab, mock } = await w.open(clusters.shop());
 	await clickOn(tab, "shop/Deployment/front>data/StatefulSet/postgres>denied");
+	mock.changes.set(mock.conversations.find((c) => c.state === "denied"), "newly-allowed");
 	await tab.locator("#allow").click();
 	const policy = await tab.locator("#policy").innerText();
 	assert.match(policy, /kind: NetworkPolicy/);
@@ -431,6 +350,9 @@ test("labels_that_are_markup_are_inert_everywhere", async (w) => {
 	const { tab, mock } = await w.open(cluster, "/", {
 		prepare: (m) => {
 			m.problems = [{ source: "policy", code: "invalid-policy", object: evil.client.name, text: evil.text }];
+			m.alerts = [clusters.alert("new-edge", [evil], { text: evil.text })];
+			m.lock(evil.client.namespace, evil.client.name);
+			m.changes.set(evil, "newly-allowed");
 			m.labels = { [evil.client.namespace]: { [evil.client.name]: evil.client.name } };
 		},
 	});
@@ -446,6 +368,11 @@ test("labels_that_are_markup_are_inert_everywhere", async (w) => {
 		() => tab.keyboard.press("3").then(() => tab.locator("#conversations").waitFor()),
 		() => tab.keyboard.press("s").then(() => tab.locator("#drawer").waitFor()),
 		() => tab.keyboard.press("1").then(() => tab.mouse.move(700, 300)),
+		() => tab.locator("#bell").click().then(() => tab.locator("#alerts summary").click()),
+		() => tab.goto(`${new URL(tab.url()).origin}/?side=baseline.${encodeURIComponent(evil.client.namespace)}`).then(() => tab.locator("#usual").waitFor()),
+		() => tab.goto(`${new URL(tab.url()).origin}/?side=suggest.${encodeURIComponent(evil.client.namespace)}`).then(() => tab.locator("#left").waitFor()),
+		() => tab.locator("#trial").click().then(() => tab.locator("#candidate").fill(`kind: NetworkPolicy ${evil.text}`)),
+		() => tab.locator("#try").click().then(() => tab.locator("#outcome").waitFor()),
 	];
 	for (const step of everywhere) {
 		await step();
@@ -597,6 +524,77 @@ test("text_has_contrast_in_light_and_dark", async (w) => {
 	}
 });
 
+test("the_graph_can_be_read_and_walked_without_seeing_it", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop());
+	await drawn(tab, "shop/Deployment/front");
+	assert.match(await tab.locator("#graph").getAttribute("aria-label"), /22 nodes, 31 lines, 3 denied, 4 would be denied/);
+	const rows = await tab.locator("#outline tbody tr").allInnerTexts();
+	const lines = (await elements(tab)).filter((e) => "source" in e.data).length;
+	const nodes = (await elements(tab)).filter((e) => e.classes.includes("card")).length;
+	assert.ok(rows.length >= lines + nodes, `${rows.length} rows for ${lines} lines and ${nodes} nodes`);
+	const row = rows.find((text) => /shop\/nightly-report → data\/postgres/.test(text));
+	assert.match(row, /Would be denied[\s\S]*TCP 5432 · PostgreSQL[\s\S]*a database \(PostgreSQL\), plain text/);
+	const box = () => tab.locator("#outline").boundingBox();
+	assert.ok((await box()).width <= 1, "out of sight");
+	await tab.keyboard.press("l");
+	assert.ok((await box()).width > 300, "in sight while the focus is in it");
+	const focused = () => tab.evaluate(() => document.activeElement.dataset.line);
+	const first = await focused();
+	await tab.keyboard.press("ArrowDown");
+	const second = await focused();
+	assert.notEqual(second, first);
+	assert.ok((await elements(tab)).find(({ id }) => id === second).classes.includes("near"), "it stands out in the graph");
+	await tab.keyboard.press("Enter");
+	await tab.locator("#panel .verdict").waitFor();
+	assert.equal((await search(tab)).get("sel"), `e.${second}`);
+	assert.equal(await tab.evaluate(() => document.activeElement.id), "panel", "and one goes on in the panel");
+	mock.add(clusters.conversation(clusters.workload("shop", "Pod", "debug"), clusters.workload("data", "StatefulSet", "redis"), 6379, { state: "denied" }));
+	await eventually(async () => /Denied now: debug to redis/.test(await tab.locator("#news").innerText()), "what is new is said");
+	await tab.locator("[data-state=denied]").click();
+	await eventually(async () => /4 conversations shown/.test(await tab.locator("#news").innerText()), "and what a filter leaves");
+});
+
+test("what_is_spoken_is_said_in_words", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop(), "/", {
+		prepare: (m) => {
+			const c = m.conversations.find(({ client }) => client.name === "nightly-report");
+			Object.assign(c, { resets: 3, refusals: 2 });
+		},
+	});
+	const by = (name) => mock.conversations.find(({ client }) => client.name === name);
+	const at = async (c) => {
+		await tab.goto(`${new URL(tab.url()).origin}/?sel=c.${c.id}`);
+		await tab.locator("#kind").waitFor();
+		return tab.locator("#panel").innerText();
+	};
+	const text = await at(by("nightly-report"));
+	assert.match(text, /This is a database \(PostgreSQL\), spoken in plain text\. Whoever can listen/);
+	assert.match(text, /3 connections broken off \(RST\), 2 connections refused/);
+	assert.match(await at(by("mailer")), /This is a message queue \(AMQP\), spoken in plain text/);
+	assert.match(await at(mock.conversations.find(({ sni }) => sni === "api.bank.example")), /encrypted \(TLS 1\.3\)[\s\S]*api\.bank\.example/);
+	const roles = new Map((await elements(tab)).filter((e) => e.data.role).map((e) => [e.id, e.data.role]));
+	assert.equal(roles.get("data/StatefulSet/postgres"), "database");
+	assert.equal(roles.get("data/StatefulSet/rabbitmq"), "queue");
+	await tab.keyboard.press("3");
+	const row = tab.locator(`tr[data-id='${by("nightly-report").id}']`);
+	await row.waitFor();
+	assert.match(await row.innerText(), /PostgreSQL[\s\S]*plain text[\s\S]*5/);
+	const beyond = await tab.evaluate(() => document.getElementById("conversations").getBoundingClientRect().right - innerWidth);
+	assert.ok(beyond <= 1, `the table is ${beyond} pixels too wide`);
+});
+
+test("pods_can_be_looked_at_one_by_one", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop());
+	await tab.locator("#group").selectOption("pod");
+	const pod = mock.pods().find(({ name }) => name.startsWith("catalog"));
+	await drawn(tab, `pod:shop/${pod.name}`);
+	assert.match(await tab.locator("#tally").innerText(), /31 conversations/);
+	const line = (await elements(tab)).find((e) => e.data.source === `pod:shop/${pod.name}` && e.data.state === "allowed");
+	await clickOn(tab, line.id);
+	await tab.locator("#panel .rows button.row").first().waitFor();
+	assert.equal((await search(tab)).get("group"), "pod");
+});
+
 test("the_keyboard_reaches_everything_and_help_tells", async (w) => {
 	const { tab } = await w.open(clusters.shop());
 	await drawn(tab, "shop/Deployment/front");
@@ -623,7 +621,7 @@ test("the_keyboard_reaches_everything_and_help_tells", async (w) => {
 });
 
 test("nothing_is_cut_off_from_small_to_large", async (w) => {
-	for (const [width, height] of [[1024, 700], [1440, 900], [3840, 2160]]) {
+	for (const [width, height] of [[600, 900], [800, 1000], [1024, 700], [1440, 900], [3840, 2160]]) {
 		const { tab } = await w.open(clusters.shop(), "/?sel=n.shop/Deployment/front", { viewport: { width, height } });
 		await tab.locator("#panel").waitFor();
 		const beyond = await tab.evaluate(() => {

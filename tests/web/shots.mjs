@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pictures of the page in its states, for whoever changes how it looks: shots.mjs PAGE FOLDER [NAME].
+// Pictures of the page in its states, for whoever changes how it looks: shots.mjs PAGE FOLDER [NAME…].
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -8,12 +8,12 @@ import * as clusters from "./cluster.mjs";
 import { Mock } from "./mock.mjs";
 import { browse, login } from "./browser.mjs";
 
-const [page, folder, only] = process.argv.slice(2);
+const [page, folder, ...only] = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });
 const browser = await browse();
 
 async function shot(name, { cluster = "shop", dark = false, path = "/", size = [1440, 900], prepare, act, token = "operator" } = {}) {
-	if (only && !name.includes(only)) return;
+	if (only.length && !only.some((part) => name.includes(part))) return;
 	const mock = new Mock(page, cluster ? clusters[cluster]() : {});
 	prepare?.(mock);
 	const url = await mock.listen();
@@ -38,6 +38,21 @@ const changes = (mock) => {
 	mock.conversations[13].was = "allowed";
 	mock.vanished = mock.conversations.splice(22, 1).concat(mock.conversations.splice(6, 1));
 };
+const alarmed = (mock) => {
+	mock.alerts = clusters.shopAlerts(mock.conversations);
+	mock.lock("data", "k3f9");
+};
+const changing = (mock) => {
+	mock.changes.set(mock.conversations[5], "newly-denied");
+	mock.changes.set(mock.conversations[9], "newly-denied");
+	mock.changes.set(mock.conversations[10], "newly-allowed");
+};
+const POLICY = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: db\n  namespace: data\nspec:\n  podSelector: {matchLabels: {app: postgres}}\n  policyTypes: [Ingress]\n";
+const trying = async (tab) => {
+	await tab.locator("#candidate").fill(POLICY);
+	await tab.locator("#try").click();
+	await tab.locator("#outcome").waitFor();
+};
 const by = (text) => async (tab) => tab.getByRole("button", { name: text }).first().click();
 const row = (name) => async (tab) => tab.locator("#namespaces .name", { hasText: name }).first().click();
 
@@ -59,6 +74,18 @@ await shot("allow", { dark: true, act: async (tab, mock) => {
 	await tab.locator("#policy").waitFor();
 } });
 await shot("workload", { path: "/?sel=n.shop/Deployment/front" });
+await shot("alerts", { prepare: alarmed, path: "/?side=alerts", act: (tab) => tab.locator("#alerts summary").first().click() });
+await shot("alerts-dark", { dark: true, prepare: alarmed, path: "/?side=alerts" });
+await shot("alerts-small", { size: [1024, 700], prepare: alarmed, path: "/?side=alerts" });
+await shot("alerts-none", { path: "/?side=alerts" });
+await shot("baseline", { prepare: alarmed, path: "/?side=baseline.data" });
+await shot("namespace", { prepare: alarmed, act: row("data") });
+await shot("suggest", { path: "/?side=suggest.shop", act: (tab) => tab.locator("#left").waitFor() });
+await shot("suggest-dark", { dark: true, path: "/?side=suggest.data", act: async (tab) => { await tab.locator("#left").waitFor(); await tab.locator("#left").scrollIntoViewIfNeeded(); } });
+await shot("try-empty", { path: "/?side=try" });
+await shot("try", { prepare: changing, path: "/?side=try", act: trying });
+await shot("try-dark", { dark: true, prepare: changing, path: "/?side=try", act: trying });
+await shot("try-table", { prepare: changing, path: "/?side=try&view=table", act: trying });
 await shot("matrix", { path: "/?view=matrix" });
 await shot("matrix-dark", { path: "/?view=matrix", dark: true });
 await shot("table", { path: "/?view=table" });
@@ -77,6 +104,24 @@ await shot("large-matrix", { cluster: "large", path: "/?view=matrix&open=team-00
 await shot("hostile", { cluster: "hostile" });
 await shot("help", { act: (tab) => tab.keyboard.press("?") });
 await shot("small", { size: [1024, 700], path: "/?sel=n.shop/Deployment/front" });
+await shot("narrow", { size: [768, 1000], prepare: alarmed });
+await shot("narrow-list", { size: [768, 1000], act: (tab) => tab.locator("#list").click() });
+await shot("narrow-panel", { size: [600, 900], dark: true, path: "/?sel=n.shop/Deployment/front" });
+await shot("outline", { dark: true, act: (tab) => tab.keyboard.press("l") });
+await shot("pods", { path: "/?group=pod" });
 await shot("huge", { size: [3840, 2160] });
 await shot("label", { path: "/?group=label:app" });
+// The pictures in docs/images/.
+const paper = { size: [1360, 820] };
+const why = (state) => async (tab, mock) => {
+	const c = mock.conversations.find((one) => one.state === state);
+	await tab.goto(`${new URL(tab.url()).origin}/?sel=c.${c.id}`);
+	await tab.locator("#allow").click();
+	await tab.locator("#policy").waitFor();
+};
+await shot("doc-graph", paper);
+await shot("doc-why", { ...paper, act: why("denied") });
+await shot("doc-gate", { ...paper, dark: true, act: async (tab) => { await row("shop")(tab); await tab.locator("[data-mode=enforce]").click(); await tab.locator("#enforce").waitFor(); } });
+await shot("doc-alerts", { ...paper, prepare: alarmed, path: "/?side=alerts", act: (tab) => tab.locator("#alerts summary").first().click() });
+await shot("doc-try", { ...paper, dark: true, prepare: changing, path: "/?side=try", act: trying });
 await browser.close();

@@ -5,6 +5,7 @@
 import type { GraphView } from "./graph/view";
 import type { App } from "./state/app";
 import type { Selection } from "./state/url";
+import { focusOutline } from "./views/outline";
 import { rowsOf } from "./views/table";
 
 const STEP = 80;
@@ -48,7 +49,9 @@ function escape(app: App): void {
 	else if (state.confirming) app.change({ confirming: null });
 	else if (state.gate) app.change({ gate: null });
 	else if (state.drawer) app.change({ drawer: null });
+	else if (document.activeElement?.closest("#outline")) (document.activeElement as HTMLElement).blur();
 	else if (state.place.selection) app.select(null);
+	else if (state.place.side) app.open(null);
 	else (document.activeElement as HTMLElement | null)?.blur();
 }
 
@@ -82,9 +85,12 @@ export function listenToKeys(app: App, graph: () => GraphView | null): void {
 			x: () => app.clearFilter(),
 			p: () => app.pause(!app.state.paused),
 			t: () => app.switchTheme(),
+			a: () => app.state.alerts && app.open(app.state.place.side?.kind === "alerts" ? null : { kind: "alerts", name: "" }),
+			w: () => app.open(app.state.place.side?.kind === "try" ? null : { kind: "try", name: "" }),
 			s: () => app.change({ drawer: app.state.drawer ? null : "problems" }),
 			o: () => app.openAll(),
 			c: () => app.closeAll(),
+			l: view ? () => focusOutline() : undefined,
 			f: view ? () => view.fit() : undefined,
 			r: view ? () => view.rearrange() : undefined,
 			"+": view ? () => view.zoomBy(1.25) : undefined,

@@ -5,7 +5,7 @@
 import type { TemplateResult } from "lit-html";
 import { html, nothing, render } from "lit-html";
 import type { Mode } from "./api/types";
-import { buildScene } from "./graph/scene";
+import { buildScene, linesWith } from "./graph/scene";
 import type { Card, Island, Line } from "./graph/scene";
 import { GraphView } from "./graph/view";
 import { listenToKeys } from "./keys";
@@ -14,6 +14,7 @@ import { App } from "./state/app";
 import { both, bytes, plural, stateWord } from "./state/format";
 import { help } from "./views/help";
 import { matrix } from "./views/matrix";
+import { focusOutline, outline, remarks, summary } from "./views/outline";
 import { icon } from "./views/parts";
 import { sidebar } from "./views/sidebar";
 import { empty, login, stale, waiting } from "./views/states";
@@ -32,6 +33,7 @@ function tools(): TemplateResult {
 	return html`<div class="zoom">
 		${tool("plus", "Nearer (+)", (v) => v.zoomBy(1.25))} ${tool("minus", "Farther (-)", (v) => v.zoomBy(0.8))}
 		${tool("fit", "Fit all into view (f)", (v) => v.fit())} ${tool("shuffle", "Arrange anew (r)", (v) => v.rearrange())}
+		${tool("list", "As a list, for the keyboard (l)", () => focusOutline())}
 	</div>`;
 }
 
@@ -50,11 +52,11 @@ function page(): TemplateResult {
 					<div
 						id="graph"
 						role="img"
-						aria-label="Graph of who talks to whom. Matrix and table show the same for keyboard and screen reader."
+						aria-label=${summary(state.graph)}
 					></div>
 					<canvas id="overlay" aria-hidden="true"></canvas>
 					<div id="tip" class="tip" role="tooltip" hidden></div>
-					${tools()}
+					${tools()} ${which === "graph" && none === nothing ? outline(app, (id) => view?.point(id, document.getElementById("outline")!.offsetHeight)) : nothing}
 				</div>
 				${none} ${none === nothing && which === "matrix" ? matrix(app) : nothing} ${none === nothing && which === "table" ? table(app) : nothing}
 			</main>
@@ -63,7 +65,8 @@ function page(): TemplateResult {
 		${drawer(app)} ${statusbar(app)} ${help(app)}
 		<div class="notice ${state.notice?.bad ? "bad" : ""}" role="status" aria-live="polite">
 			${state.notice ? html`<p>${state.notice.text}</p>` : nothing}
-		</div>`;
+		</div>
+		<p class="hidden" id="news" role="log" aria-live="polite">${state.news}</p>`;
 }
 
 // ---- The graph ---------------------------------------------------------------------------------------
@@ -78,7 +81,8 @@ function tip(element: Card | Island | Line | null, x: number, y: number): void {
 	const lines: string[] = [];
 	if ("source" in element) {
 		lines.push(`${stateWord(element.state)}: ${element.ports}`, `${plural(element.conversations, "conversation")}, ${bytes(element.bytes)}`);
-		if (element.change && element.change !== "same") lines.push({ new: "New", vanished: "Gone", changed: "Judged otherwise than before" }[element.change]);
+		const more = remarks(element);
+		if (more) lines.push(more[0]!.toUpperCase() + more.slice(1));
 	} else if ("kind" in element) {
 		lines.push(element.node?.namespace ? `${element.node.namespace}/${element.node.name}` : element.label, element.kind);
 		if (element.node?.inside.conversations) lines.push(`${plural(element.node.inside.conversations, "conversation")} within`);
@@ -108,25 +112,27 @@ function drawGraph(): void {
 		shown = [];
 		return;
 	}
-	const { graph, diff, namespaces, place, session } = app.state;
+	const { graph, diff, namespaces, place, session, alerts, trial } = app.state;
 	if (place.view !== "graph" || !graph || container.clientWidth === 0) return;
 	view ??= new GraphView(container, document.getElementById("overlay") as HTMLCanvasElement, {
 		select: (selection) => app.select(selection),
 		toggle: (namespace) => app.toggle(namespace),
 		hover: tip,
 	});
-	const now = [graph, diff, namespaces];
+	const now = [graph, diff, namespaces, alerts, trial?.answer];
 	if (now.some((part, i) => part !== shown[i])) {
 		shown = now;
 		const modes = new Map<string, Mode>(namespaces.map(({ name, mode }) => [name, mode]));
-		view.show(buildScene(graph, diff), `${session?.node ?? ""}.${graph.group}`, modes);
+		view.show(buildScene(graph, diff, { alerts: alerts ?? [], trial: trial?.answer?.edges ?? null }), `${session?.node ?? ""}.${graph.group}`, modes);
 	}
 	const { selection } = place;
-	const edges = new Set<string>();
-	if (selection?.kind === "conversation") {
-		for (const edge of graph.edges) if (edge.conversations.some(({ id }) => id === selection.id)) edges.add(edge.id);
-	}
+	const why = app.state.panel?.why;
+	const edges = new Set(selection?.kind === "conversation" ? linesWith(graph, why?.id === selection.id ? why : selection) : []);
 	view.select(selection, edges);
+	if (app.sought !== null && app.sought === selection?.id && !app.state.loading) {
+		for (const id of selection.kind === "edge" ? [selection.id] : [...edges].slice(0, 1)) view.reveal(id);
+		app.sought = null;
+	}
 	if (app.moved.size > 0) {
 		const lines = graph.edges.filter((edge) => edge.conversations.some(({ id }) => app.moved.has(id)));
 		view.pulse(lines.map(({ id }) => id));

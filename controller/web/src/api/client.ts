@@ -70,8 +70,8 @@ export function post<T>(path: string, body: unknown): Promise<T> {
 	return ask("POST", path, body) as Promise<T>;
 }
 
-export function remove(path: string): Promise<unknown> {
-	return ask("DELETE", path, undefined);
+export function remove<T = unknown>(path: string): Promise<T> {
+	return ask("DELETE", path, undefined) as Promise<T>;
 }
 
 export function isAbort(error: unknown): boolean {

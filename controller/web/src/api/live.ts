@@ -3,7 +3,7 @@
 // The stream of changes (server-sent events). The browser comes back by itself after a break; when
 // it gives up, as it does after an answer other than 200, we come back, ever more slowly.
 
-import type { Conversation, Status } from "./types";
+import type { Alert, Conversation, Status } from "./types";
 
 export interface LiveEvents {
 	/** The stream is there: whatever happened before is not told again. */
@@ -12,6 +12,8 @@ export interface LiveEvents {
 	closed(final: boolean): void;
 	edges(edges: Conversation[], more: number): void;
 	status(status: Status): void;
+	/** Alerts that were opened, went on or were acknowledged. */
+	alerts(alerts: Alert[], more: number): void;
 	/** Events were missed. */
 	lost(): void;
 }
@@ -72,6 +74,7 @@ export class Live {
 		};
 		on<{ edges: Conversation[]; more: number }>("edges", (d) => this.events.edges(d.edges, d.more));
 		on<Status>("status", (d) => this.events.status(d));
+		on<{ alerts: Alert[]; more: number }>("alerts", (d) => this.events.alerts(d.alerts, d.more));
 		on<{ events: number }>("lost", () => this.events.lost());
 		on<{ reason: string }>("bye", (d) => {
 			const final = d.reason === "revoked";

@@ -66,6 +66,8 @@ export interface Status {
 	losses: Record<string, number>;
 	drops?: Record<string, number>;
 	dropReasons?: Record<string, string>;
+	/** Missing where the controller has no alerts. */
+	alerts?: { open: number; high: number; acknowledged: number; baselines: number; dropped: number };
 }
 
 export interface Window {
@@ -319,17 +321,119 @@ export interface Allowance {
 	notes: string[];
 }
 
+/** A conversation as policy is asked about it; its id is not that of a Conversation. */
+export interface Seen {
+	id: string;
+	client: Party;
+	server: Party;
+	protocol: string;
+	port: number;
+	flows: number;
+	bytes: BothWays;
+	last: Time;
+}
+
+export interface Judged {
+	verdict: "allowed" | "denied";
+	end: "egress" | "ingress";
+	text: string;
+}
+
+export interface Differing extends Seen {
+	change: "newly-denied" | "newly-allowed";
+	before: Judged;
+	after: Judged;
+}
+
 /** Of POST /api/v1/policy/diff: what the recorded history would have met under other policies. */
 export interface PolicyDiff {
 	window: Window;
 	newlyDenied: number;
 	newlyAllowed: number;
 	unchanged: number;
-	edges: {
-		change: "newly-denied" | "newly-allowed";
-		client: Party;
-		server: Party;
-		protocol: string;
-		port: number;
-	}[];
+	gone: number;
+	recordsLost: number;
+	edges: Differing[];
+}
+
+export interface Suggested extends Seen {
+	/** `included`, or why not. */
+	why: string;
+	text: string;
+}
+
+export interface Suggestion {
+	window: Window;
+	policies: { manifest: { metadata?: { name?: string; namespace?: string } }; yaml: string }[];
+	included: Suggested[];
+	left: Suggested[];
+	recordsLost: number;
+}
+
+// ---- Alerts and baselines ----------------------------------------------------------------------------
+
+export type Severity = "info" | "warning" | "high";
+
+export interface EvidenceEnd {
+	workload: Workload;
+	/** Empty where it is not known, or may not be told. */
+	pod: string;
+	ip: string | null;
+}
+
+export interface Evidence {
+	time: Time;
+	source: EvidenceEnd;
+	destination: EvidenceEnd;
+	protocol: string;
+	port: number;
+	verdict: State | "refused";
+	/** Of a conversation; null where it is not known. */
+	edge: string | null;
+}
+
+export interface Alert {
+	id: string;
+	/** `new-edge`, `first-world`, `port-scan`, `lateral-movement`, `plaintext-database`, and what comes later. */
+	kind: string;
+	severity: Severity;
+	source: Workload;
+	/** Null: many. */
+	target: Workload | null;
+	namespaces: string[];
+	text: string;
+	count: number;
+	distinct: number;
+	first: Time;
+	last: Time;
+	/** Grows with every change of any alert. */
+	changed: number;
+	acknowledged: Time;
+	acknowledgedBy: string | null;
+	reopened: number;
+	evidence: Evidence[];
+	evidenceMore: number;
+}
+
+export interface Alerts {
+	alerts: Alert[];
+	total: number;
+	next: number;
+	dropped: number;
+}
+
+export interface Baseline {
+	namespace: string;
+	locked: Time;
+	lockedBy: string;
+	from: Time;
+	to: Time;
+	conversations: number;
+	alerts: number;
+}
+
+export interface BaselineDetail extends Baseline {
+	edges: { id: string; client: Workload; server: Workload; protocol: string; port: number; denied: boolean }[];
+	/** That are not told. */
+	more: number;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What is drawn over the graph at the screen's own scale, so that it can be read at any zoom: the names
-// of islands, what is wrong on them, and the padlocks of lines.
+// of islands, what is wrong on them, and the signs of lines (padlocks, alerts, what a policy would change).
 
 import type { Core, EdgeSingular, NodeSingular } from "cytoscape";
 import { isStore, modeWord, plural, shorten } from "../state/format";
@@ -38,6 +38,7 @@ export class Overlay {
 	private scene: Scene | null = null;
 	private modes = new Map<string, Mode>();
 	private colours: Colours;
+	private readonly fits = new Map<string, string>();
 
 	constructor(
 		private readonly canvas: HTMLCanvasElement,
@@ -55,6 +56,7 @@ export class Overlay {
 	}
 
 	recolour(colours: Colours): void {
+		this.fits.clear();
 		this.colours = colours;
 		this.draw();
 	}
@@ -72,7 +74,8 @@ export class Overlay {
 		g.clearRect(0, 0, width, height);
 		this.knobs = [];
 		if (!scene) return;
-		for (const edge of cy.edges()) this.padlock(edge);
+		for (const card of cy.nodes(".card")) this.card(card);
+		for (const edge of cy.edges()) this.signs(edge);
 		for (const island of scene.islands) {
 			const node = cy.getElementById(island.id);
 			if (node.nonempty() && island.title) this.island(island, node);
@@ -97,11 +100,11 @@ export class Overlay {
 	/** An open island has its name on its upper edge. */
 	private title(island: Island, x: number, y: number, width: number): void {
 		const inside = island.open && this.cy.zoom() > 0.72;
-		const room = Math.max(width - (island.namespace ? 36 : 16), 30) + (inside ? 0 : 40);
+		const room = Math.max(width - (island.folds ? 36 : 16), 30) + (inside ? 0 : 40);
 		const line = inside ? y + 17 * Math.min(1, this.cy.zoom()) + 2 : y - 9;
 		const ground = inside ? this.colours.island : this.colours.canvas;
 		let left = x + (inside ? 12 : 2);
-		if (island.namespace) left = this.knob(island, left, line);
+		if (island.folds) left = this.knob(island, left, line);
 		const after = this.text(island.title, left, line, room, TITLE, "600", this.colours.text, ground);
 		const mode = island.namespace ? this.modes.get(island.namespace) : undefined;
 		const rest = x + width - after - 10;
@@ -194,9 +197,9 @@ export class Overlay {
 		return x + g.measureText(fitted).width;
 	}
 
-	// ---- Padlocks --------------------------------------------------------------------------------
+	// ---- Signs of lines ---------------------------------------------------------------------------
 
-	/** Where on the screen a line's sign stands. */
+	/** Where on the screen a line's signs stand. */
 	private signOf(edge: EdgeSingular): { x: number; y: number } {
 		const at = pointOn(edge, edge.data("sign") as number);
 		const pan = this.cy.pan();
@@ -204,29 +207,45 @@ export class Overlay {
 		return { x: at.x * zoom + pan.x, y: at.y * zoom + pan.y };
 	}
 
-	private padlock(edge: EdgeSingular): void {
-		const closed = edge.data("encrypted") === "yes";
-		const open = edge.data("encrypted") === "no" && isStore(edge.data("app") as string);
-		if ((!closed && !open) || this.cy.zoom() < 0.4 || edge.hasClass("dim") || edge.hasClass("same")) return;
+	/** What a line has to say beside its colour, side by side. */
+	private signs(edge: EdgeSingular): void {
+		if (edge.hasClass("dim")) return;
+		const { encrypted, app, alarm, trial } = edge.data() as { encrypted: string; app: string; alarm: string; trial: string };
+		const quiet = edge.hasClass("same") || edge.hasClass("aside") || this.cy.zoom() < 0.4;
+		const drawn: (() => void)[] = [];
+		if (!quiet && encrypted === "yes") drawn.push(() => this.drawPadlock(true));
+		if (!quiet && encrypted === "no" && isStore(app)) drawn.push(() => this.drawPadlock(false));
+		if (alarm && !edge.hasClass("aside")) drawn.push(() => this.drawAlarm(alarm === "high"));
+		if (trial) drawn.push(() => this.drawTrial(trial));
+		if (drawn.length === 0) return;
 		const at = this.signOf(edge);
 		const g = this.context;
 		const size = this.colours.scale * Math.min(1, Math.max(0.62, this.cy.zoom() / 0.75));
-		g.save();
-		g.translate(at.x, at.y);
-		g.scale(size, size);
-		this.drawPadlock(closed);
-		g.restore();
+		drawn.forEach((draw, i) => {
+			g.save();
+			g.translate(at.x + (i - (drawn.length - 1) / 2) * 19 * size, at.y);
+			g.scale(size, size);
+			draw();
+			g.restore();
+		});
 	}
 
-	private drawPadlock(closed: boolean): void {
+	private disc(edge: string, ground = this.colours.canvas): CanvasRenderingContext2D {
 		const g = this.context;
 		g.beginPath();
 		g.arc(0, 0, 8, 0, 2 * Math.PI);
-		g.fillStyle = this.colours.canvas;
+		g.fillStyle = ground;
 		g.fill();
-		g.strokeStyle = g.fillStyle = closed ? this.colours.allowed : this.colours.warn;
+		g.strokeStyle = edge;
 		g.lineWidth = 1;
 		g.stroke();
+		g.fillStyle = edge;
+		g.lineCap = g.lineJoin = "round";
+		return g;
+	}
+
+	private drawPadlock(closed: boolean): void {
+		const g = this.disc(closed ? this.colours.allowed : this.colours.warn);
 		g.lineWidth = 1.4;
 		g.beginPath();
 		g.rect(-3.6, -0.8, 7.2, 5);
@@ -238,6 +257,105 @@ export class Overlay {
 			// The shackle swung aside: plain text to something that stores or forwards data.
 			g.arc(3, -2.2, 2.4, Math.PI, -0.2);
 		}
+		g.stroke();
+	}
+
+	/** A bell: an open alert is about it. */
+	private drawAlarm(high: boolean): void {
+		const colour = high ? this.colours.denied : this.colours.warn;
+		const g = this.disc(colour, high ? colour : this.colours.canvas);
+		g.fillStyle = g.strokeStyle = high ? this.colours.canvas : colour;
+		g.beginPath();
+		g.moveTo(-4.4, 2.6);
+		g.quadraticCurveTo(-3, 1, -3, -1.2);
+		g.arc(0, -1.4, 3, Math.PI, 0);
+		g.quadraticCurveTo(3, 1, 4.4, 2.6);
+		g.closePath();
+		g.fill();
+		g.beginPath();
+		g.arc(0, 3.8, 1.3, 0, Math.PI);
+		g.fill();
+	}
+
+	/** What policies that are tried would do to it: a cross, a hook, or both. */
+	private drawTrial(trial: string): void {
+		const denies = trial !== "newly-allowed";
+		const g = this.disc(this.colours.canvas, denies ? this.colours.denied : this.colours.fresh);
+		g.strokeStyle = this.colours.canvas;
+		g.lineWidth = 2;
+		g.beginPath();
+		if (denies) {
+			g.moveTo(-3, -3);
+			g.lineTo(3, 3);
+			g.moveTo(3, -3);
+			g.lineTo(-3, 3);
+		} else {
+			g.moveTo(-3.6, 0.4);
+			g.lineTo(-1, 3);
+			g.lineTo(3.8, -3);
+		}
+		g.stroke();
+	}
+
+	// ---- What somebody is ------------------------------------------------------------------------
+
+	/** Its name, no smaller than one can read, and what it is. */
+	private card(card: NodeSingular): void {
+		const zoom = this.cy.zoom();
+		const { x, y } = card.renderedPosition();
+		const half = (card.width() / 2) * zoom;
+		if (zoom < 0.3 || x + half < 0 || y < -40 || x - half > this.cy.width() || y > this.cy.height() + 40) return;
+		const { label, role, shape } = card.data() as { label: string; role: string; shape: string };
+		const g = this.context;
+		g.save();
+		g.globalAlpha = card.hasClass("dim") ? 0.2 : 1;
+		const size = Math.max(12.5 * zoom, Math.min(10.5, 15 * zoom)) * (zoom < 1 ? this.colours.scale : 1);
+		const sign = role && zoom >= 0.45 ? 11 * zoom : 0;
+		g.font = `400 ${size}px ${this.colours.font}`;
+		g.textBaseline = "middle";
+		g.textAlign = "center";
+		g.fillStyle = card.hasClass("folded") || card.hasClass("ghost") ? this.colours.muted : this.colours.text;
+		g.fillText(this.fitted(label, 2 * half - (shape.endsWith("hexagon") ? 36 : 12) * zoom - 2 * sign, size), x + sign / 2, y + 0.5);
+		if (sign) {
+			g.translate(x - half + 13 * zoom, y);
+			g.scale(zoom, zoom);
+			this.drawRole(role);
+		}
+		g.restore();
+	}
+
+	/** As fit(), remembered: names do not change from one frame to the next. */
+	private fitted(text: string, room: number, size: number): string {
+		const key = `${Math.round(room)} ${Math.round(size * 4)} ${text}`;
+		const known = this.fits.get(key);
+		if (known !== undefined) return known;
+		if (this.fits.size > 4000) this.fits.clear();
+		const made = this.fit(text, room);
+		this.fits.set(key, made);
+		return made;
+	}
+
+	/** A drum for what stores data, bars for what queues it. */
+	private drawRole(role: string): void {
+		const g = this.context;
+		g.strokeStyle = g.fillStyle = this.colours.muted;
+		g.lineWidth = 1.3;
+		g.beginPath();
+		if (role === "queue") {
+			for (const x of [-4, 0, 4]) g.rect(x - 1, -4.5, 2, 9);
+			g.fill();
+			return;
+		}
+		g.ellipse(0, -3.6, 4.6, 1.9, 0, 0, 2 * Math.PI);
+		g.moveTo(-4.6, -3.6);
+		g.lineTo(-4.6, 3.8);
+		g.ellipse(0, 3.8, 4.6, 1.9, 0, Math.PI, 0, true);
+		g.lineTo(4.6, -3.6);
+		g.stroke();
+		if (role !== "database") return;
+		// What keeps data on a disk has a second ring.
+		g.beginPath();
+		g.ellipse(0, 0, 4.6, 1.9, 0, Math.PI, 0, true);
 		g.stroke();
 	}
 }

@@ -3,8 +3,9 @@
 // What the graph shows, before anything has a place or a colour: islands, the cards on them, and the
 // lines between. Pure: the API's answers in, a scene out.
 
-import type { Conversation, Diff, Edge, Graph, Node, State, Workload } from "../api/types";
-import { both, workloadWord } from "../state/format";
+import type { Alert, Conversation, Diff, Differing, Edge, Graph, Node, Party, Severity, State, Workload } from "../api/types";
+import { appWord, both, roleOf, workloadWord } from "../state/format";
+import { isOpen, isUnusual, loudness } from "../state/alarm";
 
 export type Change = "" | "new" | "vanished" | "changed" | "same";
 
@@ -13,8 +14,10 @@ export interface Island {
 	id: string;
 	title: string;
 	open: boolean;
-	/** Frames of ours ("outside", "nodes") cannot be closed. */
+	/** Null for frames of ours ("outside", "nodes"). */
 	namespace: string | null;
+	/** Opens and closes in place: a namespace, where its workloads are the nodes. */
+	folds: boolean;
 	members: number;
 	node: Node | null;
 }
@@ -29,7 +32,16 @@ export interface Card {
 	/** Gone: only the earlier window of a comparison knows it. */
 	ghost: boolean;
 	quarantined: boolean;
+	/** What it is spoken to as: a database, a queue. */
+	role: ReturnType<typeof roleOf>;
 	node: Node | null;
+}
+
+/** What is said about lines beside the data itself. */
+export interface Marks {
+	alerts: Alert[];
+	/** What candidate policies would change, while some are tried. */
+	trial: Differing[] | null;
 }
 
 export interface Line {
@@ -44,6 +56,12 @@ export interface Line {
 	/** `TCP 5432`, `3 ports`. */
 	ports: string;
 	conversations: number;
+	/** The worst open alert about one of its conversations. */
+	alarm: "" | Severity;
+	/** A baseline lacks one of them. */
+	unusual: boolean;
+	/** Policies that are tried would deny, or allow, one of them. */
+	trial: "" | "newly-denied" | "newly-allowed" | "both";
 	/** Null for a line that only the earlier window knows. */
 	edge: Edge | null;
 }
@@ -83,7 +101,10 @@ class Builder {
 	readonly cards = new Map<string, Card>();
 	readonly lines = new Map<string, Line>();
 
-	constructor(private readonly flat: boolean) {}
+	constructor(
+		private readonly flat: boolean,
+		private readonly folds: boolean,
+	) {}
 
 	frame(node: Pick<Node, "namespace" | "kind" | "parent">): string {
 		let id: string;
@@ -98,7 +119,7 @@ class Builder {
 			({ id, title } = homeless(node.kind));
 		}
 		if (!this.islands.has(id)) {
-			this.islands.set(id, { id, title, open: true, namespace, members: 0, node: null });
+			this.islands.set(id, { id, title, open: true, namespace, folds: this.folds && namespace !== null, members: 0, node: null });
 		}
 		return id;
 	}
@@ -111,6 +132,7 @@ class Builder {
 				title: node.name,
 				open: !closed,
 				namespace: node.name,
+				folds: this.folds,
 				members: node.members,
 				node,
 			});
@@ -124,6 +146,7 @@ class Builder {
 			folded: node.type === "rest",
 			ghost: false,
 			quarantined: node.quarantined > 0,
+			role: "",
 			node,
 		});
 	}
@@ -147,6 +170,7 @@ class Builder {
 			folded: false,
 			ghost: true,
 			quarantined: false,
+			role: "",
 			node: null,
 		});
 		return w.id;
@@ -155,7 +179,10 @@ class Builder {
 
 function portsOf(edge: Edge): string {
 	const ports = new Set(edge.conversations.map((c) => (c.port ? `${c.protocol} ${c.port}` : c.protocol)));
-	if (ports.size === 1 && edge.aggregate.conversations === edge.conversations.length) return [...ports][0]!;
+	if (ports.size === 1 && edge.aggregate.conversations === edge.conversations.length) {
+		const app = appWord(edge.app);
+		return app ? `${[...ports][0]} · ${app}` : [...ports][0]!;
+	}
 	return `${Math.max(ports.size, edge.aggregate.conversations)} conversations`;
 }
 
@@ -195,6 +222,9 @@ function compare(builder: Builder, diff: Diff): void {
 			app: c.app,
 			ports: c.port ? `${c.protocol} ${c.port}` : c.protocol,
 			conversations: 1,
+			alarm: "",
+			unusual: false,
+			trial: "",
 			edge: null,
 		};
 		builder.lines.set(line.id, line);
@@ -205,8 +235,99 @@ function compare(builder: Builder, diff: Diff): void {
 	for (const c of diff.new) mark(c, "new");
 }
 
-export function buildScene(graph: Graph, diff: Diff | null): Scene {
-	const builder = new Builder(graph.group.startsWith("label:"));
+/** As the API names workloads. */
+export function partyId({ namespace, kind, name }: Party): string {
+	return namespace ? `${namespace}/${kind}/${name}` : `${kind}/${name}`;
+}
+
+/** The node of a graph that stands for a workload, if one does. */
+function nodesFor(graph: Graph): (w: Party) => string | null {
+	const ids = new Set(graph.nodes.filter(({ open }) => !open).map(({ id }) => id));
+	return (w) => {
+		const namespace = w.kind === "Namespace" ? w.name : w.namespace;
+		return [partyId(w), `ns:${namespace}`, `rest:${namespace}`, "rest:"].find((id) => ids.has(id)) ?? null;
+	};
+}
+
+/** The lines from what stands for one workload to what stands for another. */
+function edgesBetween(graph: Graph): (from: Party, to: Party) => Edge[] {
+	const node = nodesFor(graph);
+	const all = new Map<string, Edge[]>();
+	for (const edge of graph.edges) {
+		const key = `${edge.source}\n${edge.target}`;
+		const list = all.get(key);
+		if (list) list.push(edge);
+		else all.set(key, [edge]);
+	}
+	return (from, to) => all.get(`${node(from)}\n${node(to)}`) ?? [];
+}
+
+/** Lines of a graph that hold a conversation: by its id where they tell it, else by its ends and state. */
+export function linesWith(graph: Graph, c: Pick<Conversation, "id"> & Partial<Pick<Conversation, "client" | "server" | "state">>): string[] {
+	const told = graph.edges.filter((edge) => edge.conversations.some(({ id }) => id === c.id));
+	if (told.length > 0 || !c.client || !c.server) return told.map(({ id }) => id);
+	return edgesBetween(graph)(c.client, c.server)
+		.filter(({ state }) => state === c.state)
+		.map(({ id }) => id);
+}
+
+/** The lines in which each change would happen. A line tells only its largest conversations: of the others its state must do. */
+export function changedLines(graph: Graph, trial: Differing[]): string[][] {
+	const between = edgesBetween(graph);
+	return trial.map(({ client, server, protocol, port, change }) => {
+		const edges = between(client, server);
+		const exact = edges.filter((edge) => edge.conversations.some((c) => c.protocol === protocol && c.port === port));
+		const likely = edges.filter(
+			(edge) => edge.aggregate.conversations > edge.conversations.length && (edge.state === "allowed") === (change === "newly-denied"),
+		);
+		return (exact.length ? exact : likely).map(({ id }) => id);
+	});
+}
+
+/** The same for what open alerts are about: by conversation where a line tells it, else by its ends. */
+function sound(graph: Graph, builder: Builder, alerts: Alert[]): void {
+	const open = alerts.filter(isOpen);
+	if (open.length === 0) return;
+	const told = new Map<string, Edge>();
+	for (const edge of graph.edges) for (const { id } of edge.conversations) told.set(id, edge);
+	const between = edgesBetween(graph);
+	const ring = (alert: Alert, edge: Edge) => {
+		const line = builder.lines.get(edge.id);
+		if (!line) return;
+		if (loudness(alert.severity) > loudness(line.alarm)) line.alarm = alert.severity;
+		line.unusual ||= isUnusual(alert);
+	};
+	for (const alert of open) {
+		for (const { edge: id, source, destination, verdict } of alert.evidence) {
+			const exact = id === null ? undefined : told.get(id);
+			const likely = (edge: Edge) =>
+				edge.aggregate.conversations > edge.conversations.length && (verdict === "refused" || verdict === edge.state);
+			for (const edge of exact ? [exact] : between(source.workload, destination.workload).filter(likely)) ring(alert, edge);
+		}
+	}
+}
+
+function tried(graph: Graph, builder: Builder, trial: Differing[]): void {
+	changedLines(graph, trial).forEach((ids, i) => {
+		for (const id of ids) {
+			const line = builder.lines.get(id);
+			const { change } = trial[i]!;
+			if (line) line.trial = line.trial && line.trial !== change ? "both" : change;
+		}
+	});
+}
+
+/** What somebody is spoken to as, tells what it is. */
+function cast(builder: Builder): void {
+	for (const { target, edge, app } of builder.lines.values()) {
+		const card = builder.cards.get(target);
+		if (!card || card.folded || !edge) continue;
+		for (const one of [app, ...edge.conversations.map((c) => c.app)]) card.role ||= roleOf(one);
+	}
+}
+
+export function buildScene(graph: Graph, diff: Diff | null, marks?: Marks): Scene {
+	const builder = new Builder(graph.group.startsWith("label:"), graph.group === "namespace");
 	for (const node of graph.nodes) if (node.type === "namespace") builder.addNode(node);
 	for (const node of graph.nodes) if (node.type !== "namespace") builder.addNode(node);
 	for (const edge of graph.edges) {
@@ -222,10 +343,18 @@ export function buildScene(graph: Graph, diff: Diff | null): Scene {
 			app: edge.app,
 			ports: portsOf(edge),
 			conversations: edge.aggregate.conversations,
+			alarm: "",
+			unusual: false,
+			trial: "",
 			edge,
 		});
 	}
 	if (diff) compare(builder, diff);
+	if (marks) {
+		sound(graph, builder, marks.alerts);
+		if (marks.trial) tried(graph, builder, marks.trial);
+	}
+	cast(builder);
 
 	const trouble: Scene["trouble"] = new Map();
 	const add = (id: string | undefined, denied: number, wouldDeny: number) => {

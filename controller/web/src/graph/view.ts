@@ -6,7 +6,6 @@
 import cytoscape from "cytoscape";
 import type { Core, EdgeSingular, ElementDefinition, EventObject, NodeSingular } from "cytoscape";
 import type { Mode } from "../api/types";
-import { shorten } from "../state/format";
 import type { Selection } from "../state/url";
 import type { Arc, Bend } from "./bend";
 import { bendOf } from "./bend";
@@ -85,7 +84,9 @@ export class GraphView {
 		for (const island of scene.islands) wanted.set(island.id, this.islandElement(island));
 		for (const card of scene.cards) wanted.set(card.id, this.cardElement(card));
 		const bends = this.bends(scene);
-		for (const line of scene.lines) wanted.set(line.id, lineElement(line, bends.get(line.id) ?? STRAIGHT, scene.lines.length > DENSE));
+		const dense = scene.lines.length > DENSE;
+		const tried = scene.lines.some(({ trial }) => trial !== "");
+		for (const line of scene.lines) wanted.set(line.id, lineElement(line, bends.get(line.id) ?? STRAIGHT, dense, tried));
 		this.cy.batch(() => this.merge(wanted));
 		if (!this.fitted && wanted.size > 0) this.fit();
 		this.cy.forceRender();
@@ -159,7 +160,8 @@ export class GraphView {
 				id: card.id,
 				island: card.island,
 				shape: shapeOf(card.kind),
-				label: shorten(card.label, 17),
+				label: card.label,
+				role: card.role,
 			},
 			position: cardAt(this.plan, card.id) ?? { x: 0, y: 0 },
 			classes,
@@ -248,7 +250,7 @@ export class GraphView {
 		});
 		cy.on("dbltap", "node.island", (event: EventObject) => {
 			const island = this.scene?.islands.find(({ id }) => id === (event.target as NodeSingular).id());
-			if (island?.namespace && !this.knobUnder(event)) this.events.toggle(island.namespace);
+			if (island?.folds && island.namespace && !this.knobUnder(event)) this.events.toggle(island.namespace);
 		});
 		cy.on("mouseover", "node, edge", (event: EventObject) => this.hovered(event));
 		cy.on("mouseout", "node, edge", () => this.left());
@@ -312,6 +314,19 @@ export class GraphView {
 		});
 	}
 
+	/** What somebody has the focus on in the list of lines stands out, as under the pointer. */
+	point(id: string | null, covered = 0): void {
+		this.left();
+		const element = this.cy.edges().getElementById(id ?? "");
+		if (element.empty()) return;
+		const near = element.union(element.connectedNodes());
+		this.cy.batch(() => {
+			this.cy.elements().difference(near).not("node.open").addClass("dim");
+			near.edges().addClass("near named");
+		});
+		this.reveal(element.id(), covered);
+	}
+
 	/** Lines on which something moved just now light up for a moment. */
 	pulse(ids: Iterable<string>): void {
 		for (const id of ids) {
@@ -349,8 +364,8 @@ export class GraphView {
 		this.cy.panBy({ x, y });
 	}
 
-	/** Moves the map just so far that an element is in sight. */
-	reveal(id: string): void {
+	/** Moves the map just so far that an element is in sight; so many pixels at the bottom are covered. */
+	reveal(id: string, covered = 0): void {
 		const element = this.cy.getElementById(id);
 		if (element.empty()) return;
 		const box = element.renderedBoundingBox();
@@ -358,7 +373,7 @@ export class GraphView {
 			high > most - SIGHT ? Math.max(most - SIGHT - high, SIGHT - low) : low < SIGHT ? SIGHT - low : 0;
 		this.cy.panBy({
 			x: shift(box.x1, box.x2, this.cy.width()),
-			y: shift(box.y1, box.y2, this.cy.height()),
+			y: shift(box.y1, box.y2, this.cy.height() - covered),
 		});
 	}
 
@@ -415,11 +430,14 @@ export class GraphView {
 	}
 }
 
-function lineElement(line: Line, bend: Bend, dense: boolean): ElementDefinition {
+function lineElement(line: Line, bend: Bend, dense: boolean, tried: boolean): ElementDefinition {
 	const classes: string[] = [];
 	if (line.source === line.target) classes.push("loop");
 	else if (bend.distance === null) classes.push("straight");
 	if (line.change) classes.push(line.change);
+	if (line.unusual) classes.push("unusual");
+	if (line.trial) classes.push(line.trial);
+	else if (tried) classes.push("aside");
 	if (dense && line.state === "allowed" && !line.change) classes.push("quiet");
 	return {
 		data: {
@@ -431,6 +449,8 @@ function lineElement(line: Line, bend: Bend, dense: boolean): ElementDefinition 
 			encrypted: line.encrypted,
 			app: line.app,
 			ports: line.ports,
+			alarm: line.alarm,
+			trial: line.trial,
 			bend: bend.distance ?? 0,
 			sign: bend.sign,
 		},

@@ -7,7 +7,7 @@ import { html, nothing } from "lit-html";
 import { repeat } from "lit-html/directives/repeat.js";
 import type { Conversation, EdgeList, Node } from "../api/types";
 import type { App } from "../state/app";
-import { appWord, both, bytes, count, plural, portWord } from "../state/format";
+import { appWord, both, bytes, count, isExposed, plural, portWord } from "../state/format";
 import { nodeWord } from "../views/matrix";
 import { badge, icon, mark, when, workload } from "../views/parts";
 import { frame } from "./panel";
@@ -18,7 +18,7 @@ export function conversationRow(app: App, c: Conversation): TemplateResult {
 			<span class="ends">${mark(c.state)}${workload(c.client)}<span class="muted"> → </span>${workload(c.server)}</span>
 			<span class="under"
 				>${portWord(c.protocol, c.port)}${appWord(c.app) ? ` · ${appWord(c.app)}` : ""} · ${bytes(both(c.bytes))} · ${plural(c.flows, "flow")} ·
-				${when(c.last)}${c.encrypted === "yes" ? icon("lock") : nothing}</span
+				${when(c.last)}${c.encrypted === "yes" ? icon("lock") : nothing}${isExposed(c) ? html`<span class="exposed">${icon("unlock")}plain text</span>` : nothing}</span
 			>
 			<span class="under rule" title=${c.text}>${c.text}</span>
 		</button>
@@ -62,6 +62,7 @@ export function edge(app: App, id: string, list: EdgeList | null): TemplateResul
 				<dt>Last seen</dt><dd>${when(aggregate.last)}</dd>
 			</dl>
 			<h3>Conversations</h3>
+			${app.state.place.group === "pod" ? html`<p class="muted small">Of the workloads that these pods belong to: which of a workload's pods spoke is known of single flows only.</p>` : nothing}
 			${list ? conversationList(app, list) : html`<p class="muted">Asking …</p>`}`,
 	);
 }

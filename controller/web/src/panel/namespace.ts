@@ -9,11 +9,15 @@ import type { Mode, Namespace, Readiness } from "../api/types";
 import type { App } from "../state/app";
 import { clock, count, lasting, modeWord, plural } from "../state/format";
 import { askEnforce, setMode } from "../state/orders";
+import { tryWithout, unasked } from "../state/policy";
 import type { Part } from "../views/parts";
 import { icon, mark } from "../views/parts";
+import { alertsAbout } from "./alerts";
+import { baselinePart } from "./baseline";
 import { conversationRow } from "./edge";
 import { neighbours, pods } from "./node";
 import { frame } from "./panel";
+import { suggestPart } from "./suggest";
 
 const MODES: [Mode, string][] = [
 	["observe", "Records what happens, judges nothing"],
@@ -119,7 +123,8 @@ export function namespace(app: App, n: Namespace, id: string): TemplateResult {
 	return frame(
 		app,
 		html`<span class="muted">namespace</span> ${n.name}`,
-		html`<h3>Mode</h3>
+		html`${alertsAbout(app, (alert) => alert.namespaces.includes(n.name))}
+			<h3>Mode</h3>
 			${switcher(app, n)} ${gateView(app, n.name)}
 			<dl class="facts">
 				<dt>Conversations</dt>
@@ -149,11 +154,13 @@ export function namespace(app: App, n: Namespace, id: string): TemplateResult {
 									<ul class="small">
 										${p.rules.map((rule) => html`<li>${rule.text}</li>`)}
 									</ul>
+									${unasked(app) ? nothing : html`<p class="buttons"><button class="plain" data-without=${p.name} @click=${() => tryWithout(app, p)}>What if it were gone?</button></p>`}
 								</details>
 							</li>`,
 						)}
 					</ul>`
 				: html`<p class="muted">None: no policy of this namespace isolates its pods.</p>`}
+			${suggestPart(app, n.name)} ${baselinePart(app, n.name)}
 			<h3>Pods on this node <span class="muted">${count(mine.length)}</span></h3>
 			${pods(app, mine)} ${neighbours(app, id)}`,
 	);

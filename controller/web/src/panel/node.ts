@@ -12,6 +12,7 @@ import { quarantine } from "../state/orders";
 import { nodeWord } from "../views/matrix";
 import type { Part } from "../views/parts";
 import { icon, mark, modeBadge } from "../views/parts";
+import { alertsAbout } from "./alerts";
 import { namespace } from "./namespace";
 import { frame } from "./panel";
 
@@ -25,7 +26,7 @@ function quarantineButton(app: App, pod: Pod): Part {
 	if (pod.quarantined) {
 		return html`<button class="plain" data-release=${id} @click=${() => void quarantine(app, id, true)}>Let back</button>`;
 	}
-	if (confirming === id) {
+	if (confirming === `pod ${id}`) {
 		return html`<button class="danger" data-quarantine=${id} @click=${() => void quarantine(app, id, false)}>Cut off now</button>
 			<button class="tool" aria-label="Do not" title="Do not" @click=${() => app.change({ confirming: null })}>${icon("close")}</button>`;
 	}
@@ -152,6 +153,7 @@ export function node(app: App, id: string): TemplateResult {
 					: nothing}
 				${modes.map(([mode]) => modeBadge(mode as "observe"))}
 			</p>
+			${alertsAbout(app, (alert) => alert.source.id === id || alert.target?.id === id)}
 			${found.inside.conversations ? html`<p>${plural(found.inside.conversations, "conversation")} within.</p>` : nothing}
 			${found.namespace
 				? html`<h3>Pods on this node <span class="muted">${count(mine.length)}</span></h3>

@@ -7,8 +7,9 @@ import type { TemplateResult } from "lit-html";
 import { html, nothing } from "lit-html";
 import type { End, Rule, Series, Why } from "../api/types";
 import type { App } from "../state/app";
-import { bytes, count, micros, portWord, stateWord, workloadWord } from "../state/format";
+import { bytes, count, isExposed, kindSentence, micros, plural, portWord, stateWord, workloadWord } from "../state/format";
 import { allow, copy, save } from "../state/orders";
+import { tryText, unasked } from "../state/policy";
 import { chart } from "../views/chart";
 import type { Part } from "../views/parts";
 import { appName, badge, encryption, icon, mark, when, workload } from "../views/parts";
@@ -79,6 +80,7 @@ function allowance(app: App, w: Why): Part {
 		<p class="buttons">
 			<button class="primary" @click=${() => void copy(app, yaml)}>Copy</button>
 			<button class="plain" @click=${() => save("allow.yaml", yaml)}>Save as file</button>
+			${unasked(app) ? nothing : html`<button class="plain" id="try-allow" @click=${() => tryText(app, yaml, "allow.yaml")}>Show in graph</button>`}
 		</p>
 		${notes.map((note) => html`<p class="note">${icon("warn")}${note}</p>`)}
 		${effect
@@ -98,6 +100,25 @@ function allowance(app: App, w: Why): Part {
 	</section>`;
 }
 
+/** What is spoken, in words, and what is bad about it. */
+function what(w: Why): Part {
+	const says = kindSentence(w);
+	if (!says) return nothing;
+	const exposed = isExposed(w);
+	return html`<p class="kind ${exposed ? "exposed" : ""}" id="kind">
+		${icon(w.encrypted === "yes" ? "lock" : w.encrypted === "no" ? "unlock" : "graph")}<span
+			>${says}${exposed ? " Whoever can listen between the two reads it." : ""}</span
+		>
+	</p>`;
+}
+
+/** Attempts that came to nothing: connections broken off, and connections refused. */
+function failed(w: Why): string {
+	const parts = [w.resets ? `${plural(w.resets, "connection")} broken off (RST)` : "", w.refusals ? `${plural(w.refusals, "connection")} refused` : ""].filter(Boolean);
+	if (parts.length) return parts.join(", ");
+	return w.refusals === null ? "none broken off; refusals are not known" : "none";
+}
+
 function facts(w: Why): TemplateResult {
 	const trip = w.roundTrip;
 	return html`<dl class="facts">
@@ -113,7 +134,7 @@ function facts(w: Why): TemplateResult {
 		</dd>
 		<dt>Round trip</dt>
 		<dd>${trip ? `${micros(trip.mean)} on average, ${micros(trip.min)} at best (${count(trip.samples)} handshakes)` : html`<span class="muted">not measured</span>`}</dd>
-		<dt>Resets</dt><dd>${count(w.resets)}${w.refusals === null ? "" : `, ${count(w.refusals)} refused`}</dd>
+		<dt>Failed</dt><dd class=${w.resets || w.refusals ? "attention" : ""}>${failed(w)}</dd>
 		<dt>First seen</dt><dd>${when(w.first)}</dd>
 		<dt>Last seen</dt><dd>${when(w.last)}</dd>
 	</dl>`;
@@ -140,12 +161,14 @@ export function conversation(app: App, w: Why, series: Series | null): TemplateR
 	const between = app.state.graph?.edges.find(
 		(edge) => edge.aggregate.conversations > 1 && edge.conversations.some(({ id }) => id === w.id),
 	);
-	const back = selection?.kind === "conversation" && between ? () => app.select({ kind: "edge", id: between.id }) : undefined;
+	const back =
+		selection?.kind === "conversation" && between && !app.state.place.side ? () => app.select({ kind: "edge", id: between.id }) : undefined;
 	return frame(
 		app,
 		html`${workload(w.client)} <span class="muted">→</span> ${workload(w.server)}`,
 		html`<p>${badge(w.state)} <span class="port">${portWord(w.protocol, w.port)}</span></p>
 			<p class="verdict" aria-label="${stateWord(w.state)}">${verdict(w)}</p>
+			${what(w)}
 			<h3>Why</h3>
 			${side("Client", workload(w.client), w.egress)} ${side("Server", workload(w.server), w.ingress)} ${allowance(app, w)}
 			<h3>Over time</h3>

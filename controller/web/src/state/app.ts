@@ -5,7 +5,10 @@
 
 import { ApiError, isAbort, post, remove } from "../api/client";
 import type {
+	Alert,
 	Allowance,
+	Baseline,
+	BaselineDetail,
 	Diff,
 	Edge,
 	EdgeList,
@@ -19,14 +22,18 @@ import type {
 	Series,
 	Session,
 	Status,
+	Suggestion,
 	Why,
+	Workload,
 } from "../api/types";
 import { Live } from "../api/live";
 import type { Theme } from "../graph/memory";
 import { readTheme, writeTheme } from "../graph/memory";
+import { plural, stateWord } from "./format";
 import { Loader } from "./load";
-import type { Place, Selection } from "./url";
-import { NO_FILTER, filterQuery, format, isLive, parse } from "./url";
+import type { Place, Selection, Side } from "./url";
+import { NO_FILTER, filterQuery, filterSize, format, isLive, parse, reaches } from "./url";
+import { merge } from "./watch";
 
 /** What the side panel has fetched about the selection. */
 export interface Panel {
@@ -53,6 +60,34 @@ export interface Allow {
 	error: string;
 }
 
+/** What a namespace's baseline holds. */
+export interface Holding {
+	namespace: string;
+	detail: BaselineDetail | null;
+	error: string;
+}
+
+/** The policies that are suggested for a namespace. */
+export interface Proposal {
+	namespace: string;
+	answer: Suggestion | null;
+	error: string;
+	/** Ids that are being decided. */
+	deciding: string[];
+}
+
+/** Policies that are tried on what was seen: what is typed, and what came of it. */
+export interface Trial {
+	text: string;
+	/** What the text is called, in errors. */
+	name: string;
+	/** Policies that are tried to be gone: `NetworkPolicy/shop/web`. */
+	removed: string[];
+	answer: PolicyDiff | null;
+	error: string;
+	busy: boolean;
+}
+
 export type Drawer = "problems" | "losses" | "node" | null;
 
 export interface State {
@@ -75,14 +110,26 @@ export interface State {
 	panel: Panel | null;
 	gate: Gate | null;
 	allow: Allow | null;
-	/** A pod that is to be cut off, if it is said once more. */
+	/** Open ones, and those that were acknowledged while one looked; null: this controller has none. */
+	alerts: Alert[] | null;
+	/** Acknowledged ones are shown too. */
+	acknowledged: boolean;
+	baselines: Baseline[];
+	holding: Holding | null;
+	proposal: Proposal | null;
+	trial: Trial | null;
+	/** What is to be ordered (`pod shop/web-1`, `unlock shop`), if it is said once more. */
 	confirming: string | null;
 	/** What is being carried out: a pod or a namespace. */
 	busy: string | null;
 	drawer: Drawer;
 	help: boolean;
+	/** On a narrow screen: the namespaces lie over the view. */
+	sidebar: boolean;
 	theme: Theme;
 	notice: { text: string; bad: boolean } | null;
+	/** For those who do not see: what happened. */
+	news: string;
 }
 
 const NOTICE_FOR = 8_000;
@@ -106,13 +153,23 @@ export class App {
 		panel: null,
 		gate: null,
 		allow: null,
+		alerts: null,
+		acknowledged: false,
+		baselines: [],
+		holding: null,
+		proposal: null,
+		trial: null,
 		confirming: null,
 		busy: null,
 		drawer: null,
 		help: false,
+		sidebar: false,
 		theme: readTheme(),
 		notice: null,
+		news: "",
 	};
+	/** A line, or a conversation whose line, is to be brought into sight once it is drawn. */
+	sought: string | null = null;
 	readonly loader = new Loader(this);
 	/** Lines on which something happened since the last drawing. */
 	readonly moved = new Set<string>();
@@ -124,6 +181,7 @@ export class App {
 		this.live = new Live({
 			opened: () => {
 				this.change({ live: "live" });
+				this.loader.watchAgain();
 				this.loader.soon();
 			},
 			closed: (final) => {
@@ -134,8 +192,18 @@ export class App {
 				for (const { id } of edges) this.moved.add(id);
 				if (isLive(this.state.place.span)) this.loader.soon();
 			},
-			status: (status) => this.change({ status }),
-			lost: () => this.loader.soon(),
+			status: (status) => {
+				if (status.alerts?.baselines !== this.state.status?.alerts?.baselines) this.loader.watchAgain();
+				this.change({ status });
+			},
+			alerts: (alerts, more) => {
+				merge(this, alerts);
+				if (more) this.loader.watchAgain();
+			},
+			lost: () => {
+				this.loader.watchAgain();
+				this.loader.soon();
+			},
 		});
 		window.addEventListener("popstate", () => {
 			// A field that is being typed in shows what is typed, not where one is now.
@@ -164,6 +232,33 @@ export class App {
 		this.noticeTimer = window.setTimeout(() => this.change({ notice: null }), NOTICE_FOR);
 	}
 
+	/** Says something to those who do not see what changed. */
+	tell(news: string): void {
+		// The same twice would be said once: an invisible difference makes it another text.
+		this.change({ news: news === this.state.news ? `${news}\u200b` : news });
+	}
+
+	/** Says what a view has that was not asked for before, or what came into one that was. */
+	private toldOf = "";
+	private toldWrong = new Set<string>();
+	noted(graph: Graph | null, list: EdgeList | null): void {
+		const { place } = this.state;
+		const of = format({ ...place, selection: null, side: null, sort: "bytes" });
+		const wrong = (graph?.edges ?? []).filter(({ state }) => state !== "allowed");
+		const fresh = of === this.toldOf ? wrong.filter(({ id }) => !this.toldWrong.has(id)) : [];
+		if (of !== this.toldOf) {
+			const shown = graph ? graph.matched.conversations : (list?.total ?? 0);
+			this.tell(`${plural(shown, "conversation")} shown${wrong.length ? `, ${plural(wrong.length, "line")} denied or to be denied` : ""}.`);
+		} else if (fresh.length > 0) {
+			const names = new Map(graph!.nodes.map((node) => [node.id, node.name || node.kind]));
+			const [{ source, target, state }] = fresh as [Edge];
+			const more = fresh.length > 1 ? `, and ${fresh.length - 1} more` : "";
+			this.tell(`${stateWord(state)} now: ${names.get(source) ?? source} to ${names.get(target) ?? target}${more}.`);
+		}
+		this.toldOf = of;
+		this.toldWrong = new Set(wrong.map(({ id }) => id));
+	}
+
 	// ---- Where one is ----------------------------------------------------------------------------
 
 	/** Goes somewhere. With `replace` the step is none that Back would undo. */
@@ -189,7 +284,7 @@ export class App {
 	restart(event: Event): void {
 		event.preventDefault();
 		this.go(parse(""));
-		this.change({ panel: null, allow: null, gate: null });
+		this.change({ panel: null, allow: null, gate: null, trial: null });
 	}
 
 	private arrived(): void {
@@ -209,8 +304,43 @@ export class App {
 			allow: null,
 			gate: null,
 			confirming: null,
+			sidebar: false,
 		});
 		void this.loader.panel();
+	}
+
+	/** Puts something else into the side panel. */
+	open(side: Side | null): void {
+		this.go({ side, selection: null }, true);
+		this.change({ panel: null, allow: null, gate: null, confirming: null });
+	}
+
+	/** Closes the side panel, whatever is in it. */
+	close(): void {
+		this.select(null);
+		if (this.state.place.side) this.open(null);
+	}
+
+	/** Shows a line of the graph. */
+	seekLine(id: string): void {
+		this.sought = id;
+		if (this.state.place.view !== "graph") this.go({ view: "graph" }, true);
+		this.select({ kind: "edge", id });
+	}
+
+	/** Shows a conversation in the graph, even if it is filtered out, closed away or long ago. */
+	seek(id: string, ends: Workload[], time: string | null): void {
+		const { place } = this.state;
+		const open = new Set([...this.openNamespaces(), ...ends.map(({ namespace }) => namespace).filter(Boolean)]);
+		this.sought = id;
+		this.go({
+			view: "graph",
+			selection: { kind: "conversation", id },
+			open: [...open].sort(),
+			...(filterSize(place.filter) ? { filter: NO_FILTER } : {}),
+			...(reaches(place.span, time) ? {} : { span: { last: "", from: "", to: "" } }),
+		});
+		this.change({ panel: null, allow: null, gate: null });
 	}
 
 	/** Opens a closed namespace in place, or closes an open one. */
@@ -271,7 +401,22 @@ export class App {
 	leave(): void {
 		this.live.stop();
 		this.loader.stop();
-		this.change({ session: null, graph: null, diff: null, table: null, panel: null, status: null, pods: [], policies: [], namespaces: [] });
+		this.change({
+			session: null,
+			graph: null,
+			diff: null,
+			table: null,
+			panel: null,
+			status: null,
+			pods: [],
+			policies: [],
+			namespaces: [],
+			alerts: null,
+			baselines: [],
+			holding: null,
+			proposal: null,
+			trial: null,
+		});
 	}
 
 	private listen(): void {

@@ -2,7 +2,7 @@
 //
 // Numbers and times as people read them, and the page's words for the API's.
 
-import type { BothWays, Mode, State, Workload } from "../api/types";
+import type { BothWays, Encryption, Mode, State, Workload } from "../api/types";
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
@@ -108,6 +108,70 @@ export function isStore(app: string): boolean {
 
 export function portWord(protocol: string, port: number): string {
 	return port ? `${protocol} ${port}` : protocol;
+}
+
+const ALERTS: Record<string, string> = {
+	"new-edge": "New conversation",
+	"first-world": "First contact with the world",
+	"port-scan": "Port scan",
+	"lateral-movement": "Lateral movement",
+	"plaintext-database": "Plain text to a database",
+};
+
+export function alertKind(kind: string): string {
+	return ALERTS[kind] ?? kind;
+}
+
+/** What speaks such a protocol, as one says it; empty where that says nothing. */
+export function roleOf(app: string): "database" | "cache" | "queue" | "" {
+	switch (app) {
+		case "postgresql":
+		case "mysql":
+		case "mongodb":
+			return "database";
+		case "redis":
+			return "cache";
+		case "kafka":
+		case "amqp":
+		case "nats":
+			return "queue";
+		default:
+			return "";
+	}
+}
+
+const ROLES: Record<string, string> = {
+	database: "a database",
+	cache: "a store in memory",
+	queue: "a message queue",
+	dns: "a name server",
+	ssh: "a remote shell",
+	http1: "a web service",
+	http2: "a web service",
+	grpc: "a gRPC service",
+};
+
+/** "a database (PostgreSQL)"; empty where nobody knows. */
+export function roleWord(app: string): string {
+	const word = ROLES[roleOf(app)] ?? ROLES[app];
+	return word ? (app === "grpc" ? word : `${word} (${appWord(app)})`) : "";
+}
+
+/** What a conversation is, in one sentence; empty where nobody knows. */
+export function kindSentence(c: { app: string; encrypted: Encryption; tlsVersion: string }): string {
+	const role = roleWord(c.app);
+	const tls = c.tlsVersion ? `TLS ${c.tlsVersion}` : "encrypted";
+	if (role) {
+		const how = { yes: `, spoken ${c.tlsVersion ? `over ${tls}` : "encrypted"}`, no: ", spoken in plain text", unknown: "" }[c.encrypted];
+		return `This is ${role}${how}.`;
+	}
+	if (c.encrypted === "yes") return `What is spoken is encrypted${c.tlsVersion ? ` (${tls})` : ""}, and not seen.`;
+	return c.encrypted === "no" ? "This is spoken in plain text." : "";
+}
+
+/** Spoken in plain text to something that stores or forwards data. */
+export function isExposed(c: { app: string; encrypted: Encryption }): boolean {
+	return c.encrypted === "no" && isStore(c.app);
 }
 
 /** A workload as one says it: `shop/web`, `world 10.0.0.0/8`, `node n1`. */

@@ -16,8 +16,12 @@ import type {
 	Status,
 	Why,
 } from "../api/types";
+import { partyId } from "../graph/scene";
 import type { App, Panel } from "./app";
+import { isOpen } from "./alarm";
+import { fetchSide } from "./policy";
 import { addScope, addSpan, filterQuery } from "./url";
+import { fetchWatch } from "./watch";
 
 /** Nodes and edges of a graph: what one can still read. */
 const LIMIT = 300;
@@ -39,6 +43,8 @@ export class Loader {
 	private due = Infinity;
 	private took = 0;
 	private running = false;
+	/** What the stream tells of alerts has a gap. */
+	private unwatched = true;
 
 	constructor(private readonly app: App) {}
 
@@ -64,6 +70,12 @@ export class Loader {
 		this.abort?.abort();
 		this.due = Infinity;
 		void this.load();
+	}
+
+	/** Alerts and baselines are fetched with the next load: the stream does not tell what was before. */
+	watchAgain(): void {
+		this.unwatched = true;
+		this.soon();
 	}
 
 	more(): void {
@@ -102,6 +114,7 @@ export class Loader {
 		try {
 			// The panel looks its selection up in what the view has.
 			const main = this.main(abort.signal).then(() => (abort.signal.aborted ? undefined : this.panel()));
+			fetchSide(this.app);
 			await Promise.all([main, this.around(abort.signal)]);
 			this.took = Date.now() - began;
 			if (this.abort === abort) this.app.change({ error: null, loading: false });
@@ -142,6 +155,7 @@ export class Loader {
 			...(graph ? { graph } : {}),
 			...(list ? { table: list } : {}),
 		});
+		this.app.noted(graph, list);
 	}
 
 	private async graph(signal: AbortSignal): Promise<Graph> {
@@ -180,16 +194,24 @@ export class Loader {
 
 	/** What stands around the view: namespaces, pods, policies, and the status while nothing tells it. */
 	private async around(signal: AbortSignal): Promise<void> {
-		const [namespaces, pods, policies, status] = await Promise.all([
+		const watched = this.unwatched || this.app.state.live !== "live";
+		const [namespaces, pods, policies, status, watch] = await Promise.all([
 			get<{ namespaces: Namespace[] }>("namespaces", undefined, signal),
 			get<{ pods: Pod[] }>("pods", undefined, signal),
 			get<{ policies: Policy[] }>("policies", undefined, signal),
 			this.app.state.live === "live" && this.app.state.status
 				? this.app.state.status
 				: get<Status>("status", undefined, signal),
+			watched ? fetchWatch(signal) : null,
 		]);
 		if (signal.aborted) return;
 		this.app.change({ ...namespaces, ...pods, ...policies, status });
+		if (!watch) return;
+		this.unwatched = false;
+		// Acknowledged ones that somebody looks at are not among those that were fetched.
+		const told = new Set(watch.alerts?.map(({ id }) => id));
+		const seen = (this.app.state.alerts ?? []).filter((alert) => !isOpen(alert) && !told.has(alert.id));
+		this.app.change({ baselines: watch.baselines, alerts: watch.alerts && [...watch.alerts, ...seen] });
 	}
 
 	/** What the side panel shows of the selection. */
@@ -205,7 +227,7 @@ export class Loader {
 			const single = edge?.aggregate.conversations === 1 ? edge.conversations[0]?.id : undefined;
 			if (of.kind === "conversation") await this.conversation(panel, of.id, abort.signal);
 			else if (single) await this.conversation(panel, single, abort.signal);
-			else if (edge) panel.list = await this.between(edge.source, edge.target, edge.state, abort.signal);
+			else if (edge) panel.list = await this.between(this.nodeOf(edge.source), this.nodeOf(edge.target), edge.state, abort.signal);
 			else if (of.kind === "node") panel.list = null;
 		} catch (error) {
 			if (isAbort(error) || abort.signal.aborted) return;
@@ -235,10 +257,17 @@ export class Loader {
 		panel.series = series;
 	}
 
+	/** Conversations are between workloads: a pod's are those of its workload. */
+	private nodeOf(id: string): string {
+		if (!id.startsWith("pod:")) return id;
+		const pod = this.app.state.pods.find((one) => `pod:${one.namespace}/${one.name}` === id);
+		return pod ? partyId(pod.workload) : "";
+	}
+
 	private between(client: string, server: string, state: string, signal: AbortSignal): Promise<EdgeList> {
 		const q = this.query();
-		q.set("client", client);
-		q.set("server", server);
+		if (client) q.set("client", client);
+		if (server) q.set("server", server);
 		q.set("verdict", state);
 		q.set("sort", "bytes");
 		q.set("limit", "100");

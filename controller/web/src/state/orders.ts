@@ -8,7 +8,8 @@ import type { App } from "./app";
 import { modeWord } from "./format";
 import { addSpan } from "./url";
 
-function reason(error: unknown): string {
+/** What went wrong, in one line. */
+export function reason(error: unknown): string {
 	if (error instanceof ApiError && error.status === 403) {
 		return `Not allowed: ${error.message}`;
 	}
@@ -59,8 +60,8 @@ export async function askEnforce(app: App, namespace: string): Promise<void> {
 
 /** The first click asks, the second does it. */
 export async function quarantine(app: App, pod: string, release: boolean): Promise<void> {
-	if (!release && app.state.confirming !== pod) {
-		app.change({ confirming: pod });
+	if (!release && app.state.confirming !== `pod ${pod}`) {
+		app.change({ confirming: `pod ${pod}` });
 		return;
 	}
 	app.change({ busy: pod, confirming: null });

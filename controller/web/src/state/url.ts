@@ -34,6 +34,12 @@ export type Selection =
 	| { kind: "edge"; id: string }
 	| { kind: "conversation"; id: string };
 
+/** What the side panel has while nothing is selected. `name`: the namespace, where it is about one. */
+export interface Side {
+	kind: "alerts" | "baseline" | "suggest" | "try";
+	name: string;
+}
+
 export interface Place {
 	view: View;
 	span: Span;
@@ -46,6 +52,7 @@ export interface Place {
 	open: string[] | null;
 	filter: Filter;
 	selection: Selection | null;
+	side: Side | null;
 	sort: Sort;
 }
 
@@ -66,6 +73,7 @@ const STATES: readonly State[] = ["allowed", "would-deny", "denied"];
 const ENCRYPTION: readonly Encryption[] = ["yes", "no", "unknown"];
 const VIEWS: readonly View[] = ["graph", "matrix", "table"];
 const SORTS: readonly Sort[] = ["name", "bytes", "flows", "last", "denied"];
+const SIDES: readonly Side["kind"][] = ["alerts", "baseline", "suggest", "try"];
 const KINDS = { n: "node", e: "edge", c: "conversation" } as const;
 
 function list(text: string | null): string[] {
@@ -83,6 +91,15 @@ function time(text: string | null): string {
 function parseSelection(text: string | null): Selection | null {
 	const kind = KINDS[(text ?? "")[0] as keyof typeof KINDS];
 	return text && kind && text[1] === "." && text.length > 2 ? { kind, id: text.slice(2) } : null;
+}
+
+function parseSide(text: string | null): Side | null {
+	const [kind = "", ...rest] = (text ?? "").split(".");
+	const name = rest.join(".");
+	const known = SIDES.find((one) => one === kind);
+	if (!known) return null;
+	if (known === "baseline" || known === "suggest") return name ? { kind: known, name } : null;
+	return { kind: known, name: "" };
 }
 
 /** Reads a query string. What makes no sense in it is left out. */
@@ -117,6 +134,7 @@ export function parse(search: string): Place {
 			text: q.get("q") ?? "",
 		},
 		selection: parseSelection(q.get("sel")),
+		side: parseSide(q.get("side")),
 		sort: among(SORTS, q.get("sort"))[0] ?? "bytes",
 	};
 }
@@ -125,7 +143,7 @@ export function parse(search: string): Place {
 export function format(place: Place): string {
 	const q = new URLSearchParams();
 	const set = (name: string, value: string, usual = "") => value !== usual && q.set(name, value);
-	const { span, filter, selection } = place;
+	const { span, filter, selection, side } = place;
 	set("view", place.view, "graph");
 	if (span.from) {
 		q.set("from", span.from);
@@ -147,6 +165,7 @@ export function format(place: Place): string {
 	set("q", filter.text);
 	set("sort", place.sort, "bytes");
 	if (selection) q.set("sel", `${selection.kind[0]}.${selection.id}`);
+	if (side) q.set("side", side.name ? `${side.kind}.${side.name}` : side.kind);
 	const text = q.toString();
 	return text ? `?${text}` : "";
 }
@@ -180,6 +199,15 @@ export function addSpan(q: URLSearchParams, span: Span): URLSearchParams {
 		q.set("last", span.last);
 	}
 	return q;
+}
+
+/** The window begins before this time. */
+export function reaches(span: Span, time: string | null): boolean {
+	if (!time) return true;
+	if (span.from) return Date.parse(span.from) <= Date.parse(time) && (!span.to || Date.parse(time) <= Date.parse(span.to));
+	if (!span.last) return true;
+	const unit = { s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[span.last.slice(-1)] ?? 0;
+	return Date.now() - Number(span.last.slice(0, -1)) * unit <= Date.parse(time);
 }
 
 /** How many of its parts are set. */

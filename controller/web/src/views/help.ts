@@ -18,6 +18,8 @@ const KEYS: [string, [string[], string][]][] = [
 			[["x"], "clear the filter"],
 			[["p"], "hold still, follow again"],
 			[["t"], "light or dark"],
+			[["a"], "alerts"],
+			[["w"], "what would a policy change?"],
 			[["s"], "problems and losses"],
 			[["Esc"], "close what is open"],
 			[["?"], "this"],
@@ -26,6 +28,7 @@ const KEYS: [string, [string[], string][]][] = [
 	[
 		"Graph",
 		[
+			[["l"], "its lines and nodes as a list"],
 			[["f"], "fit all into view"],
 			[["+", "−"], "zoom"],
 			[["←", "→", "↑", "↓"], "move"],
@@ -34,7 +37,6 @@ const KEYS: [string, [string[], string][]][] = [
 			[["←", "→", "↑", "↓"], "in the matrix: from cell to cell"],
 		],
 	],
-
 ];
 
 const MOUSE: [string, string][] = [

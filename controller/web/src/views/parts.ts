@@ -5,7 +5,7 @@
 
 import type { TemplateResult } from "lit-html";
 import { html, nothing, svg } from "lit-html";
-import type { Conversation, Mode, Party, State } from "../api/types";
+import type { Conversation, Mode, Party, Severity, State } from "../api/types";
 import { ago, appWord, clock, isStore, modeWord, stateWord, workloadWord } from "../state/format";
 
 export type Part = TemplateResult | typeof nothing;
@@ -31,6 +31,11 @@ const PATHS: Record<string, string> = {
 	filter: "M2 3h12L9.5 8.5V13l-3-1.5v-3z",
 	user: "M8 2.5a2.8 2.8 0 100 5.6 2.8 2.8 0 000-5.6zM2.8 14c.4-3 2.4-4.4 5.2-4.4s4.8 1.4 5.2 4.4",
 	file: "M8 2v8M4.5 7L8 10.5 11.5 7M2.5 13.5h11",
+	bell: "M8 2a3.8 3.8 0 013.8 3.8c0 3.4 1.2 4.4 1.7 5.2h-11c.5-.8 1.7-1.8 1.7-5.2A3.8 3.8 0 018 2zM6.6 13.4a1.5 1.5 0 002.8 0",
+	graph: "M4 2.8a1.8 1.8 0 100 3.6 1.8 1.8 0 000-3.6zM12 9.6a1.8 1.8 0 100 3.6 1.8 1.8 0 000-3.6zM5.6 5.8l4.8 4.2",
+	list: "M5.5 4h8M5.5 8h8M5.5 12h8M2.5 4h.1M2.5 8h.1M2.5 12h.1",
+	check: "M3 8.5l3.2 3.2L13 4.5",
+	try: "M6 2.5h4M7 2.5v4L3 13.2h10L9 6.5v-4",
 	lock: "M4 7.5h8v6H4zM5.8 7.5V5.2a2.2 2.2 0 014.4 0v2.3",
 	unlock: "M4 7.5h8v6H4zM10.2 7.5V5.2a2.2 2.2 0 014.4 0v.6",
 };
@@ -49,6 +54,20 @@ export function mark(state: State): TemplateResult {
 		denied: svg`<path d="M4 4l8 8M12 4l-8 8"></path>`,
 	}[state];
 	return html`<svg class="mark ${state}" viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">${shape}</svg>`;
+}
+
+const SEVERITIES: Record<Severity, string> = { high: "High", warning: "Warning", info: "For information" };
+
+/** How bad it is: the form tells it without the colour. */
+export function severity(of: Severity): TemplateResult {
+	const shape = {
+		high: svg`<path d="M8 3v6M8 12v.8"></path>`,
+		warning: svg`<path d="M8 5v4M8 11.5v.6"></path>`,
+		info: svg`<path d="M8 7v5M8 4v.6"></path>`,
+	}[of];
+	return html`<svg class="severity ${of}" viewBox="0 0 16 16" width="15" height="15" role="img" aria-label=${SEVERITIES[of] ?? of}>
+		${of === "warning" ? svg`<path class="ground" d="M8 .8L15.6 15H.4z"></path>` : svg`<circle class="ground" cx="8" cy="8" r="7.6"></circle>`}${shape}
+	</svg>`;
 }
 
 export function badge(state: State): TemplateResult {

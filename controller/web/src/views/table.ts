@@ -7,8 +7,11 @@ import { html, nothing } from "lit-html";
 import { repeat } from "lit-html/directives/repeat.js";
 import type { Conversation, State } from "../api/types";
 import type { App } from "../state/app";
-import { appWord, both, bytes, count, micros, plural, portWord, stateWord } from "../state/format";
+import { alertKind, appWord, both, bytes, count, micros, plural, portWord, roleWord, stateWord } from "../state/format";
+import { alarms } from "../state/alarm";
+import { conversationKey, trialOf } from "../state/policy";
 import type { Sort } from "../state/url";
+import type { Part } from "./parts";
 import { badge, encryption, icon, when, workload } from "./parts";
 
 interface Row {
@@ -21,12 +24,13 @@ interface Row {
 const COLUMNS: [string, Sort | null, string][] = [
 	["Client", "name", ""],
 	["Server", null, ""],
-	["Port", null, ""],
+	["Port, application", null, ""],
 	["Encryption", null, ""],
 	["Verdict", "denied", ""],
-	["Decided by", null, ""],
+	["Decided by", null, "rule"],
 	["Bytes", "bytes", "number"],
 	["Flows", "flows", "number"],
+	["Failed", null, "number"],
 	["Round trip", null, "number"],
 	["Last seen", "last", "number"],
 ];
@@ -58,6 +62,16 @@ function heading(app: App, compare: boolean): TemplateResult {
 	</tr>`;
 }
 
+/** What is said about a conversation beside its verdict: alerts, baselines, policies that are tried. */
+function tags(app: App, c: Conversation): Part {
+	const alarm = alarms(app.state.alerts).get(c.id);
+	const change = trialOf(app).get(conversationKey(c));
+	if (!alarm && !change) return nothing;
+	return html`${change ? html`<span class="tag ${change}">${change === "newly-denied" ? "policy denies" : "policy allows"}</span>` : nothing}${alarm
+		? html`<span class="tag ${alarm.unusual ? "unusual" : "alarm"}" title=${alarm.kinds.map(alertKind).join(", ")}>${icon("bell")}${alarm.unusual ? "not usual" : "alert"}</span>`
+		: nothing}`;
+}
+
 function line(app: App, { conversation: c, change, before }: Row, compare: boolean): TemplateResult {
 	const { selection } = app.state.place;
 	const chosen = selection?.kind === "conversation" && selection.id === c.id;
@@ -68,13 +82,18 @@ function line(app: App, { conversation: c, change, before }: Row, compare: boole
 			: nothing}
 		<th scope="row"><button class="link" aria-pressed=${chosen} @click=${select}>${workload(c.client)}</button></th>
 		<td>${workload(c.server)}</td>
-		<td>${portWord(c.protocol, c.port)} <span class="muted">${appWord(c.app)}</span></td>
-		<td>${c.encrypted === "unknown" ? html`<span class="muted">–</span>` : encryption(c)}</td>
-		<td>${badge(c.state)}</td>
+		<td title=${roleWord(c.app)}>${portWord(c.protocol, c.port)} <span class="muted">${appWord(c.app)}</span></td>
+		<td title=${c.sni ? `Asked for ${c.sni}` : ""}>
+			${c.encrypted === "unknown" ? html`<span class="muted">–</span>` : encryption(c)}${c.sni ? html` <span class="muted sni">${c.sni}</span>` : nothing}
+		</td>
+		<td class="judged">${badge(c.state)}${tags(app, c)}</td>
 		<td class="rule" title=${c.text}>${c.text}</td>
 		<td class="number" title="${bytes(c.bytes.fromClient)} sent, ${bytes(c.bytes.fromServer)} received">${bytes(both(c.bytes))}</td>
 		<td class="number">${count(c.flows)}</td>
-		<td class="number">${c.roundTrip ? micros(c.roundTrip.mean) : "–"}</td>
+		<td class="number ${c.resets || c.refusals ? "attention" : ""}" title="${count(c.resets)} broken off (RST), ${c.refusals === null ? "refusals are not known" : `${count(c.refusals)} refused`}">
+			${c.resets || c.refusals ? count(c.resets + (c.refusals ?? 0)) : "–"}
+		</td>
+		<td class="number" title=${c.roundTrip ? `At best ${micros(c.roundTrip.min)}, of ${plural(c.roundTrip.samples, "handshake")}` : "Not measured"}>${c.roundTrip ? micros(c.roundTrip.mean) : "–"}</td>
 		<td class="number">${when(c.last)}</td>
 	</tr>`;
 }

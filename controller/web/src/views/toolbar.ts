@@ -9,6 +9,7 @@ import type { Encryption, State as EdgeState } from "../api/types";
 import type { App } from "../state/app";
 import { APP_NAMES, appWord, clock, count, plural, stateWord } from "../state/format";
 import type { Place, View } from "../state/url";
+import { isOpen } from "../state/alarm";
 import { addScope, addSpan, filterQuery, filterSize } from "../state/url";
 import { icon, mark } from "./parts";
 import { scopePicker } from "./scope";
@@ -127,6 +128,27 @@ function comparePicker(app: App): TemplateResult {
 
 // ---- First row ---------------------------------------------------------------------------------------
 
+/** How many alerts are open; always in sight. */
+function bell(app: App): TemplateResult | typeof nothing {
+	const { alerts, status, place } = app.state;
+	if (!alerts) return nothing;
+	const listed = alerts.filter(isOpen);
+	const open = Math.max(listed.length, status?.alerts?.open ?? 0);
+	const high = Math.max(listed.filter((alert) => alert.severity === "high").length, status?.alerts?.high ?? 0);
+	const shown = place.side?.kind === "alerts";
+	const says = open ? `${plural(open, "open alert")}${high ? `, ${count(high)} of them high` : ""}` : "No open alerts";
+	return html`<button
+		class="tool bell ${high ? "high" : open ? "some" : ""}"
+		id="bell"
+		aria-expanded=${shown}
+		aria-label=${says}
+		title="${says} (a)"
+		@click=${() => app.open(shown ? null : { kind: "alerts", name: "" })}
+	>
+		${icon("bell")}${open ? html`<b>${count(open)}</b>` : nothing}<span class="word">${open === 1 ? "alert" : "alerts"}</span>
+	</button>`;
+}
+
 function exports(app: App): TemplateResult {
 	const { place } = app.state;
 	const link = (format: string, text: string) => {
@@ -153,7 +175,7 @@ function who(app: App): TemplateResult {
 		<summary title="Session" aria-label="Session">${icon("user")}</summary>
 		<div class="sheet">
 			<p>Token <b>${session.id}</b></p>
-			<p>${session.role === "operator" ? "Operator: may change modes and quarantine" : "Reader: may look, not change"}</p>
+			<p>${session.role === "operator" ? "Operator: may change modes, quarantine, acknowledge and decide" : "Reader: may look, not change"}</p>
 			<p class="muted">${scope}</p>
 			<button class="plain" @click=${() => void app.logout()}>Log out</button>
 		</div>
@@ -174,6 +196,17 @@ export function header(app: App): TemplateResult {
 			${text}
 		</button>`;
 	return html`<header>
+		<button
+			class="tool narrow"
+			id="list"
+			title="Namespaces"
+			aria-label="Namespaces"
+			aria-controls="sidebar"
+			aria-expanded=${app.state.sidebar}
+			@click=${() => app.change({ sidebar: !app.state.sidebar })}
+		>
+			${icon("list")}
+		</button>
 		<a class="brand" href="/" title="Begin anew" @click=${(e: Event) => app.restart(e)}
 			><svg viewBox="0 0 32 32" width="24" height="24" aria-hidden="true">
 				<rect x="1" y="1" width="30" height="30" rx="7" class="b0"></rect>
@@ -193,6 +226,17 @@ export function header(app: App): TemplateResult {
 			@click=${() => app.pause(!paused)}
 		>
 			<span class="dot"></span>${paused ? "Paused" : live === "live" ? "Live" : live === "connecting" ? "…" : "Offline"}
+		</button>
+		${bell(app)}
+		<button
+			class="tool"
+			id="trial"
+			title="What would a policy change? (w)"
+			aria-label="What would a policy change?"
+			aria-expanded=${place.side?.kind === "try"}
+			@click=${() => app.open(place.side?.kind === "try" ? null : { kind: "try", name: "" })}
+		>
+			${icon("try")}
 		</button>
 		${exports(app)}
 		<button class="tool" id="theme" title="Light or dark (t)" aria-label="Switch between light and dark" @click=${() => app.switchTheme()}>

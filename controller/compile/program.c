@@ -271,7 +271,8 @@ static void add_candidates(
 	for (size_t i = 0; i < list->n; i++) {
 		struct bh_class *class = list->items[i];
 
-		if (class->visited == build->programs->visit)
+		/* One that nobody is of any more is kept for its return. */
+		if (class->visited == build->programs->visit || !class->references)
 			continue;
 		class->visited = build->programs->visit;
 		bh_xgrow(candidates->items, candidates->n, candidates->capacity);
@@ -390,17 +391,15 @@ static uint32_t finish(struct build *build, uint32_t isolated)
 	uint32_t number = number_of(build, isolated);
 
 	if (!bh_table_get(&programs->by_number, &number, sizeof(number))) {
-		struct bh_desired_entry *entries = bh_arena_copy(
-			programs->out, build->entries, build->n, sizeof(*build->entries));
-		uint32_t *key = bh_arena_copy(programs->scratch, &number, 1, sizeof(number));
+		struct bh_desired_program *program =
+			bh_arena_new(programs->scratch, struct bh_desired_program);
 
-		for (size_t i = 0; i < build->n; i++)
-			entries[i].rules = bh_arena_copy(programs->out, entries[i].rules,
-				entries[i].n_rules, sizeof(*entries[i].rules));
-		bh_xgrow(programs->list, programs->n, programs->capacity);
-		programs->list[programs->n++] = (struct bh_desired_program){
-			.number = number, .n_entries = build->n, .entries = entries};
-		bh_table_put(&programs->by_number, key, sizeof(*key), key);
+		*program = (struct bh_desired_program){.number = number,
+			.n_entries = build->n,
+			.entries = bh_arena_copy(programs->scratch, build->entries, build->n,
+				sizeof(*build->entries))};
+		bh_table_put(
+			&programs->by_number, &program->number, sizeof(program->number), program);
 	}
 	free(build->entries);
 	return number;
@@ -423,8 +422,9 @@ static bool uses_own_names(const struct bh_netpol *policy)
 	return false;
 }
 
-/* Which policies, and how the pod names its ports if that matters: equal keys, equal programs. */
-static void *make_key(struct build *build, size_t *ret_size)
+/* Which policies, and how the pod names its ports if that matters: equal keys, equal programs. Free it.
+ */
+static char *make_key(struct build *build, size_t *ret_size)
 {
 	char *text = NULL;
 	FILE *out = bh_xcheck(open_memstream(&text, ret_size));
@@ -439,10 +439,7 @@ static void *make_key(struct build *build, size_t *ret_size)
 			build->pod->ports[i].port);
 	if (fclose(out))
 		abort();
-	void *key = bh_arena_copy(build->programs->scratch, text, *ret_size, 1);
-
-	free(text);
-	return key;
+	return text;
 }
 
 uint32_t bh_program_compile(struct bh_programs *programs, const struct bh_pod *pod,
@@ -461,11 +458,13 @@ uint32_t bh_program_compile(struct bh_programs *programs, const struct bh_pod *p
 	}
 	if (!isolated)
 		return BH_PROGRAM_NONE;
-	void *key = make_key(&build, &size);
+	char *key = make_key(&build, &size);
 	uint32_t *known = bh_table_get(&programs->by_key, key, size);
 
-	if (known)
+	if (known) {
+		free(key);
 		return *known;
+	}
 	if (isolated & BH_PROGRAM_INGRESS_ISOLATED)
 		build_direction(&build, BH_INGRESS);
 	if (isolated & BH_PROGRAM_EGRESS_ISOLATED)
@@ -473,8 +472,9 @@ uint32_t bh_program_compile(struct bh_programs *programs, const struct bh_pod *p
 	add_services(&build, isolated);
 	uint32_t number = finish(&build, isolated);
 
-	bh_table_put(&programs->by_key, key, size,
+	bh_table_put(&programs->by_key, bh_arena_copy(programs->scratch, key, size, 1), size,
 		bh_arena_copy(programs->scratch, &number, 1, sizeof(number)));
+	free(key);
 	return number;
 }
 
@@ -485,10 +485,20 @@ uint32_t bh_program_cut_off(struct bh_programs *programs)
 	return finish(&build, BH_PROGRAM_INGRESS_ISOLATED | BH_PROGRAM_EGRESS_ISOLATED);
 }
 
-void bh_programs_clear(struct bh_programs *programs)
+const struct bh_desired_program *bh_programs_find(
+	const struct bh_programs *programs, uint32_t number)
+{
+	return bh_table_get(&programs->by_number, &number, sizeof(number));
+}
+
+void bh_programs_forget(struct bh_programs *programs)
 {
 	bh_table_clear(&programs->by_key);
 	bh_table_clear(&programs->by_number);
+}
+
+void bh_programs_clear(struct bh_programs *programs)
+{
+	bh_programs_forget(programs);
 	bh_ranges_clear(&programs->ranges);
-	free(programs->list);
 }

@@ -152,12 +152,6 @@ static void leave_places(
 	}
 }
 
-/* Those that have ended have no address, those of the host's network have the node's. */
-static bool has_places(const struct bh_pod *pod)
-{
-	return !pod->finished && !pod->host_network;
-}
-
 /* ---- Services -------------------------------------------------------------------------------- */
 
 static struct bh_front *find_front(
@@ -238,7 +232,7 @@ void bh_index_insert(struct bh_model *model, struct bh_stored *object)
 		object->space = enter_space(model, object->pod.namespace);
 		enter(&object->space->pods, &object->together, object);
 		link_name(model, object);
-		if (has_places(&object->pod))
+		if (!object->pod.finished)
 			enter_places(model, object, object->pod.ips, object->pod.n_ips);
 		break;
 	case BH_STORED_NAMESPACE:
@@ -361,6 +355,8 @@ const struct bh_pod *bh_model_pod_at(const struct bh_model *model, const struct 
 	const struct bh_pod *pod, *best = NULL;
 
 	for (const struct bh_ring *at = NULL; (pod = bh_model_next_pod_at(model, ip, &at));) {
+		if (pod->host_network)
+			continue;
 		if (!best || pod->created > best->created ||
 			(pod->created == best->created && strcmp(pod->uid, best->uid) > 0))
 			best = pod;

@@ -230,6 +230,7 @@ size_t bh_model_host_addresses(const struct bh_model *model, const struct bh_ip 
 const struct bh_pod *bh_model_pod(const struct bh_model *model, const char *uid);
 const struct bh_pod *bh_model_pod_by_name(
 	const struct bh_model *model, const char *namespace, const char *name);
+const struct bh_slice *bh_model_slice(const struct bh_model *model, const char *uid);
 const struct bh_namespace *bh_model_namespace(const struct bh_model *model, const char *name);
 
 /*
@@ -251,9 +252,9 @@ const struct bh_service *bh_model_next_service(const struct bh_model *model, siz
 const struct bh_slice *bh_model_next_slice(const struct bh_model *model, size_t *position);
 
 /*
- * Some of them, in no order: pods that have an address (those that are alive and not of the host's
- * network), slices that list it, the pods of a namespace, the slices of a service. `position`
- * begins at NULL.
+ * Some of them, in no order: pods that list an address and are alive (those of the host's network
+ * list the node's), slices that list it, the pods of a namespace, the slices of a service.
+ * `position` begins at NULL.
  */
 struct bh_ring;
 
@@ -266,7 +267,8 @@ const struct bh_pod *bh_model_next_pod_in(
 const struct bh_slice *bh_model_next_slice_of(const struct bh_model *model, const char *namespace,
 	const char *service, const struct bh_ring **position);
 
-/* Of the pods that have the address the newest, which keeps it; NULL: none has. */
+/* Of the pods with a network of their own that list the address the newest, which keeps it; or
+ * NULL. */
 const struct bh_pod *bh_model_pod_at(const struct bh_model *model, const struct bh_ip *ip);
 
 /* ---- What has changed ------------------------------------------------------------------------ */

@@ -203,6 +203,9 @@ static void release_workload(struct bh_compilation *compilation, uint32_t number
 	struct bh_workload *workload =
 		bh_table_get(&compilation->workloads, &number, sizeof(number));
 
+	/* This node is always there. */
+	if (number == BH_WORKLOAD_NODE)
+		return;
 	workload->references--;
 	bh_compilation_touch_workload(compilation, workload);
 }

@@ -110,7 +110,7 @@ struct bh_compilation {
 	size_t changes;      /* that were taken in since all was compiled */
 	size_t scratch_size; /* that it had then; the same of what programs are made of */
 	size_t making_size;
-	bool stepping;       /* a step is under way, and keeps a list of what it touches: */
+	bool stepping; /* a step is under way, and keeps a list of what it touches: */
 	size_t n_touched, touched_room;
 	struct bh_workload **touched;
 };
@@ -174,8 +174,6 @@ void bh_compilation_place_services(struct bh_compilation *compilation);
 struct bh_desired_address bh_compilation_place_service(struct bh_compilation *compilation,
 	struct bh_backends *backends, const struct bh_holder *holder,
 	struct bh_service_class **ret_class);
-/* All that classes of services are about, in the order of programs' making. */
-void bh_compilation_index_services(struct bh_compilation *compilation);
 /* True if one of those that claim it does so for the world outside. */
 bool bh_service_is_outside(const struct bh_holder *holder);
 /* Sets the claims of the address. */

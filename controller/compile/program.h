@@ -12,9 +12,9 @@
 struct bh_programs {
 	struct bh_arena *scratch; /* where programs are, and what they are made of */
 	struct bh_classes *classes;
-	const struct bh_services *services;
+	struct bh_services *services;
 	struct bh_registry *registry;
-	struct bh_table by_key;    /* policies and ports → made */
+	struct bh_table by_key;    /* policies and ports → struct bh_made */
 	struct bh_table by_number; /* values are struct bh_desired_program */
 	struct bh_ranges ranges;
 	uint64_t visit;
@@ -34,7 +34,15 @@ uint32_t bh_program_cut_off(struct bh_programs *programs);
 const struct bh_desired_program *bh_programs_find(
 	const struct bh_programs *programs, uint32_t number);
 
-/* Classes are others than they were: all programs are to be made anew. */
+/*
+ * Some classes came or went, and some services' classes. Programs that ask about such a class are
+ * forgotten, to be made anew; of the others only what they say to services is put right. True if
+ * any is another one now. `come` are classes of services, `gone` their numbers (any value).
+ */
+bool bh_programs_follow(struct bh_programs *programs, struct bh_class *const *changed,
+	size_t n_changed, struct bh_services *come, const struct bh_table *gone);
+
+/* All programs are to be made anew. */
 void bh_programs_forget(struct bh_programs *programs);
 void bh_programs_clear(struct bh_programs *programs);
 

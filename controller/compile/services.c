@@ -434,17 +434,15 @@ static void list_classes(struct bh_services *services)
 }
 
 /* All targets in one sorted list, and where those of each port stand in it. */
-void bh_compilation_index_services(struct bh_compilation *compilation)
+void bh_services_index_some(struct bh_services *services, struct bh_arena *arena)
 {
-	struct bh_services *services = &compilation->services;
 	size_t total = 0, n = 0;
 
-	list_classes(services);
 	for (size_t i = 0; i < services->n; i++) {
 		for (size_t j = 0; j < services->classes[i]->n_ports; j++)
 			total += services->classes[i]->ports[j].n_targets;
 	}
-	services->targets = bh_arena_array(&compilation->making, total, struct bh_service_target);
+	services->targets = bh_arena_array(arena, total, struct bh_service_target);
 	for (size_t i = 0; i < services->n; i++) {
 		for (size_t j = 0; j < services->classes[i]->n_ports; j++) {
 			const struct bh_service_class_port *port = &services->classes[i]->ports[j];
@@ -459,8 +457,7 @@ void bh_compilation_index_services(struct bh_compilation *compilation)
 			(struct bh_service_class_port *)services->classes[i]->ports;
 
 		for (size_t j = 0; j < services->classes[i]->n_ports; j++) {
-			uint32_t *places =
-				bh_arena_array(&compilation->making, ports[j].n_targets, uint32_t);
+			uint32_t *places = bh_arena_array(arena, ports[j].n_targets, uint32_t);
 
 			for (size_t k = 0; k < ports[j].n_targets; k++) {
 				const struct bh_service_target *found = bsearch(
@@ -472,6 +469,13 @@ void bh_compilation_index_services(struct bh_compilation *compilation)
 			ports[j].places = places;
 		}
 	}
+}
+
+void bh_services_index(struct bh_services *services, struct bh_arena *arena)
+{
+	list_classes(services);
+	bh_services_index_some(services, arena);
+	services->indexed = true;
 }
 
 /* A slice that nothing refers to is most likely a mistake of whoever wrote it by hand. */
@@ -507,7 +511,6 @@ void bh_compilation_place_services(struct bh_compilation *compilation)
 		class->n_outside += bh_service_is_outside(holder);
 	}
 	bh_backends_free(backends);
-	bh_compilation_index_services(compilation);
 }
 
 void bh_services_clear(struct bh_services *services)

@@ -48,6 +48,9 @@ struct bh_service_class {
 	const struct bh_service_class_port *ports; /* sorted by protocol and port, distinct */
 	size_t references;                         /* addresses that are of it */
 	size_t n_outside;                          /* of these, such as the world knows */
+	bool touched; /* by the step under way: there was and is another number of them */
+	bool counted; /* before it there were some, … */
+	bool counted_outside;
 };
 
 /* A service that has the address. */
@@ -68,7 +71,13 @@ struct bh_services {
 	size_t capacity;
 	struct bh_service_class **classes; /* those that some address is of */
 	struct bh_table by_number;         /* all that ever were */
+	bool indexed;                      /* `classes` and `targets` are what they are now */
 };
+
+/* Lists the classes in use and their targets, in the arena. */
+void bh_services_index(struct bh_services *services, struct bh_arena *arena);
+/* The same for these classes alone. Whoever needs all of them then has to index them again. */
+void bh_services_index_some(struct bh_services *some, struct bh_arena *arena);
 
 void bh_services_clear(struct bh_services *services);
 

@@ -49,9 +49,15 @@ struct step {
 	bool *removed;
 	size_t removed_room;
 	size_t n_classes, classes_room;
-	struct bh_class **classes; /* of which there are more or fewer now */
-	bool classes_changed;      /* some came, or went */
-	bool local_changed;        /* who is selected by what */
+	struct bh_class *
+		*classes; /* of which there are more or fewer now; then, that came or went */
+	size_t n_service_classes, service_room;
+	struct bh_service_class **service_classes; /* of which there are more or fewer now */
+	struct bh_services come;                   /* those that came … */
+	size_t come_room;
+	struct bh_table gone; /* … or went, and such that are both, as the world knows them now */
+	bool programs_changed; /* of pods that did not */
+	bool local_changed;    /* who is selected by what */
 	bool problems_changed;
 };
 
@@ -176,17 +182,19 @@ static void count_class(struct step *step, struct bh_class *class, bool more)
 	class->references += more ? 1 : -1;
 }
 
-/* Services' classes are few, and most changes make one come or go if they change it at all. */
 static void count_service_class(struct step *step, struct bh_service_class *class,
 	const struct bh_holder *holder, bool more)
 {
-	bool outside = bh_service_is_outside(holder);
-	bool was = class->references > 0, was_outside = class->n_outside > 0;
-
+	if (!class->touched) {
+		class->touched = true;
+		class->counted = class->references > 0;
+		class->counted_outside = class->n_outside > 0;
+		bh_xgrow(step->service_classes, step->n_service_classes, step->service_room);
+		step->service_classes[step->n_service_classes++] = class;
+	}
 	class->references += more ? 1 : -1;
-	class->n_outside += !outside ? 0 : more ? 1 : -1;
-	step->classes_changed |= was != (class->references > 0);
-	step->classes_changed |= was_outside != (class->n_outside > 0);
+	if (bh_service_is_outside(holder))
+		class->n_outside += more ? 1 : -1;
 }
 
 void bh_compilation_touch_workload(struct bh_compilation *compilation, struct bh_workload *workload)
@@ -510,17 +518,65 @@ static bool is_nowhere(const struct bh_compilation *compilation)
 
 static void judge_anew(struct step *step)
 {
-	struct bh_compilation *compilation = step->compilation;
-
-	if (step->classes_changed ||
-		compilation->making.size > 2 * compilation->making_size + SCRATCH_SLACK) {
-		bh_programs_forget(&compilation->programs);
-		bh_arena_clear(&compilation->making);
-		bh_compilation_index_services(compilation);
-	}
 	bh_result_renew(step->result, BH_PART_LOCAL);
-	bh_compilation_judge(compilation);
-	bh_compilation_list_programs(compilation);
+	bh_compilation_judge(step->compilation);
+	bh_compilation_list_programs(step->compilation);
+}
+
+/* ---- Classes --------------------------------------------------------------------------------- */
+
+/* Leaves those that came or went. */
+static void keep_changed(struct step *step)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < step->n_classes; i++) {
+		struct bh_class *class = step->classes[i];
+
+		class->touched = false;
+		if (class->counted != (class->references > 0))
+			step->classes[kept++] = class;
+	}
+	step->n_classes = kept;
+}
+
+static void part_services(struct step *step)
+{
+	for (size_t i = 0; i < step->n_service_classes; i++) {
+		struct bh_service_class *class = step->service_classes[i];
+		bool is = class->references > 0, outside = class->n_outside > 0;
+		bool same = class->counted == is && class->counted_outside == outside;
+
+		class->touched = false;
+		class->outside = outside;
+		if (class->counted && !same)
+			bh_table_put(&step->gone, &class->number, sizeof(class->number), class);
+		if (!is || same)
+			continue;
+		bh_xgrow(step->come.classes, step->come.n, step->come_room);
+		step->come.classes[step->come.n++] = class;
+	}
+}
+
+static void follow_classes(struct step *step)
+{
+	struct bh_compilation *compilation = step->compilation;
+	struct bh_programs *programs = &compilation->programs;
+
+	keep_changed(step);
+	part_services(step);
+	if (!step->n_classes && !step->come.n && !step->gone.n)
+		return;
+	compilation->services.indexed = false;
+	if (compilation->making.size > 2 * compilation->making_size + SCRATCH_SLACK) {
+		bh_programs_forget(programs);
+		bh_arena_clear(&compilation->making);
+		step->programs_changed = true;
+		return;
+	}
+	bh_services_index_some(&step->come, &compilation->making);
+	step->programs_changed = bh_programs_follow(
+		programs, step->classes, step->n_classes, &step->come, &step->gone);
 }
 
 /* ---- The end --------------------------------------------------------------------------------- */
@@ -572,16 +628,6 @@ static void edit_workloads(struct step *step)
 	free(edits);
 }
 
-static void settle_classes(struct step *step)
-{
-	for (size_t i = 0; i < step->n_classes; i++) {
-		struct bh_class *class = step->classes[i];
-
-		step->classes_changed |= class->counted != (class->references > 0);
-		class->touched = false;
-	}
-}
-
 static bool take_step(struct step *step, enum bh_compile_cause *ret_why)
 {
 	struct bh_compilation *compilation = step->compilation;
@@ -598,7 +644,7 @@ static bool take_step(struct step *step, enum bh_compile_cause *ret_why)
 	place_ips(step);
 	step->problems_changed |= compilation->problems.n > n_problems;
 	place_services(step);
-	settle_classes(step);
+	follow_classes(step);
 	for (size_t i = 0; i < step->ips.n && !step->local_changed; i++)
 		step->local_changed = is_wanted_here(step, &step->ips.items[i]);
 	if (step->local_changed && !select_anew(step, ret_why))
@@ -607,7 +653,7 @@ static bool take_step(struct step *step, enum bh_compile_cause *ret_why)
 		*ret_why = BH_COMPILE_NOWHERE;
 		return false;
 	}
-	if (step->local_changed || step->classes_changed)
+	if (step->local_changed || step->programs_changed)
 		judge_anew(step);
 	edit_workloads(step);
 	if (step->problems_changed) {
@@ -655,5 +701,8 @@ bool bh_compilation_step(struct bh_compilation *compilation, enum bh_compile_cau
 	free(step.edits);
 	free(step.removed);
 	free(step.classes);
+	free(step.service_classes);
+	free(step.come.classes);
+	bh_table_clear(&step.gone);
 	return done;
 }

@@ -591,6 +591,7 @@ const char *bh_compile_cause_name(enum bh_compile_cause cause)
 		[BH_COMPILE_POLICIES] = "other-policies",
 		[BH_COMPILE_NOWHERE] = "unknown-node",
 		[BH_COMPILE_SLICE] = "slice-without-service",
+		[BH_COMPILE_MODE] = "unknown-mode",
 		[BH_COMPILE_TIDY] = "tidying",
 	};
 

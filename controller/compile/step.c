@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A step: from the compilation that stands to that of the model as it is now, where only pods and
- * slices have changed in between. It never follows the changes one by one. What they touch is
- * gathered first, as it was when the last compilation was made; then it is asked anew of the model:
+ * A step: from the compilation that stands to that of the model as it is now, where only pods,
+ * slices and namespaces have changed in between. It never follows the changes one by one. What they
+ * touch is gathered first, as it was when the last compilation was made; then it is asked anew of
+ * the model:
  *
- *   pods, slices that changed → addresses they have or had → who has these now, and what that is
- *     → services whose backends are among them → what these are now
- *     → classes that came or went → programs
- *   pods of this node among them → which policies select them → programs
+ *   pods, slices, pods' namespaces that changed → addresses they have or had → who has these now,
+ * and what that is → services whose backends are among them → what these are now → classes that
+ * came or went → programs pods of this node among them → which policies select them → programs
  *
  * Everything else stays, in the compilation and in the result. Whatever a step cannot do it does
  * not begin to do by halves: it says why, and everything is compiled.
@@ -18,6 +18,8 @@
 
 /* What a step may leave behind before all is made anew: what it had at first, and this. */
 #define SCRATCH_SLACK (16 * 1024 * 1024)
+/* Where more addresses than this, and a quarter of all, are to be looked at, all are. */
+#define LARGE_PART 1024
 
 /* An object that has changed: as it was, and as it is. NULL: it was or is not there. */
 struct changed_pod {
@@ -26,6 +28,11 @@ struct changed_pod {
 
 struct changed_slice {
 	const struct bh_slice *before, *now;
+};
+
+/* Its pods are as they were, and may be something else to policies. */
+struct changed_namespace {
+	const struct bh_namespace *before, *now;
 };
 
 struct ip_list {
@@ -41,6 +48,8 @@ struct step {
 	struct changed_pod *pods;
 	size_t n_slices, slices_room;
 	struct changed_slice *slices;
+	size_t n_namespaces, namespaces_room;
+	struct changed_namespace *namespaces;
 	struct ip_list ips;      /* that the pods have or had; sorted */
 	struct ip_list moved;    /* those of them that are something else than before */
 	struct ip_list services; /* addresses of services that may be, too */
@@ -102,6 +111,10 @@ static void add_change(struct step *step, const struct bh_change *change)
 		bh_xgrow(step->pods, step->n_pods, step->pods_room);
 		step->pods[step->n_pods++] =
 			(struct changed_pod){change->pod, bh_model_pod(model, change->uid)};
+	} else if (change->kind == BH_CHANGE_NAMESPACE) {
+		bh_xgrow(step->namespaces, step->n_namespaces, step->namespaces_room);
+		step->namespaces[step->n_namespaces++] = (struct changed_namespace){
+			change->namespace, bh_model_namespace_by_uid(model, change->uid)};
 	} else {
 		bh_xgrow(step->slices, step->n_slices, step->slices_room);
 		step->slices[step->n_slices++] =
@@ -112,6 +125,11 @@ static void add_change(struct step *step, const struct bh_change *change)
 static bool is_orphan(const struct bh_slice *slice)
 {
 	return slice && !slice->service;
+}
+
+static bool is_misread(const struct bh_namespace *namespace)
+{
+	return namespace && namespace->mode && bh_mode_parse(namespace->mode) == BH_MODE_UNSET;
 }
 
 /* Each object once, as the first of its changes found it. */
@@ -134,6 +152,12 @@ static bool gather_changes(struct step *step, enum bh_compile_cause *ret_why)
 		}
 	}
 	bh_table_clear(&seen);
+	for (size_t i = 0; done && i < step->n_namespaces; i++) {
+		if (is_misread(step->namespaces[i].before) || is_misread(step->namespaces[i].now)) {
+			*ret_why = BH_COMPILE_MODE;
+			done = false;
+		}
+	}
 	for (size_t i = 0; done && i < step->n_slices; i++) {
 		if (is_orphan(step->slices[i].before) || is_orphan(step->slices[i].now)) {
 			*ret_why = BH_COMPILE_SLICE;
@@ -147,6 +171,22 @@ static void gather_ips(struct step *step, const struct bh_pod *pod)
 {
 	for (size_t i = 0; pod && !pod->host_network && !pod->finished && i < pod->n_ips; i++)
 		add_ip(&step->ips, &pod->ips[i]);
+}
+
+/* The addresses of all its pods; and of those that are here, what selects them and in which mode.
+ */
+static void gather_namespace(struct step *step, const struct bh_namespace *namespace)
+{
+	const struct bh_compilation *compilation = step->compilation;
+	const struct bh_pod *pod;
+
+	if (!namespace)
+		return;
+	for (const struct bh_ring *at = NULL;
+		(pod = bh_model_next_pod_in(compilation->model, namespace->name, &at));) {
+		gather_ips(step, pod);
+		step->local_changed |= bh_compilation_is_subject(compilation, pod);
+	}
 }
 
 /* ---- Problems -------------------------------------------------------------------------------- */
@@ -638,7 +678,15 @@ static bool take_step(struct step *step, enum bh_compile_cause *ret_why)
 		gather_ips(step, step->pods[i].now);
 		change_locals(step, &step->pods[i]);
 	}
+	for (size_t i = 0; i < step->n_namespaces; i++) {
+		gather_namespace(step, step->namespaces[i].before);
+		gather_namespace(step, step->namespaces[i].now);
+	}
 	sort_ips(&step->ips);
+	if (step->ips.n > LARGE_PART && step->ips.n > compilation->last->addresses.n / 4) {
+		*ret_why = BH_COMPILE_MANY;
+		return false;
+	}
 	drop_problems(step, BH_ABOUT_ADDRESS, &step->ips);
 	n_problems = compilation->problems.n;
 	place_ips(step);
@@ -695,6 +743,7 @@ bool bh_compilation_step(struct bh_compilation *compilation, enum bh_compile_cau
 	}
 	free(step.pods);
 	free(step.slices);
+	free(step.namespaces);
 	free(step.ips.items);
 	free(step.moved.items);
 	free(step.services.items);

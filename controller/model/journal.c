@@ -18,9 +18,16 @@ static enum bh_change_kind kind_of(const struct bh_stored *object, const struct 
 	if (object && before && object->kind != before->kind)
 		return BH_CHANGE_OTHER;
 	object = object ? object : before;
-	if (object && object->kind == BH_STORED_POD)
+	switch (object ? object->kind : BH_STORED_KINDS) {
+	case BH_STORED_POD:
 		return BH_CHANGE_POD;
-	return object && object->kind == BH_STORED_SLICE ? BH_CHANGE_SLICE : BH_CHANGE_OTHER;
+	case BH_STORED_SLICE:
+		return BH_CHANGE_SLICE;
+	case BH_STORED_NAMESPACE:
+		return BH_CHANGE_NAMESPACE;
+	default:
+		return BH_CHANGE_OTHER;
+	}
 }
 
 void bh_journal_note(struct bh_model *model, struct bh_stored *object, struct bh_stored *before)
@@ -42,6 +49,8 @@ void bh_journal_note(struct bh_model *model, struct bh_stored *object, struct bh
 		change->pod = &before->pod;
 	if (before && change->kind == BH_CHANGE_SLICE)
 		change->slice = &before->slice;
+	if (before && change->kind == BH_CHANGE_NAMESPACE)
+		change->namespace = &before->namespace;
 }
 
 void bh_journal_clear(struct bh_model *model)

@@ -381,6 +381,13 @@ const struct bh_namespace *bh_model_namespace(const struct bh_model *model, cons
 	return space && space->namespace ? &space->namespace->namespace : NULL;
 }
 
+const struct bh_namespace *bh_model_namespace_by_uid(const struct bh_model *model, const char *uid)
+{
+	const struct bh_stored *object = find(model, uid);
+
+	return object && object->kind == BH_STORED_NAMESPACE ? &object->namespace : NULL;
+}
+
 const struct bh_labels *bh_model_namespace_labels(const struct bh_model *model, const char *name)
 {
 	const struct bh_space *space = bh_table_get(&model->spaces, name, strlen(name));

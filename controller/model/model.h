@@ -232,6 +232,7 @@ const struct bh_pod *bh_model_pod_by_name(
 	const struct bh_model *model, const char *namespace, const char *name);
 const struct bh_slice *bh_model_slice(const struct bh_model *model, const char *uid);
 const struct bh_namespace *bh_model_namespace(const struct bh_model *model, const char *name);
+const struct bh_namespace *bh_model_namespace_by_uid(const struct bh_model *model, const char *uid);
 
 /*
  * What a namespaceSelector sees: the Namespace object's labels and kubernetes.io/metadata.name,
@@ -280,13 +281,15 @@ enum bh_change_kind {
 	BH_CHANGE_OTHER, /* anything but what follows */
 	BH_CHANGE_POD,
 	BH_CHANGE_SLICE,
+	BH_CHANGE_NAMESPACE,
 };
 
 struct bh_change {
 	enum bh_change_kind kind;
-	const char *uid;              /* NULL: BH_CHANGE_OTHER */
-	const struct bh_pod *pod;     /* as it was; NULL: there was none */
-	const struct bh_slice *slice; /* as it was; NULL: there was none */
+	const char *uid;                      /* NULL: BH_CHANGE_OTHER */
+	const struct bh_pod *pod;             /* as it was; NULL: there was none */
+	const struct bh_slice *slice;         /* as it was; NULL: there was none */
+	const struct bh_namespace *namespace; /* as it was; NULL: there was none */
 };
 
 /*

@@ -2,9 +2,9 @@
 
 /*
  * A cluster that changes at random, thousands of times: pods that come, go, move, share addresses
- * and change labels, slices, services, namespaces, nodes, policies of all tiers, commands. After each
- * few changes a compiler that goes on from its last compilation must say exactly what one says that
- * has seen nothing; and the difference of two results, sent, must make the one the other.
+ * and change labels, slices, services, namespaces, nodes, policies of all tiers, commands. After
+ * each few changes a compiler that goes on from its last compilation must say exactly what one says
+ * that has seen nothing; and the difference of two results, sent, must make the one the other.
  *
  * BULKHEAD_SEED=N repeats one run.
  */
@@ -85,8 +85,8 @@ static char *program_text(const Bulkhead__Wire__Program *program)
 
 static char *endpoint_text(const Bulkhead__Wire__Endpoint *e)
 {
-	char *text = bh_xasprintf("%s %x %x %x %d", e->name, e->workload, e->active, e->pending,
-		e->hook);
+	char *text = bh_xasprintf(
+		"%s %x %x %x %d", e->name, e->workload, e->active, e->pending, e->hook);
 
 	for (size_t i = 0; i < e->n_ips; i++) {
 		char *ip = hex("", &e->ips[i], 0), *longer = bh_xasprintf("%s %s", text, ip);
@@ -114,7 +114,8 @@ static int take_part(void *data, const Bulkhead__Wire__Update *part)
 		set(hex("block", &part->blocks[i]->ip, part->blocks[i]->bits),
 			bh_xasprintf("%x %x", part->blocks[i]->class_, part->blocks[i]->workload));
 	for (size_t i = 0; i < part->n_removed_blocks; i++)
-		set(hex("block", &part->removed_blocks[i]->ip, part->removed_blocks[i]->bits), NULL);
+		set(hex("block", &part->removed_blocks[i]->ip, part->removed_blocks[i]->bits),
+			NULL);
 	for (size_t i = 0; i < part->n_programs; i++)
 		set(bh_xasprintf("program %x", part->programs[i]->number),
 			program_text(part->programs[i]));
@@ -202,7 +203,8 @@ static const char *pick(const char *const *words, int n)
 static void change_pod(struct bh_model *model)
 {
 	static const char *const nodes_of[] = {"n1", "n1", "n2", "n3", NULL};
-	static const char *const modes[] = {NULL, NULL, NULL, "enforce", "dry-run", "observe", "on"};
+	static const char *const modes[] = {
+		NULL, NULL, NULL, "enforce", "dry-run", "observe", "on"};
 	static const char *const hooks[] = {NULL, NULL, NULL, "tc", "xdp", "lo"};
 	static const char *const kinds[] = {NULL, "ReplicaSet", "StatefulSet", "Job", "DaemonSet"};
 	json_t *labels = random_labels();
@@ -280,8 +282,8 @@ static void change_slice(struct bh_model *model)
 		return;
 	}
 	for (size_t i = 0; i < n_ports; i++)
-		slice_ports[i] = (struct bh_slice_port){roll(2) ? "two" : "one", IPPROTO_TCP,
-			(uint16_t)ports[roll(4)]};
+		slice_ports[i] = (struct bh_slice_port){
+			roll(2) ? "two" : "one", IPPROTO_TCP, (uint16_t)ports[roll(4)]};
 	bh_model_put_slice(model, &(struct bh_slice){.uid = uid,
 					  .namespace = namespaces[roll(N_NAMESPACES)],
 					  .name = uid,
@@ -303,8 +305,7 @@ static void announce(struct bh_model *model)
 	if (!pod)
 		return;
 	if (roll(2))
-		bh_model_announce(
-			model, pod->namespace, pod->name, uid, random_ips(ips, 3), ips);
+		bh_model_announce(model, pod->namespace, pod->name, uid, random_ips(ips, 3), ips);
 	else
 		bh_model_forget_announced(model, pod->namespace, pod->name, uid, 0, NULL);
 }
@@ -329,6 +330,27 @@ static void command(struct bh_model *model)
 	default:
 		bh_model_set_host_addresses(model, random_ips(ips, 3), ips);
 	}
+}
+
+/* Now and then there are two of a name for a while, or the mode is none. */
+static void change_namespace(struct bh_model *model)
+{
+	static const char *const modes[] = {
+		NULL, NULL, NULL, "enforce", "dry-run", "observe", "on"};
+	json_t *labels = random_labels();
+	struct bh_label items[4];
+	const struct bh_labels set = {.n = fill_labels(labels, items), .items = items};
+	const char *name = namespaces[roll(N_NAMESPACES)];
+
+	if (!roll(4))
+		bh_model_remove(model, roll(3) ? name : "another");
+	else
+		bh_model_put_namespace(
+			model, &(struct bh_namespace){.uid = roll(5) ? name : "another",
+				       .name = name,
+				       .labels = &set,
+				       .mode = pick(modes, roll(6) ? 6 : 7)});
+	json_decref(labels);
 }
 
 /* Everything but pods and slices. */
@@ -371,7 +393,10 @@ static void change(struct bh_model *model)
 {
 	switch (roll(24)) {
 	case 0:
-		change_rest(model);
+		if (roll(2))
+			change_namespace(model);
+		else
+			change_rest(model);
 		break;
 	case 1:
 	case 2:

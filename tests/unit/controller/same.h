@@ -2,7 +2,8 @@
 #ifndef TESTS_UNIT_CONTROLLER_SAME_H
 #define TESTS_UNIT_CONTROLLER_SAME_H
 
-/* A compilation's result as text, with everything in it but the revision: equal texts, equal results. */
+/* A compilation's result as text, with everything in it but the revision: equal texts, equal
+ * results. */
 
 #include <stdio.h>
 

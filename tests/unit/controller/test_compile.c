@@ -693,7 +693,8 @@ static void every_array_is_sorted_and_every_number_in_range(void **state)
 	const struct bh_desired *d = cluster.desired;
 
 	for (size_t i = 0; i < d->addresses.n; i++) {
-		assert_true(!i || bh_ip_compare(&nth_address(d, i - 1)->ip, &nth_address(d, i)->ip) < 0);
+		assert_true(!i ||
+			    bh_ip_compare(&nth_address(d, i - 1)->ip, &nth_address(d, i)->ip) < 0);
 		assert_true(nth_address(d, i)->class < BH_CLASS_TRANSIENT);
 		assert_non_null(bh_lookup_workload(d, nth_address(d, i)->workload));
 	}

@@ -30,42 +30,63 @@ static enum bh_change_kind kind_of(const struct bh_stored *object, const struct 
 	}
 }
 
+/* Labels are another's, too; who else holds them is not asked. */
+static size_t size_of(struct bh_stored *object)
+{
+	const struct bh_labels **labels = bh_stored_labels(object);
+
+	return object->size + (labels ? bh_label_store_size(*labels) : 0);
+}
+
+static void forget_first(struct bh_model *model)
+{
+	struct bh_noted *noted = &model->journal[model->journal_first++ % BH_MODEL_JOURNAL];
+
+	if (noted->before) {
+		model->journal_bytes -= size_of(noted->before);
+		drop(model, noted->before);
+	}
+	*noted = (struct bh_noted){0};
+}
+
 void bh_journal_note(struct bh_model *model, struct bh_stored *object, struct bh_stored *before)
 {
-	struct bh_noted *noted = &model->journal[++model->revision % BH_MODEL_JOURNAL];
+	uint64_t revision = ++model->revision;
+	struct bh_noted *noted = &model->journal[revision % BH_MODEL_JOURNAL];
 	struct bh_change *change = &noted->change;
 
-	if (noted->before)
-		drop(model, noted->before);
-	*noted = (struct bh_noted){.change.kind = kind_of(object, before)};
+	if (revision - model->journal_first >= BH_MODEL_JOURNAL)
+		forget_first(model);
+	change->kind = kind_of(object, before);
 	if (change->kind == BH_CHANGE_OTHER) {
 		if (before)
 			drop(model, before);
 		return;
 	}
-	noted->before = before;
 	change->uid = before ? before->uid : object->uid;
-	if (before && change->kind == BH_CHANGE_POD)
+	if (!before)
+		return;
+	noted->before = before;
+	model->journal_bytes += size_of(before);
+	if (change->kind == BH_CHANGE_POD)
 		change->pod = &before->pod;
-	if (before && change->kind == BH_CHANGE_SLICE)
+	else if (change->kind == BH_CHANGE_SLICE)
 		change->slice = &before->slice;
-	if (before && change->kind == BH_CHANGE_NAMESPACE)
+	else
 		change->namespace = &before->namespace;
+	while (model->journal_bytes > BH_MODEL_JOURNAL_BYTES)
+		forget_first(model);
 }
 
 void bh_journal_clear(struct bh_model *model)
 {
-	for (size_t i = 0; i < BH_MODEL_JOURNAL; i++) {
-		if (model->journal[i].before)
-			drop(model, model->journal[i].before);
-		model->journal[i] = (struct bh_noted){0};
-	}
+	while (model->journal_first <= model->revision)
+		forget_first(model);
 }
 
 const struct bh_change *bh_model_change(const struct bh_model *model, uint64_t revision)
 {
-	if (revision > model->revision || revision + BH_MODEL_JOURNAL <= model->revision ||
-		revision <= 1)
+	if (revision < model->journal_first || revision > model->revision)
 		return NULL;
 	return &model->journal[revision % BH_MODEL_JOURNAL].change;
 }

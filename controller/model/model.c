@@ -34,6 +34,7 @@ struct bh_model *bh_model_new(const char *node, enum bh_mode mode)
 	model->mode = mode;
 	model->identity = ++models;
 	model->revision = 1;
+	model->journal_first = 2;
 	return model;
 }
 

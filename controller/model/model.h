@@ -274,8 +274,10 @@ const struct bh_pod *bh_model_pod_at(const struct bh_model *model, const struct 
 
 /* ---- What has changed ------------------------------------------------------------------------ */
 
-/* So many changes are remembered. */
+/* So many changes are remembered; fewer where what was there before them takes more than so much.
+ */
 #define BH_MODEL_JOURNAL 1024
+#define BH_MODEL_JOURNAL_BYTES (4 * 1024 * 1024)
 
 enum bh_change_kind {
 	BH_CHANGE_OTHER, /* anything but what follows */

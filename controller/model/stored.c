@@ -111,6 +111,7 @@ struct bh_stored *bh_stored_new(enum bh_stored_kind kind, const void *in)
 	pack = (struct bh_pack){.to = (char *)object};
 	object->kind = kind;
 	pack_object(&pack, kind, in, object);
+	object->size = pack.used;
 	return object;
 }
 

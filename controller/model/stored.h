@@ -61,6 +61,7 @@ struct bh_front {
 
 struct bh_stored {
 	enum bh_stored_kind kind;
+	size_t size; /* of the allocation */
 	const char *uid;
 	struct bh_space *space;    /* pods, namespaces, policies that are in one */
 	struct bh_stored *sibling; /* another pod of the same namespace and name */
@@ -101,6 +102,8 @@ struct bh_model {
 	size_t n_host_ips;
 	struct bh_ip *host_ips;
 	struct bh_noted journal[BH_MODEL_JOURNAL]; /* by revision */
+	uint64_t journal_first;                    /* the first revision that is remembered */
+	size_t journal_bytes;                      /* of what was there before */
 };
 
 /* stored.c: one packed copy of a public struct. Its labels and spec are still the caller's. */

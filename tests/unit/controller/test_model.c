@@ -401,6 +401,31 @@ static void a_change_keeps_what_was_there_before(void **state)
 	bh_model_free(model);
 }
 
+static void large_objects_are_not_remembered_for_long(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+	size_t size = 256 * 1024;
+	char *value = bh_xcalloc(1, size);
+	struct bh_label item = {"app", value};
+	struct bh_labels labels = labels_of(&item, 1);
+	uint64_t first = bh_model_revision(model) + 1;
+
+	memset(value, 'x', size - 1);
+	for (int i = 0; i < 100; i++) {
+		value[0] = (char)('a' + i % 26);
+		bh_model_put_pod(model,
+			&(struct bh_pod){
+				.uid = "u", .namespace = "shop", .name = "u", .labels = &labels});
+	}
+	assert_null(bh_model_change(model, first));
+	assert_null(bh_model_change(model, first + 100 - 17));
+	assert_non_null(bh_model_change(model, first + 90));
+	assert_int_equal(
+		bh_model_change(model, first + 90)->pod->labels->items[0].value[0], 'a' + 89 % 26);
+	bh_model_free(model);
+	free(value);
+}
+
 static void reads_and_writes_addresses(void **state)
 {
 	static const struct {
@@ -449,6 +474,7 @@ int main(void)
 		cmocka_unit_test(finds_pods_by_address),
 		cmocka_unit_test(finds_slices_by_service_and_address),
 		cmocka_unit_test(a_change_keeps_what_was_there_before),
+		cmocka_unit_test(large_objects_are_not_remembered_for_long),
 		cmocka_unit_test(reads_and_writes_addresses),
 	};
 

@@ -51,6 +51,7 @@ struct bh_subject {
 /* What a problem is about, so that it is found when that changes. */
 enum bh_problem_about {
 	BH_ABOUT_REST,
+	BH_ABOUT_POLICY,
 	BH_ABOUT_ADDRESS, /* who has it */
 	BH_ABOUT_LOCAL,   /* a pod of this node, and what selects it */
 };
@@ -189,7 +190,11 @@ void bh_compilation_select(struct bh_compilation *compilation);
 bool bh_compilation_node_is_known(const struct bh_compilation *compilation);
 void bh_compilation_judge(struct bh_compilation *compilation);
 
-/* compile.c: the result's programs and problems, as its own. */
+/* compile.c: fills `policies`, parsing those that are new, and forgets those that are gone; then
+ * gives their rules their numbers, and the result the names of these. */
+void bh_compilation_gather_policies(struct bh_compilation *compilation);
+void bh_compilation_name_rules(struct bh_compilation *compilation);
+/* The result's programs and problems, as its own. */
 void bh_compilation_list_programs(struct bh_compilation *compilation);
 void bh_compilation_list_problems(struct bh_compilation *compilation);
 /* Policies of one tier and priority that select the same pods. */

@@ -112,7 +112,7 @@ static void check_policy(struct bh_compilation *compilation, const struct bh_net
 	char quoted[BH_QUOTE_MAX];
 
 	if (policy->fault)
-		bh_compilation_problem(compilation, BH_ABOUT_REST, "invalid-policy", object,
+		bh_compilation_problem(compilation, BH_ABOUT_POLICY, "invalid-policy", object,
 			bh_arena_printf(compilation->out,
 				"%s; until that is mended it isolates %s (%s) and allows nothing",
 				policy->fault,
@@ -121,10 +121,10 @@ static void check_policy(struct bh_compilation *compilation, const struct bh_net
 				directions[policy->isolates[BH_INGRESS]]
 					  [policy->isolates[BH_EGRESS]]));
 	for (size_t i = 0; i < policy->n_notes; i++)
-		bh_compilation_problem(compilation, BH_ABOUT_REST, policy->notes[i].code, object,
+		bh_compilation_problem(compilation, BH_ABOUT_POLICY, policy->notes[i].code, object,
 			bh_arena_strdup(compilation->out, policy->notes[i].text));
 	if (policy->bad_mode)
-		bh_compilation_problem(compilation, BH_ABOUT_REST, "unknown-mode", object,
+		bh_compilation_problem(compilation, BH_ABOUT_POLICY, "unknown-mode", object,
 			bh_arena_printf(compilation->out,
 				"annotation bulkhead.io/mode: %s is not one of observe, dry-run, "
 				"enforce; the pod's mode applies",
@@ -212,7 +212,7 @@ static int compare_policies(const void *a, const void *b)
 	return bh_netpol_compare(*(struct bh_netpol *const *)a, *(struct bh_netpol *const *)b);
 }
 
-static void gather_policies(struct bh_compilation *compilation)
+void bh_compilation_gather_policies(struct bh_compilation *compilation)
 {
 	const struct bh_network_policy *object;
 	size_t n = 0;
@@ -225,6 +225,7 @@ static void gather_policies(struct bh_compilation *compilation)
 	if (n)
 		qsort(compilation->policies, n, sizeof(*compilation->policies), compare_policies);
 	compilation->n_policies = n;
+	compilation->n_cluster_policies = 0;
 	for (size_t i = 0; i < n; i++)
 		compilation->n_cluster_policies += compilation->policies[i]->tier != BH_TIER_NETPOL;
 	for (size_t i = 0; i < n; i++)
@@ -241,7 +242,7 @@ static int compare_rule_names(const void *a, const void *b)
 	return (left->number > right->number) - (left->number < right->number);
 }
 
-static void name_rules(struct bh_compilation *compilation)
+void bh_compilation_name_rules(struct bh_compilation *compilation)
 {
 	struct bh_desired *desired = &compilation->result->public;
 	struct bh_arena *arena = bh_result_arena(compilation->result, BH_PART_POLICY);
@@ -517,8 +518,8 @@ static struct bh_compilation *compile(
 	add_workload(compilation, BH_WORKLOAD_WORLD, "", "World", "");
 	add_workload(compilation, BH_WORKLOAD_NODE, "", "Node", compilation->node);
 	add_workload(compilation, BH_WORKLOAD_HELD, "", "Held", "");
-	gather_policies(compilation);
-	name_rules(compilation);
+	bh_compilation_gather_policies(compilation);
+	bh_compilation_name_rules(compilation);
 	check_namespaces(compilation);
 	bh_compilation_hold(compilation);
 	bh_compilation_hold_services(compilation);

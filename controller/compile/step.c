@@ -2,9 +2,9 @@
 
 /*
  * A step: from the compilation that stands to that of the model as it is now, where only pods,
- * slices and namespaces have changed in between. It never follows the changes one by one. What they
- * touch is gathered first, as it was when the last compilation was made; then it is asked anew of
- * the model:
+ * slices and namespaces have changed in between, and policies that do not matter here. It never
+ * follows the changes one by one. What they touch is gathered first, as it was when the last
+ * compilation was made; then it is asked anew of the model:
  *
  *   pods, slices, pods' namespaces that changed → addresses they have or had → who has these now,
  * and what that is → services whose backends are among them → what these are now → classes that
@@ -66,6 +66,7 @@ struct step {
 	size_t come_room;
 	struct bh_table gone; /* … or went, and such that are both, as the world knows them now */
 	bool programs_changed; /* of pods that did not */
+	bool policies_changed; /* none of those that select pods of this node, or it is no step */
 	bool local_changed;    /* who is selected by what */
 	bool problems_changed;
 };
@@ -147,6 +148,8 @@ static bool gather_changes(struct step *step, enum bh_compile_cause *ret_why)
 		if (!change || change->kind == BH_CHANGE_OTHER) {
 			*ret_why = change ? BH_COMPILE_OTHER : BH_COMPILE_MANY;
 			done = false;
+		} else if (change->kind == BH_CHANGE_POLICY) {
+			step->policies_changed = true;
 		} else if (!bh_table_put(&seen, change->uid, strlen(change->uid), (void *)change)) {
 			add_change(step, change);
 		}
@@ -549,6 +552,50 @@ static bool select_anew(struct step *step, enum bh_compile_cause *ret_why)
 	return same;
 }
 
+static size_t list_selecting(const struct bh_compilation *compilation, uint64_t *serials)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < compilation->n_policies; i++) {
+		if (compilation->policies[i]->selects)
+			serials[n++] = compilation->policies[i]->serial;
+	}
+	return n;
+}
+
+/*
+ * Policies have changed. As long as those that select pods of this node are what they were, it is
+ * only names of rules, and problems; a serial is another one for every content.
+ */
+static bool follow_policies(struct step *step, enum bh_compile_cause *ret_why)
+{
+	struct bh_compilation *compilation = step->compilation;
+	struct bh_desired *desired = &step->result->public;
+	uint64_t *before = bh_xcalloc(compilation->n_policies, sizeof(*before)), *after;
+	size_t n_before = list_selecting(compilation, before), n_after;
+	const struct bh_desired_block *blocks = desired->blocks;
+	bool same;
+
+	drop_problems(step, BH_ABOUT_POLICY, NULL);
+	drop_problems(step, BH_ABOUT_LOCAL, NULL);
+	bh_compilation_gather_policies(compilation);
+	bh_compilation_select(compilation);
+	step->problems_changed = true;
+	after = bh_xcalloc(compilation->n_policies, sizeof(*after));
+	n_after = list_selecting(compilation, after);
+	same = n_before == n_after && !memcmp(before, after, n_after * sizeof(*after));
+	free(before);
+	free(after);
+	*ret_why = BH_COMPILE_POLICIES;
+	if (!same)
+		return false;
+	/* The result before still has the part that the blocks are in. */
+	desired->blocks = bh_arena_copy(bh_result_renew(step->result, BH_PART_POLICY), blocks,
+		desired->n_blocks, sizeof(*blocks));
+	bh_compilation_name_rules(compilation);
+	return true;
+}
+
 /* Nobody here, and nobody knows this node: to be said with the name of one of all the pods. */
 static bool is_nowhere(const struct bh_compilation *compilation)
 {
@@ -695,8 +742,12 @@ static bool take_step(struct step *step, enum bh_compile_cause *ret_why)
 	follow_classes(step);
 	for (size_t i = 0; i < step->ips.n && !step->local_changed; i++)
 		step->local_changed = is_wanted_here(step, &step->ips.items[i]);
-	if (step->local_changed && !select_anew(step, ret_why))
+	if (step->policies_changed) {
+		if (!follow_policies(step, ret_why))
+			return false;
+	} else if (step->local_changed && !select_anew(step, ret_why)) {
 		return false;
+	}
 	if (is_nowhere(compilation)) {
 		*ret_why = BH_COMPILE_NOWHERE;
 		return false;

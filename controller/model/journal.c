@@ -25,6 +25,8 @@ static enum bh_change_kind kind_of(const struct bh_stored *object, const struct 
 		return BH_CHANGE_SLICE;
 	case BH_STORED_NAMESPACE:
 		return BH_CHANGE_NAMESPACE;
+	case BH_STORED_POLICY:
+		return BH_CHANGE_POLICY;
 	default:
 		return BH_CHANGE_OTHER;
 	}
@@ -58,7 +60,7 @@ void bh_journal_note(struct bh_model *model, struct bh_stored *object, struct bh
 	if (revision - model->journal_first >= BH_MODEL_JOURNAL)
 		forget_first(model);
 	change->kind = kind_of(object, before);
-	if (change->kind == BH_CHANGE_OTHER) {
+	if (change->kind == BH_CHANGE_OTHER || change->kind == BH_CHANGE_POLICY) {
 		if (before)
 			drop(model, before);
 		return;

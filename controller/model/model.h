@@ -284,6 +284,7 @@ enum bh_change_kind {
 	BH_CHANGE_POD,
 	BH_CHANGE_SLICE,
 	BH_CHANGE_NAMESPACE,
+	BH_CHANGE_POLICY, /* what it was is not kept */
 };
 
 struct bh_change {

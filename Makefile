@@ -299,6 +299,12 @@ $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))): 
 bench-history: build/bench-history
 	@rm -f build/bench-history.db*
 	@build/bench-history build/bench-history.db $(BENCH_ARGS)
+## make bench-scale  what the controller's compile costs with up to 100,000 pods (no root; a minute)
+bench-scale: build/bench-scale
+	@build/bench-scale $(BENCH_ARGS)
+build/bench-scale: $(B)/obj/tools/bench/scale/main.o $(B)/obj/tools/bench/scale/cluster.o $(LIB_controller)
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller)
 build/bench-history: $(B)/obj/tools/bench/history/main.o $(LIB_controller)
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller)
@@ -354,4 +360,4 @@ help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
 FORCE:
-.PHONY: FORCE all setup test test-unit test-kernels tests asan coverage fuzz test-kube demo bench bench-packet bench-agent bench-history lint format man install install-host deb image clean help
+.PHONY: FORCE all setup test test-unit test-kernels tests asan coverage fuzz test-kube demo bench bench-packet bench-agent bench-history bench-scale lint format man install install-host deb image clean help

@@ -186,16 +186,15 @@ static void compile(struct controller *c)
 	if (c->desired && c->desired->revision == bh_model_revision(c->api.model))
 		return;
 	desired = bh_compile(c->api.compiler, c->api.model);
-	if (c->desired)
-		bh_desired_unref(c->desired);
+	bh_names_learn(c->api.names, desired, c->desired);
+	bh_history_record_names(c->api.history, desired, c->desired);
+	bh_desired_unref(c->desired);
 	c->desired = desired;
 	c->api.desired = desired;
 	c->api.mode_by_command =
 		bh_model_mode(c->api.model, BH_SCOPE_NODE, NULL, NULL) != BH_MODE_UNSET;
-	bh_names_learn(c->api.names, desired);
-	bh_history_record_names(c->api.history, desired);
 	bh_debug("compiled revision %llu: %zu pods of this node, %zu addresses, %zu programs",
-		(unsigned long long)desired->revision, desired->n_endpoints, desired->n_addresses,
+		(unsigned long long)desired->revision, desired->n_endpoints, desired->addresses.n,
 		desired->n_programs);
 	bh_link_want(c->api.link, desired, now_ms());
 }

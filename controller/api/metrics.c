@@ -257,6 +257,20 @@ static void put_policy(struct page *page)
 		(double)bh_model_count_pods(api->model));
 }
 
+static void put_compilations(struct page *page)
+{
+	static const char name[] = "bulkhead_compilations_total";
+	struct bh_compile_counts counts;
+
+	bh_compiler_counts(page->api->compiler, &counts);
+	counter(page, name,
+		"Compilations: steps from the one before, and those of everything, by why.");
+	bh_prometheus_count(&page->text, name, counts.steps, "kind", "step", "cause", "", NULL);
+	for (int i = 0; i < BH_COMPILE_CAUSES; i++)
+		bh_prometheus_count(&page->text, name, counts.whole[i], "kind", "whole", "cause",
+			bh_compile_cause_name((enum bh_compile_cause)i), NULL);
+}
+
 static void put_source(struct page *page)
 {
 	const struct bh_api *api = page->api;
@@ -431,6 +445,7 @@ json_t *bh_api_metrics(struct bh_api *api, struct bh_control_call *call)
 		page.link.status ? page.link.status->kernel : "", "attach",
 		page.link.status ? page.link.status->attach : "", NULL);
 	put_policy(&page);
+	put_compilations(&page);
 	put_endpoints(&page);
 	put_source(&page);
 	put_problems(&page);

@@ -628,6 +628,21 @@ static json_t *export_objects(const struct bh_api *api)
 	return array;
 }
 
+/* How often everything was compiled, and why; and how often only what had changed. */
+static json_t *compilations(const struct bh_api *api)
+{
+	struct bh_compile_counts counts;
+	json_t *whole = json_object();
+
+	bh_compiler_counts(api->compiler, &counts);
+	for (int i = 0; i < BH_COMPILE_CAUSES; i++) {
+		if (counts.whole[i])
+			json_object_set_new(whole, bh_compile_cause_name((enum bh_compile_cause)i),
+				json_integer((json_int_t)counts.whole[i]));
+	}
+	return json_pack("{s:I, s:o}", "steps", (json_int_t)counts.steps, "whole", whole);
+}
+
 json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 {
 	_cleanup_free_ char *missing = NULL;
@@ -655,6 +670,7 @@ json_t *bh_api_status(struct bh_api *api, struct bh_control_call *call)
 	bh_json_set_text(answer, "version", BH_VERSION);
 	json_object_set_new(answer, "started", bh_json_time(api->started_ns));
 	json_object_set_new(answer, "dataplane", dataplane_state(api, call->now));
+	json_object_set_new(answer, "compilations", compilations(api));
 	json_object_set_new(answer, "flowRecords",
 		json_integer((
 			json_int_t)(bh_flow_log_next(api->flows) - bh_flow_log_first(api->flows))));

@@ -7,6 +7,7 @@
 #include "bulkhead/abi.h"
 #include "controller/api/view.h"
 #include "controller/cluster/cluster.h"
+#include "controller/compile/lookup.h"
 #include "controller/flows/reasons.h"
 #include "controller/model/memory.h"
 #include "proto/cleanup.h"
@@ -235,21 +236,11 @@ static bool workload_of(
 	const struct bh_desired *desired, const struct bh_pod *pod, uint32_t *ret_workload)
 {
 	for (size_t i = 0; i < pod->n_ips; i++) {
-		size_t low = 0;
-		size_t high = desired->n_addresses;
+		const struct bh_desired_address *address = bh_lookup_exact(desired, &pod->ips[i]);
 
-		while (low < high) {
-			size_t middle = low + (high - low) / 2;
-			int order = bh_ip_compare(&desired->addresses[middle].ip, &pod->ips[i]);
-
-			if (order == 0) {
-				*ret_workload = desired->addresses[middle].workload;
-				return true;
-			}
-			if (order < 0)
-				low = middle + 1;
-			else
-				high = middle;
+		if (address) {
+			*ret_workload = address->workload;
+			return true;
 		}
 	}
 	return false;

@@ -5,6 +5,7 @@
 
 struct bh_backends {
 	const struct bh_model *model;
+	const struct bh_service *only; /* the one it is about; NULL: all */
 	size_t n_slices;
 	const struct bh_slice **slices; /* by namespace, service, uid */
 	size_t n_pods;
@@ -48,6 +49,34 @@ struct bh_backends *bh_backends_new(const struct bh_model *model)
 		qsort(backends->slices, backends->n_slices, sizeof(*backends->slices),
 			compare_slices);
 	return backends;
+}
+
+struct bh_backends *bh_backends_new_of(
+	const struct bh_model *model, const struct bh_service *service)
+{
+	struct bh_backends *backends = bh_xcalloc(1, sizeof(*backends));
+	const struct bh_slice *slice;
+	size_t capacity = 0;
+
+	backends->model = model;
+	backends->only = service;
+	for (const struct bh_ring *at = NULL;
+		(slice = bh_model_next_slice_of(model, service->namespace, service->name, &at));) {
+		bh_xgrow(backends->slices, backends->n_slices, capacity);
+		backends->slices[backends->n_slices++] = slice;
+	}
+	if (backends->n_slices)
+		qsort(backends->slices, backends->n_slices, sizeof(*backends->slices),
+			compare_slices);
+	return backends;
+}
+
+bool bh_backends_are_selected(const struct bh_model *model, const struct bh_service *service)
+{
+	const struct bh_ring *at = NULL;
+
+	return service->selector->n &&
+	       !bh_model_next_slice_of(model, service->namespace, service->name, &at);
 }
 
 void bh_backends_free(struct bh_backends *backends)
@@ -119,10 +148,31 @@ static int compare_pods(const void *a, const void *b)
 	return strcmp(left->uid, right->uid);
 }
 
+/* Of the one service's namespace. */
+static void list_pods_of(struct bh_backends *backends, const char *namespace)
+{
+	const struct bh_pod *pod;
+	size_t capacity = 0;
+
+	for (const struct bh_ring *at = NULL;
+		(pod = bh_model_next_pod_in(backends->model, namespace, &at));) {
+		if (pod->finished)
+			continue;
+		bh_xgrow(backends->pods, backends->n_pods, capacity);
+		backends->pods[backends->n_pods++] = pod;
+	}
+	if (backends->n_pods)
+		qsort(backends->pods, backends->n_pods, sizeof(*backends->pods), compare_pods);
+}
+
 static void list_pods(struct bh_backends *backends)
 {
 	const struct bh_pod *pod;
 
+	if (backends->only) {
+		list_pods_of(backends, backends->only->namespace);
+		return;
+	}
 	backends->pods = bh_xcalloc(bh_model_count_pods(backends->model), sizeof(*backends->pods));
 	for (size_t at = 0; (pod = bh_model_next_pod(backends->model, &at));) {
 		if (!pod->finished)
@@ -147,7 +197,7 @@ static size_t first_pod(const struct bh_backends *backends, const char *namespac
 	return low;
 }
 
-static bool selects(const struct bh_labels *selector, const struct bh_labels *labels)
+bool bh_backends_select(const struct bh_labels *selector, const struct bh_labels *labels)
 {
 	for (size_t i = 0; i < selector->n; i++) {
 		const char *value = bh_labels_get(labels, selector->items[i].key);
@@ -197,7 +247,7 @@ static void add_selected(struct bh_backends *backends, const struct bh_service *
 			break;
 		/* Pods with the same labels stand together. */
 		if (pod->labels != asked)
-			selected = selects(service->selector, pod->labels);
+			selected = bh_backends_select(service->selector, pod->labels);
 		asked = pod->labels;
 		if (selected)
 			add_pod(backends, pod, port, family);

@@ -21,6 +21,13 @@ struct bh_backends;
 
 /* An index over the model as it is now, which must not change meanwhile. */
 struct bh_backends *bh_backends_new(const struct bh_model *model);
+/* The same of one service, at the cost of what is about it. */
+struct bh_backends *bh_backends_new_of(
+	const struct bh_model *model, const struct bh_service *service);
+/* True if the service finds its backends by its selector, as no slice names it. */
+bool bh_backends_are_selected(const struct bh_model *model, const struct bh_service *service);
+/* True if a service with this selector selects a pod of these labels. */
+bool bh_backends_select(const struct bh_labels *selector, const struct bh_labels *labels);
 void bh_backends_free(struct bh_backends *backends);
 
 /*

@@ -247,6 +247,7 @@ void bh_classes_clear(struct bh_classes *classes)
 	for (size_t i = 0; i < classes->n_names; i++)
 		clear_list(&classes->names[i].classes);
 	bh_table_clear(&classes->by_content);
+	bh_table_clear(&classes->by_number);
 }
 
 /* ---- Classes ----------------------------------------------------------------------------------
@@ -310,6 +311,7 @@ static const struct bh_class *intern(struct bh_classes *classes, const uint32_t 
 		class->ports = bh_arena_copy(classes->arena, ports, n_ports, sizeof(*ports));
 		class->number = number_of(classes, class);
 		bh_table_put(&classes->by_content, kept, n_key * sizeof(*key), class);
+		bh_table_put(&classes->by_number, &class->number, sizeof(class->number), class);
 		for (size_t i = 0; i < n_atoms; i++)
 			append(&classes->atoms[atoms[i]].classes, class);
 		for (size_t i = 0; i < n_ports; i++) {

@@ -44,6 +44,9 @@ struct bh_class {
 	size_t n_ports;
 	const struct bh_class_port *ports; /* sorted */
 	uint64_t visited;                  /* for whoever collects classes */
+	size_t references;                 /* addresses and blocks that are of it */
+	bool counted;                      /* there were some when the step under way began … */
+	bool touched;                      /* … and it has changed how many */
 };
 
 /* What is remembered from one compilation to the next; all zero at first. */
@@ -68,6 +71,7 @@ struct bh_classes {
 	struct bh_port_name *names; /* sorted */
 	struct bh_blocks blocks;
 	struct bh_table by_content;
+	struct bh_table by_number;
 };
 
 /*

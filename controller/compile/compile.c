@@ -46,6 +46,7 @@ void bh_compiler_free(struct bh_compiler *compiler)
 
 	if (!compiler)
 		return;
+	bh_compilation_free(compiler->standing);
 	for (size_t at = 0; (cached = bh_table_next(&compiler->policies, &at));)
 		free_cached(cached);
 	bh_table_clear(&compiler->policies);
@@ -60,13 +61,24 @@ void bh_compiler_free(struct bh_compiler *compiler)
 /* ---- Problems -----------------------------------------------------------------------------------
  */
 
-void bh_compilation_problem(
-	struct bh_compilation *compilation, const char *code, const char *object, const char *text)
+static void add_problem(struct bh_compilation *compilation, const struct bh_problem *problem)
 {
 	struct bh_problem_list *list = &compilation->problems;
 
 	bh_xgrow(list->items, list->n, list->capacity);
-	list->items[list->n++] = (struct bh_desired_problem){code, object, text};
+	list->items[list->n++] = *problem;
+}
+
+void bh_compilation_problem(struct bh_compilation *compilation, enum bh_problem_about about,
+	const char *code, const char *object, const char *text)
+{
+	add_problem(compilation, &(struct bh_problem){{code, object, text}, about, {0}});
+}
+
+void bh_compilation_address_problem(struct bh_compilation *compilation, const struct bh_ip *ip,
+	const char *code, const char *object, const char *text)
+{
+	add_problem(compilation, &(struct bh_problem){{code, object, text}, BH_ABOUT_ADDRESS, *ip});
 }
 
 const char *bh_compilation_pod_object(struct bh_compilation *compilation, const struct bh_pod *pod)
@@ -100,7 +112,7 @@ static void check_policy(struct bh_compilation *compilation, const struct bh_net
 	char quoted[BH_QUOTE_MAX];
 
 	if (policy->fault)
-		bh_compilation_problem(compilation, "invalid-policy", object,
+		bh_compilation_problem(compilation, BH_ABOUT_POLICY, "invalid-policy", object,
 			bh_arena_printf(compilation->out,
 				"%s; until that is mended it isolates %s (%s) and allows nothing",
 				policy->fault,
@@ -109,10 +121,10 @@ static void check_policy(struct bh_compilation *compilation, const struct bh_net
 				directions[policy->isolates[BH_INGRESS]]
 					  [policy->isolates[BH_EGRESS]]));
 	for (size_t i = 0; i < policy->n_notes; i++)
-		bh_compilation_problem(compilation, policy->notes[i].code, object,
+		bh_compilation_problem(compilation, BH_ABOUT_POLICY, policy->notes[i].code, object,
 			bh_arena_strdup(compilation->out, policy->notes[i].text));
 	if (policy->bad_mode)
-		bh_compilation_problem(compilation, "unknown-mode", object,
+		bh_compilation_problem(compilation, BH_ABOUT_POLICY, "unknown-mode", object,
 			bh_arena_printf(compilation->out,
 				"annotation bulkhead.io/mode: %s is not one of observe, dry-run, "
 				"enforce; the pod's mode applies",
@@ -120,13 +132,13 @@ static void check_policy(struct bh_compilation *compilation, const struct bh_net
 }
 
 /* Which one goes first would be up to whoever enforces it; here it is the name, and said. */
-static void check_ties(struct bh_compilation *compilation)
+void bh_compilation_check_ties(struct bh_compilation *compilation)
 {
 	for (size_t i = 0; i < compilation->n_cluster_policies; i++) {
 		const struct bh_netpol *policy = compilation->policies[i];
 
 		if (policy->tied)
-			bh_compilation_problem(compilation, "priority-tie",
+			bh_compilation_problem(compilation, BH_ABOUT_LOCAL, "priority-tie",
 				policy_object(compilation, policy),
 				bh_arena_printf(compilation->out,
 					"has priority %d in tier %s, and so has "
@@ -145,7 +157,7 @@ static void check_namespaces(struct bh_compilation *compilation)
 	for (size_t at = 0; (namespace = bh_model_next_namespace(compilation->model, &at));) {
 		if (!namespace->mode || bh_mode_parse(namespace->mode) != BH_MODE_UNSET)
 			continue;
-		bh_compilation_problem(compilation, "unknown-mode",
+		bh_compilation_problem(compilation, BH_ABOUT_REST, "unknown-mode",
 			bh_arena_printf(compilation->out, "Namespace %s", namespace->name),
 			bh_arena_printf(compilation->out,
 				"annotation bulkhead.io/mode: %s is not one of observe, dry-run, "
@@ -173,8 +185,6 @@ static struct bh_netpol *parse(struct bh_compiler *compiler, const struct bh_net
 		cached->policy = bh_netpol_parse(object);
 	}
 	cached->policy->used = true;
-	cached->policy->selects = false;
-	cached->policy->tied = NULL;
 	return cached->policy;
 }
 
@@ -202,7 +212,7 @@ static int compare_policies(const void *a, const void *b)
 	return bh_netpol_compare(*(struct bh_netpol *const *)a, *(struct bh_netpol *const *)b);
 }
 
-static void gather_policies(struct bh_compilation *compilation)
+void bh_compilation_gather_policies(struct bh_compilation *compilation)
 {
 	const struct bh_network_policy *object;
 	size_t n = 0;
@@ -215,6 +225,7 @@ static void gather_policies(struct bh_compilation *compilation)
 	if (n)
 		qsort(compilation->policies, n, sizeof(*compilation->policies), compare_policies);
 	compilation->n_policies = n;
+	compilation->n_cluster_policies = 0;
 	for (size_t i = 0; i < n; i++)
 		compilation->n_cluster_policies += compilation->policies[i]->tier != BH_TIER_NETPOL;
 	for (size_t i = 0; i < n; i++)
@@ -231,21 +242,22 @@ static int compare_rule_names(const void *a, const void *b)
 	return (left->number > right->number) - (left->number < right->number);
 }
 
-static void name_rules(struct bh_compilation *compilation)
+void bh_compilation_name_rules(struct bh_compilation *compilation)
 {
 	struct bh_desired *desired = &compilation->result->public;
+	struct bh_arena *arena = bh_result_arena(compilation->result, BH_PART_POLICY);
 	size_t total = 0, n = 0;
 
 	for (size_t i = 0; i < compilation->n_policies; i++)
 		total += compilation->policies[i]->n_rules[BH_INGRESS] +
 			 compilation->policies[i]->n_rules[BH_EGRESS];
 	struct bh_desired_rule_name *names =
-		bh_arena_array(compilation->out, total, struct bh_desired_rule_name);
+		bh_arena_array(arena, total, struct bh_desired_rule_name);
 
 	for (size_t i = 0; i < compilation->n_policies; i++) {
 		const struct bh_netpol *policy = compilation->policies[i];
-		const char *namespace = bh_arena_strdup(compilation->out, policy->namespace);
-		const char *name = bh_arena_strdup(compilation->out, policy->name);
+		const char *namespace = bh_arena_strdup(arena, policy->namespace);
+		const char *name = bh_arena_strdup(arena, policy->name);
 
 		for (int direction = BH_INGRESS; direction <= BH_EGRESS; direction++) {
 			for (size_t j = 0; j < policy->n_rules[direction]; j++) {
@@ -262,7 +274,7 @@ static void name_rules(struct bh_compilation *compilation)
 					.policy = name,
 					.egress = direction == BH_EGRESS,
 					.index = (int)j,
-					.text = bh_arena_strdup(compilation->out, rule->text),
+					.text = bh_arena_strdup(arena, rule->text),
 				};
 			}
 		}
@@ -276,34 +288,49 @@ static void name_rules(struct bh_compilation *compilation)
 /* ---- Workloads ----------------------------------------------------------------------------------
  */
 
+static struct bh_workload *make_workload(
+	uint32_t number, const char *namespace, const char *kind, const char *name)
+{
+	struct bh_desired_workload public = {number, namespace, kind, name};
+	struct bh_workload *workload =
+		bh_xcalloc(1, sizeof(*workload) + bh_desired_workloads.measure(&public));
+
+	workload->public = public;
+	bh_desired_workloads.move(&workload->public, workload->texts);
+	return workload;
+}
+
 static uint32_t add_workload(struct bh_compilation *compilation, uint32_t number,
 	const char *namespace, const char *kind, const char *name)
 {
-	if (bh_table_get(&compilation->workloads, &number, sizeof(number)))
-		return number;
-	struct bh_desired_workload *workload =
-		bh_arena_new(&compilation->scratch, struct bh_desired_workload);
+	struct bh_workload *workload =
+		bh_table_get(&compilation->workloads, &number, sizeof(number));
 
-	*workload = (struct bh_desired_workload){
-		.number = number,
-		.namespace = bh_arena_strdup(compilation->out, namespace),
-		.kind = bh_arena_strdup(compilation->out, kind),
-		.name = bh_arena_strdup(compilation->out, name),
-	};
-	bh_table_put(&compilation->workloads, &workload->number, sizeof(number), workload);
+	if (!workload) {
+		workload = make_workload(number, namespace, kind, name);
+		bh_table_put(&compilation->workloads, &workload->public.number,
+			sizeof(workload->public.number), workload);
+	}
+	workload->references++;
+	bh_compilation_touch_workload(compilation, workload);
 	return number;
 }
 
-uint32_t bh_compilation_workload(struct bh_compilation *compilation, const char *namespace,
+static uint32_t workload_number(struct bh_compilation *compilation, const char *namespace,
 	const char *kind, const char *name)
 {
 	char content[1024];
 	int length = snprintf(content, sizeof(content), "%s\n%s\n%s", kind, namespace, name);
 	size_t size = (size_t)length < sizeof(content) ? (size_t)length : sizeof(content) - 1;
 
-	return add_workload(compilation,
-		bh_registry_number(&compilation->compiler->workloads, content, size), namespace,
-		kind, name);
+	return bh_registry_number(&compilation->compiler->workloads, content, size);
+}
+
+uint32_t bh_compilation_workload(struct bh_compilation *compilation, const char *namespace,
+	const char *kind, const char *name)
+{
+	return add_workload(compilation, workload_number(compilation, namespace, kind, name),
+		namespace, kind, name);
 }
 
 uint32_t bh_compilation_pod_workload(struct bh_compilation *compilation, const struct bh_pod *pod)
@@ -313,26 +340,24 @@ uint32_t bh_compilation_pod_workload(struct bh_compilation *compilation, const s
 	return bh_compilation_workload(compilation, pod->namespace, workload.kind, workload.name);
 }
 
-static int compare_workloads(const void *a, const void *b)
+uint32_t bh_compilation_pod_number(struct bh_compilation *compilation, const struct bh_pod *pod)
 {
-	const struct bh_desired_workload *left = a, *right = b;
+	struct bh_workload_name workload = bh_workload_of(pod);
 
-	return (left->number > right->number) - (left->number < right->number);
+	return workload_number(compilation, pod->namespace, workload.kind, workload.name);
 }
 
 static void list_workloads(struct bh_compilation *compilation)
 {
-	struct bh_desired *desired = &compilation->result->public;
-	const struct bh_desired_workload *workload;
+	const struct bh_workload *workload;
 	size_t n = 0;
-	struct bh_desired_workload *all = bh_arena_array(
-		compilation->out, compilation->workloads.n, struct bh_desired_workload);
+	struct bh_desired_workload *all = bh_xcalloc(compilation->workloads.n, sizeof(*all));
 
 	for (size_t at = 0; (workload = bh_table_next(&compilation->workloads, &at));)
-		all[n++] = *workload;
-	qsort(all, n, sizeof(*all), compare_workloads);
-	desired->n_workloads = n;
-	desired->workloads = all;
+		all[n++] = workload->public;
+	qsort(all, n, sizeof(*all), bh_desired_workloads.compare);
+	compilation->result->public.workloads = bh_run_new(&bh_desired_workloads, all, n);
+	free(all);
 }
 
 /* ---- The compilation
@@ -360,84 +385,216 @@ static int compare_programs(const void *a, const void *b)
 	return (left->number > right->number) - (left->number < right->number);
 }
 
-static void list_programs(struct bh_compilation *compilation)
+/* Those of the endpoints, each once. */
+static size_t gather_programs(
+	struct bh_compilation *compilation, const struct bh_desired_program **list)
 {
-	struct bh_desired *desired = &compilation->result->public;
-	struct bh_programs *programs = &compilation->programs;
+	const struct bh_desired *desired = &compilation->result->public;
+	struct bh_table seen = {0};
+	size_t n = 0;
 
-	if (programs->n)
-		qsort(programs->list, programs->n, sizeof(*programs->list), compare_programs);
-	desired->n_programs = programs->n;
-	desired->programs = bh_arena_copy(
-		compilation->out, programs->list, programs->n, sizeof(*programs->list));
+	for (size_t i = 0; i < 2 * desired->n_endpoints; i++) {
+		const struct bh_desired_endpoint *endpoint = &desired->endpoints[i / 2];
+		const struct bh_desired_program *program = bh_programs_find(
+			&compilation->programs, i % 2 ? endpoint->active : endpoint->pending);
+
+		if (program && !bh_table_put(&seen, &program->number, sizeof(program->number),
+				       (void *)program))
+			list[n++] = program;
+	}
+	bh_table_clear(&seen);
+	return n;
 }
 
-static void list_problems(struct bh_compilation *compilation)
+void bh_compilation_list_programs(struct bh_compilation *compilation)
 {
 	struct bh_desired *desired = &compilation->result->public;
-	struct bh_problem_list *list = &compilation->problems;
+	struct bh_arena *arena = bh_result_arena(compilation->result, BH_PART_LOCAL);
+	const struct bh_desired_program **list =
+		bh_xcalloc(2 * desired->n_endpoints, sizeof(*list));
+	size_t n = gather_programs(compilation, list);
+	struct bh_desired_program *programs = bh_arena_array(arena, n, struct bh_desired_program);
 
+	for (size_t i = 0; i < n; i++) {
+		struct bh_desired_entry *entries = bh_arena_copy(
+			arena, list[i]->entries, list[i]->n_entries, sizeof(*entries));
+
+		for (size_t j = 0; j < list[i]->n_entries; j++)
+			entries[j].rules = bh_arena_copy(arena, entries[j].rules,
+				entries[j].n_rules, sizeof(*entries[j].rules));
+		programs[i] = *list[i];
+		programs[i].entries = entries;
+	}
+	if (n)
+		qsort(programs, n, sizeof(*programs), compare_programs);
+	desired->n_programs = n;
+	desired->programs = programs;
+	free(list);
+}
+
+void bh_compilation_list_problems(struct bh_compilation *compilation)
+{
+	struct bh_desired *desired = &compilation->result->public;
+	struct bh_arena *arena = bh_result_arena(compilation->result, BH_PART_PROBLEMS);
+	const struct bh_problem_list *list = &compilation->problems;
+	struct bh_desired_problem *problems =
+		bh_arena_array(arena, list->n, struct bh_desired_problem);
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct bh_desired_problem *problem = &list->items[i].public;
+
+		problems[i].code = bh_arena_strdup(arena, problem->code);
+		problems[i].object = bh_arena_strdup(arena, problem->object);
+		problems[i].text = bh_arena_strdup(arena, problem->text);
+	}
 	if (list->n)
-		qsort(list->items, list->n, sizeof(*list->items), compare_problems);
+		qsort(problems, list->n, sizeof(*problems), compare_problems);
 	desired->n_problems = list->n;
-	desired->problems =
-		bh_arena_copy(compilation->out, list->items, list->n, sizeof(*list->items));
+	desired->problems = problems;
 }
 
-static void finish(struct bh_compilation *compilation)
+void bh_compilation_free(struct bh_compilation *compilation)
 {
+	struct bh_workload *workload;
+
+	if (!compilation)
+		return;
 	bh_programs_clear(&compilation->programs);
 	bh_services_clear(&compilation->services);
 	bh_classes_clear(&compilation->classes);
+	for (size_t at = 0; (workload = bh_table_next(&compilation->workloads, &at));)
+		free(workload);
 	bh_table_clear(&compilation->workloads);
 	bh_arena_clear(&compilation->scratch);
+	bh_arena_clear(&compilation->selection);
+	bh_arena_clear(&compilation->making);
+	bh_desired_unref(compilation->last);
+	free(compilation->touched);
 	free(compilation->holders);
+	free(compilation->nodes);
+	free(compilation->locals);
 	free(compilation->problems.items);
+	free(compilation);
+}
+
+static struct bh_compilation *begin(
+	struct bh_compiler *compiler, const struct bh_model *model, const char *node)
+{
+	struct bh_compilation *compilation = bh_xcalloc(1, sizeof(*compilation));
+
+	compilation->compiler = compiler;
+	compilation->model = model;
+	compilation->identity = bh_model_identity(model);
+	compilation->node = node ? node : bh_model_node_name(model);
+	compilation->result = bh_result_new();
+	compilation->out = &compilation->scratch;
+	compilation->programs = (struct bh_programs){.scratch = &compilation->making,
+		.classes = &compilation->classes,
+		.services = &compilation->services,
+		.registry = &compiler->programs};
+	return compilation;
+}
+
+/* `changes`: since the last one. Entries of the registries age by compilations or by many changes.
+ */
+static void turn_registries(struct bh_compiler *compiler, size_t changes)
+{
+	for (size_t i = 0; i <= changes / BH_CHANGES_A_TURN; i++) {
+		bh_registry_turn(&compiler->classes);
+		bh_registry_turn(&compiler->programs);
+		bh_registry_turn(&compiler->workloads);
+		bh_registry_turn(&compiler->rules);
+	}
+}
+
+/* All of it; the compilation's `last` is the result. */
+static struct bh_compilation *compile(
+	struct bh_compiler *compiler, const struct bh_model *model, const char *node)
+{
+	struct bh_compilation *compilation = begin(compiler, model, node);
+	struct bh_desired *desired = &compilation->result->public;
+
+	desired->revision = bh_model_revision(model);
+	add_workload(compilation, BH_WORKLOAD_WORLD, "", "World", "");
+	add_workload(compilation, BH_WORKLOAD_NODE, "", "Node", compilation->node);
+	add_workload(compilation, BH_WORKLOAD_HELD, "", "Held", "");
+	bh_compilation_gather_policies(compilation);
+	bh_compilation_name_rules(compilation);
+	check_namespaces(compilation);
+	bh_compilation_hold(compilation);
+	bh_compilation_hold_services(compilation);
+	bh_compilation_list_locals(compilation);
+	bh_compilation_select(compilation);
+	begin_classes(compilation);
+	bh_compilation_place(compilation);
+	bh_compilation_judge(compilation);
+	bh_compilation_list_programs(compilation);
+	list_workloads(compilation);
+	bh_compilation_list_problems(compilation);
+	compilation->last = desired;
+	compilation->result = NULL;
+	compilation->scratch_size = compilation->scratch.size;
+	compilation->making_size = compilation->making.size;
+	return compilation;
+}
+
+/* What stands in the compiler is of no use after a compilation of another kind. */
+static size_t drop_standing(struct bh_compiler *compiler)
+{
+	size_t changes = compiler->standing ? compiler->standing->changes : 0;
+
+	bh_compilation_free(compiler->standing);
+	compiler->standing = NULL;
+	return changes;
 }
 
 struct bh_desired *bh_compile_as(
 	struct bh_compiler *compiler, const struct bh_model *model, const char *node)
 {
-	struct bh_result *result = bh_result_new();
-	struct bh_compilation compilation = {
-		.compiler = compiler,
-		.model = model,
-		.node = node ? node : bh_model_node_name(model),
-		.result = result,
-		.out = &result->arena,
-	};
+	turn_registries(compiler, drop_standing(compiler));
+	struct bh_compilation *compilation = compile(compiler, model, node);
+	struct bh_desired *desired = bh_desired_ref(compilation->last);
 
-	compilation.programs = (struct bh_programs){.out = compilation.out,
-		.scratch = &compilation.scratch,
-		.classes = &compilation.classes,
-		.services = &compilation.services,
-		.registry = &compiler->programs};
-	bh_registry_turn(&compiler->classes);
-	bh_registry_turn(&compiler->programs);
-	bh_registry_turn(&compiler->workloads);
-	bh_registry_turn(&compiler->rules);
-	result->public.revision = bh_model_revision(model);
-	add_workload(&compilation, BH_WORKLOAD_WORLD, "", "World", "");
-	add_workload(&compilation, BH_WORKLOAD_NODE, "", "Node", compilation.node);
-	add_workload(&compilation, BH_WORKLOAD_HELD, "", "Held", "");
-	gather_policies(&compilation);
-	name_rules(&compilation);
-	check_namespaces(&compilation);
-	bh_compilation_hold(&compilation);
-	bh_compilation_hold_services(&compilation);
-	bh_compilation_select(&compilation);
-	check_ties(&compilation);
-	begin_classes(&compilation);
-	bh_compilation_place(&compilation);
-	bh_compilation_judge(&compilation);
-	list_programs(&compilation);
-	list_workloads(&compilation);
-	list_problems(&compilation);
-	finish(&compilation);
-	return &result->public;
+	bh_compilation_free(compilation);
+	return desired;
 }
 
 struct bh_desired *bh_compile(struct bh_compiler *compiler, const struct bh_model *model)
 {
-	return bh_compile_as(compiler, model, NULL);
+	struct bh_compilation *standing = compiler->standing;
+	enum bh_compile_cause cause = BH_COMPILE_FIRST;
+
+	if (standing && standing->identity == bh_model_identity(model)) {
+		if (standing->last->revision == bh_model_revision(model))
+			return bh_desired_ref(standing->last);
+		if (bh_compilation_step(standing, &cause)) {
+			compiler->counts.steps++;
+			return bh_desired_ref(standing->last);
+		}
+	}
+	compiler->counts.whole[cause]++;
+	turn_registries(compiler, drop_standing(compiler));
+	compiler->standing = compile(compiler, model, NULL);
+	return bh_desired_ref(compiler->standing->last);
+}
+
+void bh_compiler_counts(const struct bh_compiler *compiler, struct bh_compile_counts *ret_counts)
+{
+	*ret_counts = compiler->counts;
+}
+
+const char *bh_compile_cause_name(enum bh_compile_cause cause)
+{
+	static const char *const names[BH_COMPILE_CAUSES] = {
+		[BH_COMPILE_FIRST] = "first",
+		[BH_COMPILE_OTHER] = "other-objects",
+		[BH_COMPILE_MANY] = "many-changes",
+		[BH_COMPILE_POLICIES] = "other-policies",
+		[BH_COMPILE_NOWHERE] = "unknown-node",
+		[BH_COMPILE_SLICE] = "slice-without-service",
+		[BH_COMPILE_MODE] = "unknown-mode",
+		[BH_COMPILE_TIDY] = "tidying",
+	};
+
+	return names[cause];
 }

@@ -7,8 +7,10 @@
  * of the model's content alone: the same objects give the same numbers in any process at any time,
  * except where two contents collide in a hash, and there the first one seen keeps the number.
  *
- * A compiler remembers parsed policies, class signatures and the numbers it gave, so that the
- * next compilation costs what changed plus one pass over the pods.
+ * A compiler remembers parsed policies, class signatures and the numbers it gave, and its last
+ * compilation as a whole. Where only pods, slices and namespaces have changed since, it goes on
+ * from that one: such a step costs what changed. Its result is the same as that of compiling
+ * everything.
  */
 
 #include "controller/compile/desired.h"
@@ -16,8 +18,31 @@
 
 struct bh_compiler;
 
+/* Why a compilation was not a step from the one before. */
+enum bh_compile_cause {
+	BH_COMPILE_FIRST,    /* there was none before */
+	BH_COMPILE_OTHER,    /* something else than pods, slices and namespaces has changed */
+	BH_COMPILE_MANY,     /* more changes than the model remembers, or of a large part of it */
+	BH_COMPILE_POLICIES, /* other policies than before select pods of this node */
+	BH_COMPILE_NOWHERE,  /* no pod is on this node, and nobody knows it */
+	BH_COMPILE_SLICE,    /* a slice is no service's */
+	BH_COMPILE_MODE,     /* a namespace's mode is none of ours */
+	BH_COMPILE_TIDY,     /* so many steps were taken that what they left is tidied up */
+	BH_COMPILE_CAUSES,
+};
+
+struct bh_compile_counts {
+	uint64_t steps;
+	uint64_t whole[BH_COMPILE_CAUSES]; /* compilations of everything, by why */
+};
+
+/* A stable word for it. */
+const char *bh_compile_cause_name(enum bh_compile_cause cause);
+
 struct bh_compiler *bh_compiler_new(void);
 void bh_compiler_free(struct bh_compiler *compiler);
+
+void bh_compiler_counts(const struct bh_compiler *compiler, struct bh_compile_counts *ret_counts);
 
 /*
  * Compiles the model as it is now. The result is the caller's: bh_desired_unref(). Never fails:

@@ -7,13 +7,16 @@
  * it, the wire turns it (or the difference between two of them) into Updates, the CLI explains it.
  *
  * Every array is sorted by its key, so two of them are compared in one pass. A `struct bh_desired`
- * is immutable once the compiler has returned it, and reference counted.
+ * is immutable once the compiler has returned it, and reference counted. What two of one compiler
+ * have in common they share: the long arrays piece by piece (run.h), the others as a whole, and
+ * then the pointers to them are the same.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "controller/compile/run.h"
 #include "controller/model/types.h"
 
 /* Key: ip. */
@@ -114,11 +117,10 @@ struct bh_desired_addressless {
 };
 
 struct bh_desired {
-	uint64_t revision; /* of the inputs it was compiled from */
-	bool unknown_open; /* no pod of this node is enforced */
-	bool hold;         /* the node's mode is enforce: so is a pod nobody knows yet */
-	size_t n_addresses;
-	const struct bh_desired_address *addresses;
+	uint64_t revision;       /* of the inputs it was compiled from */
+	bool unknown_open;       /* no pod of this node is enforced */
+	bool hold;               /* the node's mode is enforce: so is a pod nobody knows yet */
+	struct bh_run addresses; /* struct bh_desired_address */
 	size_t n_blocks;
 	const struct bh_desired_block *blocks;
 	size_t n_programs;
@@ -131,11 +133,39 @@ struct bh_desired {
 	const struct bh_desired_addressless *addressless;
 	size_t n_rule_names;
 	const struct bh_desired_rule_name *rule_names;
-	size_t n_workloads;
-	const struct bh_desired_workload *workloads;
+	struct bh_run workloads; /* struct bh_desired_workload */
 	size_t n_problems;
 	const struct bh_desired_problem *problems;
 };
+
+extern const struct bh_run_kind bh_desired_addresses;
+extern const struct bh_run_kind bh_desired_workloads;
+
+/* The one there, and on to the next; NULL at the end. */
+static inline const struct bh_desired_address *bh_desired_next_address(
+	const struct bh_desired *desired, struct bh_run_at *at)
+{
+	const struct bh_desired_address *here = bh_run_here(&desired->addresses, sizeof(*here), at);
+
+	if (here)
+		bh_run_step(&desired->addresses, at);
+	return here;
+}
+
+static inline const struct bh_desired_workload *bh_desired_next_workload(
+	const struct bh_desired *desired, struct bh_run_at *at)
+{
+	const struct bh_desired_workload *here =
+		bh_run_here(&desired->workloads, sizeof(*here), at);
+
+	if (here)
+		bh_run_step(&desired->workloads, at);
+	return here;
+}
+
+/* The same for those alone that `before` may not have. Both positions begin at zero. */
+const struct bh_desired_workload *bh_desired_next_new_workload(const struct bh_desired *desired,
+	struct bh_run_at *at, const struct bh_desired *before, struct bh_run_at *at_before);
 
 /* True if both lists say the same by the same rules. */
 bool bh_desired_same_rules(

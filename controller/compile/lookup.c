@@ -4,11 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int by_address(const void *key, const void *element)
-{
-	return bh_ip_compare(key, &((const struct bh_desired_address *)element)->ip);
-}
-
 /*
  * The longest prefix that contains the address. Prefixes are few and this is asked by people, so it
  * reads them all.
@@ -28,11 +23,18 @@ static const struct bh_desired_block *longest(
 	return best;
 }
 
+const struct bh_desired_address *bh_lookup_exact(
+	const struct bh_desired *desired, const struct bh_ip *ip)
+{
+	const struct bh_desired_address key = {.ip = *ip};
+
+	return bh_run_find(&bh_desired_addresses, &desired->addresses, &key);
+}
+
 struct bh_lookup_identity bh_lookup_address(
 	const struct bh_desired *desired, const struct bh_ip *ip)
 {
-	const struct bh_desired_address *address = bsearch(ip, desired->addresses,
-		desired->n_addresses, sizeof(*desired->addresses), by_address);
+	const struct bh_desired_address *address = bh_lookup_exact(desired, ip);
 
 	if (address)
 		return (struct bh_lookup_identity){
@@ -150,15 +152,10 @@ const struct bh_desired_rule_name *bh_lookup_rule(const struct bh_desired *desir
 		sizeof(*desired->rule_names), by_rule);
 }
 
-static int by_workload(const void *key, const void *element)
-{
-	return compare_numbers(
-		*(const uint32_t *)key, ((const struct bh_desired_workload *)element)->number);
-}
-
 const struct bh_desired_workload *bh_lookup_workload(
 	const struct bh_desired *desired, uint32_t number)
 {
-	return bsearch(&number, desired->workloads, desired->n_workloads,
-		sizeof(*desired->workloads), by_workload);
+	const struct bh_desired_workload key = {.number = number};
+
+	return bh_run_find(&bh_desired_workloads, &desired->workloads, &key);
 }

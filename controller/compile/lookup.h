@@ -17,6 +17,10 @@ struct bh_lookup_identity {
 struct bh_lookup_identity bh_lookup_address(
 	const struct bh_desired *desired, const struct bh_ip *ip);
 
+/* Of those that somebody has; NULL: nobody has it. */
+const struct bh_desired_address *bh_lookup_exact(
+	const struct bh_desired *desired, const struct bh_ip *ip);
+
 /*
  * What the program says to a packet of this protocol and destination port (0 where there is none)
  * and this class of peer. `port_known` false: a fragment, or a protocol without ports.

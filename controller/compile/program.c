@@ -3,6 +3,21 @@
 
 #include "controller/model/memory.h"
 
+/* A program, and what it takes to say whether it would be made otherwise now. */
+struct bh_made {
+	uint32_t number;
+	uint32_t isolated;
+	size_t n_own;
+	const struct bh_desired_entry *own; /* without services', sorted */
+	size_t n_services;
+	const struct bh_desired_entry *services;
+	size_t n_asked;
+	uint32_t *asked; /* atoms, sorted; some more than once */
+	bool asks_names; /* a rule for anyone names a port of the peer's */
+	size_t key_size;
+	char key[];
+};
+
 /* A rule asks for this atom. `index` is its place among the rules of the direction, in order. */
 struct ask {
 	uint32_t atom;
@@ -34,6 +49,10 @@ struct build {
 	size_t n;
 	size_t capacity;
 	struct bh_desired_entry *entries;
+	size_t n_asked;
+	size_t asked_room;
+	uint32_t *asked; /* atoms, of both directions */
+	bool asks_names;
 };
 
 /* ---- What a rule is about ----------------------------------------------------------------------
@@ -271,7 +290,8 @@ static void add_candidates(
 	for (size_t i = 0; i < list->n; i++) {
 		struct bh_class *class = list->items[i];
 
-		if (class->visited == build->programs->visit)
+		/* One that nobody is of any more is kept for its return. */
+		if (class->visited == build->programs->visit || !class->references)
 			continue;
 		class->visited = build->programs->visit;
 		bh_xgrow(candidates->items, candidates->n, candidates->capacity);
@@ -287,15 +307,21 @@ static void find_candidates(struct build *build, struct candidates *candidates)
 	build->programs->visit++;
 	for (size_t i = 0; i < build->n_asks; i++)
 		add_candidates(build, candidates, &classes->atoms[build->asks[i].atom].classes);
+	for (size_t i = 0; i < build->n_asks; i++) {
+		bh_xgrow(build->asked, build->n_asked, build->asked_room);
+		build->asked[build->n_asked++] = build->asks[i].atom;
+	}
 	if (build->direction != BH_EGRESS)
 		return;
 	for (size_t i = 0; i < build->n_anyone; i++) {
 		const struct bh_netpol_rule *rule = build->rules[build->anyone[i]].rule;
 
 		for (size_t j = 0; j < rule->n_ports; j++) {
-			if (rule->ports[j].kind == BH_PORT_NAMED)
-				add_candidates(build, candidates,
-					&classes->names[rule->ports[j].named].classes);
+			if (rule->ports[j].kind != BH_PORT_NAMED)
+				continue;
+			build->asks_names = true;
+			add_candidates(
+				build, candidates, &classes->names[rule->ports[j].named].classes);
 		}
 	}
 }
@@ -329,20 +355,29 @@ static int compare_entries(const void *a, const void *b)
 	return (left->class > right->class) - (left->class < right->class);
 }
 
-/* What the program says to services follows from the rest. */
-static void add_services(struct build *build, uint32_t isolated)
+static void add_entries(struct build *build, const struct bh_desired_entry *entries, size_t n)
 {
-	const struct bh_desired_entry *more;
+	for (size_t i = 0; i < n; i++) {
+		bh_xgrow(build->entries, build->n, build->capacity);
+		build->entries[build->n++] = entries[i];
+	}
+}
+
+/* What the program says to services follows from the rest, which is kept. */
+static void add_services(struct build *build, struct bh_made *made)
+{
+	struct bh_programs *programs = build->programs;
 
 	if (build->n)
 		qsort(build->entries, build->n, sizeof(*build->entries), compare_entries);
-	size_t n = bh_services_entries(build->programs->services, build->programs->scratch,
-		isolated, build->entries, build->n, &more);
-
-	for (size_t i = 0; i < n; i++) {
-		bh_xgrow(build->entries, build->n, build->capacity);
-		build->entries[build->n++] = more[i];
-	}
+	made->n_own = build->n;
+	made->own =
+		bh_arena_copy(programs->scratch, build->entries, build->n, sizeof(*build->entries));
+	if (!programs->services->indexed)
+		bh_services_index(programs->services, programs->scratch);
+	made->n_services = bh_services_entries(programs->services, programs->scratch,
+		made->isolated, made->own, made->n_own, &made->services);
+	add_entries(build, made->services, made->n_services);
 }
 
 /* ---- Naming -----------------------------------------------------------------------------------
@@ -390,17 +425,15 @@ static uint32_t finish(struct build *build, uint32_t isolated)
 	uint32_t number = number_of(build, isolated);
 
 	if (!bh_table_get(&programs->by_number, &number, sizeof(number))) {
-		struct bh_desired_entry *entries = bh_arena_copy(
-			programs->out, build->entries, build->n, sizeof(*build->entries));
-		uint32_t *key = bh_arena_copy(programs->scratch, &number, 1, sizeof(number));
+		struct bh_desired_program *program =
+			bh_arena_new(programs->scratch, struct bh_desired_program);
 
-		for (size_t i = 0; i < build->n; i++)
-			entries[i].rules = bh_arena_copy(programs->out, entries[i].rules,
-				entries[i].n_rules, sizeof(*entries[i].rules));
-		bh_xgrow(programs->list, programs->n, programs->capacity);
-		programs->list[programs->n++] = (struct bh_desired_program){
-			.number = number, .n_entries = build->n, .entries = entries};
-		bh_table_put(&programs->by_number, key, sizeof(*key), key);
+		*program = (struct bh_desired_program){.number = number,
+			.n_entries = build->n,
+			.entries = bh_arena_copy(programs->scratch, build->entries, build->n,
+				sizeof(*build->entries))};
+		bh_table_put(
+			&programs->by_number, &program->number, sizeof(program->number), program);
 	}
 	free(build->entries);
 	return number;
@@ -423,8 +456,10 @@ static bool uses_own_names(const struct bh_netpol *policy)
 	return false;
 }
 
-/* Which policies, and how the pod names its ports if that matters: equal keys, equal programs. */
-static void *make_key(struct build *build, size_t *ret_size)
+/* Which policies, and how the pod names its ports if that matters: equal keys, equal programs. Free
+ * it.
+ */
+static char *make_key(struct build *build, size_t *ret_size)
 {
 	char *text = NULL;
 	FILE *out = bh_xcheck(open_memstream(&text, ret_size));
@@ -439,10 +474,24 @@ static void *make_key(struct build *build, size_t *ret_size)
 			build->pod->ports[i].port);
 	if (fclose(out))
 		abort();
-	void *key = bh_arena_copy(build->programs->scratch, text, *ret_size, 1);
+	return text;
+}
 
-	free(text);
-	return key;
+static void make(struct build *build, struct bh_made *made)
+{
+	if (made->isolated & BH_PROGRAM_INGRESS_ISOLATED)
+		build_direction(build, BH_INGRESS);
+	if (made->isolated & BH_PROGRAM_EGRESS_ISOLATED)
+		build_direction(build, BH_EGRESS);
+	if (build->n_asked)
+		qsort(build->asked, build->n_asked, sizeof(*build->asked), compare_indexes);
+	made->n_asked = build->n_asked;
+	made->asked = bh_arena_copy(
+		build->programs->scratch, build->asked, build->n_asked, sizeof(*build->asked));
+	made->asks_names = build->asks_names;
+	free(build->asked);
+	add_services(build, made);
+	made->number = finish(build, made->isolated);
 }
 
 uint32_t bh_program_compile(struct bh_programs *programs, const struct bh_pod *pod,
@@ -461,21 +510,19 @@ uint32_t bh_program_compile(struct bh_programs *programs, const struct bh_pod *p
 	}
 	if (!isolated)
 		return BH_PROGRAM_NONE;
-	void *key = make_key(&build, &size);
-	uint32_t *known = bh_table_get(&programs->by_key, key, size);
+	char *key = make_key(&build, &size);
+	struct bh_made *made = bh_table_get(&programs->by_key, key, size);
 
-	if (known)
-		return *known;
-	if (isolated & BH_PROGRAM_INGRESS_ISOLATED)
-		build_direction(&build, BH_INGRESS);
-	if (isolated & BH_PROGRAM_EGRESS_ISOLATED)
-		build_direction(&build, BH_EGRESS);
-	add_services(&build, isolated);
-	uint32_t number = finish(&build, isolated);
-
-	bh_table_put(&programs->by_key, key, size,
-		bh_arena_copy(programs->scratch, &number, 1, sizeof(number)));
-	return number;
+	if (!made) {
+		made = bh_arena_alloc(programs->scratch, 1, sizeof(*made) + size);
+		made->isolated = isolated;
+		made->key_size = size;
+		memcpy(made->key, key, size);
+		make(&build, made);
+		bh_table_put(&programs->by_key, made->key, size, made);
+	}
+	free(key);
+	return made->number;
 }
 
 uint32_t bh_program_cut_off(struct bh_programs *programs)
@@ -485,10 +532,92 @@ uint32_t bh_program_cut_off(struct bh_programs *programs)
 	return finish(&build, BH_PROGRAM_INGRESS_ISOLATED | BH_PROGRAM_EGRESS_ISOLATED);
 }
 
-void bh_programs_clear(struct bh_programs *programs)
+/* ---- When classes change ------------------------------------------------------------------------
+ */
+
+/* Would the program have had a look at this class? */
+static bool asks(const struct bh_made *made, const struct bh_class *class)
+{
+	for (size_t i = 0; i < class->n_atoms; i++) {
+		if (made->n_asked && bsearch(&class->atoms[i], made->asked, made->n_asked,
+					     sizeof(*made->asked), compare_indexes))
+			return true;
+	}
+	return made->asks_names && class->n_ports;
+}
+
+static bool asks_any(const struct bh_made *made, struct bh_class *const *classes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (asks(made, classes[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Without what it said to those that went, with what it says to those that came. */
+static bool follow_services(struct bh_programs *programs, struct bh_made *made,
+	const struct bh_services *come, const struct bh_table *gone)
+{
+	const struct bh_desired_entry *more;
+	size_t n = bh_services_entries(
+		come, programs->scratch, made->isolated, made->own, made->n_own, &more);
+	struct build build = {.programs = programs};
+
+	for (size_t i = 0; i < made->n_services; i++) {
+		const struct bh_desired_entry *entry = &made->services[i];
+
+		if (!bh_table_get(gone, &entry->class, sizeof(entry->class)))
+			add_entries(&build, entry, 1);
+	}
+	if (!n && build.n == made->n_services) {
+		free(build.entries);
+		return false;
+	}
+	add_entries(&build, more, n);
+	made->n_services = build.n;
+	made->services =
+		bh_arena_copy(programs->scratch, build.entries, build.n, sizeof(*build.entries));
+	add_entries(&build, made->own, made->n_own);
+	uint32_t before = made->number;
+
+	made->number = finish(&build, made->isolated);
+	return made->number != before;
+}
+
+bool bh_programs_follow(struct bh_programs *programs, struct bh_class *const *changed,
+	size_t n_changed, struct bh_services *come, const struct bh_table *gone)
+{
+	struct bh_made **old = bh_xcalloc(programs->by_key.n, sizeof(*old)), *made;
+	bool others = false;
+	size_t n = 0;
+
+	for (size_t at = 0; (made = bh_table_next(&programs->by_key, &at));) {
+		if (asks_any(made, changed, n_changed))
+			old[n++] = made;
+		else if (come->n || gone->n)
+			others |= follow_services(programs, made, come, gone);
+	}
+	for (size_t i = 0; i < n; i++)
+		bh_table_remove(&programs->by_key, old[i]->key, old[i]->key_size);
+	free(old);
+	return others || n;
+}
+
+const struct bh_desired_program *bh_programs_find(
+	const struct bh_programs *programs, uint32_t number)
+{
+	return bh_table_get(&programs->by_number, &number, sizeof(number));
+}
+
+void bh_programs_forget(struct bh_programs *programs)
 {
 	bh_table_clear(&programs->by_key);
 	bh_table_clear(&programs->by_number);
+}
+
+void bh_programs_clear(struct bh_programs *programs)
+{
+	bh_programs_forget(programs);
 	bh_ranges_clear(&programs->ranges);
-	free(programs->list);
 }

@@ -42,7 +42,7 @@ static size_t gather_claims(struct bh_compilation *compilation)
 			const struct bh_ip *ip = &service->ips[i];
 
 			if (!bh_address_is_usable(ip)) {
-				bh_compilation_problem(compilation, "bad-address",
+				bh_compilation_problem(compilation, BH_ABOUT_REST, "bad-address",
 					service_object(compilation, service),
 					bh_arena_printf(compilation->out,
 						"%s is not an address a service can have; it is "
@@ -57,17 +57,63 @@ static size_t gather_claims(struct bh_compilation *compilation)
 	if (n)
 		qsort(claims, n, sizeof(*claims), compare_claims);
 	compilation->services.claims = claims;
+	compilation->services.n_claims = n;
 	return n;
 }
 
-static void note_taken(struct bh_compilation *compilation, const struct bh_holder *keeper,
+static int compare_by_name(const void *a, const void *b)
+{
+	const struct bh_service *left = *(const struct bh_service *const *)a;
+	const struct bh_service *right = *(const struct bh_service *const *)b;
+	int order = strcmp(left->namespace, right->namespace);
+
+	return order ? order : strcmp(left->name, right->name);
+}
+
+static void sort_by_name(struct bh_compilation *compilation)
+{
+	struct bh_services *services = &compilation->services;
+	const struct bh_service *service;
+
+	services->by_name =
+		bh_xcalloc(bh_model_count_services(compilation->model), sizeof(*services->by_name));
+	for (size_t at = 0; (service = bh_model_next_service(compilation->model, &at));)
+		services->by_name[services->n_by_name++] = service;
+	if (services->n_by_name)
+		qsort(services->by_name, services->n_by_name, sizeof(*services->by_name),
+			compare_by_name);
+}
+
+void bh_compilation_claims(const struct bh_compilation *compilation, const struct bh_ip *ip,
+	struct bh_holder *ret_holder)
+{
+	const struct bh_services *services = &compilation->services;
+	size_t low = 0, high = services->n_claims;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (bh_ip_compare(&services->claims[middle].ip, ip) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	ret_holder->claims = &services->claims[low];
+	ret_holder->n_claims = 0;
+	while (low < services->n_claims && !bh_ip_compare(&services->claims[low].ip, ip)) {
+		ret_holder->n_claims++;
+		low++;
+	}
+}
+
+void bh_compilation_note_taken(struct bh_compilation *compilation, const struct bh_holder *keeper,
 	const struct bh_claim *claims, size_t n)
 {
 	char text[BH_IP_TEXT_MAX];
 	const char *name = bh_compilation_holder_object(compilation, keeper);
 
 	for (size_t i = 0; i < n; i++)
-		bh_compilation_problem(compilation, "address-conflict",
+		bh_compilation_address_problem(compilation, &claims[i].ip, "address-conflict",
 			service_object(compilation, claims[i].service),
 			bh_arena_printf(compilation->out,
 				"its address %s is also %s's, which keeps it: what is sent to it "
@@ -85,6 +131,8 @@ void bh_compilation_hold_services(struct bh_compilation *compilation)
 	const struct bh_claim *claims = compilation->services.claims;
 	struct bh_holder *all = bh_xcalloc(compilation->n_holders + n_claims, sizeof(*all));
 
+	sort_by_name(compilation);
+
 	for (size_t begin = 0, end; begin < n_claims; begin = end) {
 		const struct bh_ip *ip = &claims[begin].ip;
 		const struct bh_holder *holder = NULL;
@@ -97,7 +145,7 @@ void bh_compilation_hold_services(struct bh_compilation *compilation)
 		if (i < compilation->n_holders && !bh_ip_compare(&compilation->holders[i].ip, ip))
 			holder = &compilation->holders[i++];
 		if (holder && (holder->pod || holder->labels)) {
-			note_taken(compilation, holder, &claims[begin], end - begin);
+			bh_compilation_note_taken(compilation, holder, &claims[begin], end - begin);
 			all[n++] = *holder;
 			continue;
 		}
@@ -162,7 +210,7 @@ static void note_contested(struct bh_compilation *compilation, const struct bh_h
 {
 	char text[BH_IP_TEXT_MAX];
 
-	bh_compilation_problem(compilation, "address-conflict",
+	bh_compilation_address_problem(compilation, &holder->ip, "address-conflict",
 		service_object(compilation, second->service),
 		bh_arena_printf(compilation->out,
 			"its address %s with %s %u is also that of Service %s/%s: what is sent "
@@ -176,7 +224,7 @@ static void note_too_many(
 {
 	char text[BH_IP_TEXT_MAX];
 
-	bh_compilation_problem(compilation, "too-many-ports",
+	bh_compilation_address_problem(compilation, &holder->ip, "too-many-ports",
 		service_object(compilation, holder->claims[0].service),
 		bh_arena_printf(compilation->out,
 			"%s has %zu ports, more than the %d that are told apart: what is sent to "
@@ -212,35 +260,61 @@ static size_t distinct_targets(struct bh_service_target *targets, size_t n)
 	return kept;
 }
 
-static uint32_t class_at(struct bh_compilation *compilation,
-	const struct bh_desired_address *addresses, const struct bh_ip *ip)
+/* What the compilation under way, or the one that stands, says of the address. */
+static const struct bh_desired_address *address_at(
+	const struct bh_compilation *compilation, const struct bh_ip *ip)
 {
-	const struct bh_holder *holder = bh_compilation_find_holder(compilation, ip);
+	const struct bh_desired_address key = {.ip = *ip};
+	const struct bh_holder *holder;
+
+	if (!compilation->holders)
+		return bh_run_find(
+			&bh_desired_addresses, &compilation->result->public.addresses, &key);
+	holder = bh_compilation_find_holder(compilation, ip);
+	return holder ? &compilation->addresses[holder - compilation->holders] : NULL;
+}
+
+static bool is_service(const struct bh_compilation *compilation, const struct bh_ip *ip)
+{
+	const struct bh_holder *holder;
+
+	if (!compilation->holders)
+		return false;
+	holder = bh_compilation_find_holder(compilation, ip);
+	return holder && holder->n_claims;
+}
+
+static uint32_t class_at(struct bh_compilation *compilation, const struct bh_ip *ip)
+{
+	const struct bh_desired_address *address = address_at(compilation, ip);
 
 	/* A service behind a service is nobody's: nothing is rewritten twice. */
-	if (holder && !holder->n_claims)
-		return addresses[holder - compilation->holders].class;
+	if (address && !address->service && !is_service(compilation, ip))
+		return address->class;
 	const struct bh_class *class = bh_class_of_node(&compilation->classes, ip, NULL);
 
 	return class ? class->number : BH_CLASS_NONE;
 }
 
+/* `backends` is NULL where a few services are looked at, and not all. */
 static void list_targets(struct bh_compilation *compilation, struct bh_backends *backends,
-	const struct bh_desired_address *addresses, const struct front *front, uint8_t family,
-	struct bh_service_class_port *port)
+	const struct front *front, uint8_t family, struct bh_service_class_port *port)
 {
+	struct bh_backends *own =
+		backends ? NULL : bh_backends_new_of(compilation->model, front->service);
 	const struct bh_backend *list;
-	size_t n = bh_backends_of(backends, front->service, front->port, family, &list);
+	size_t n = bh_backends_of(
+		backends ? backends : own, front->service, front->port, family, &list);
 	struct bh_service_target *targets = bh_xcalloc(n, sizeof(*targets));
 
 	for (size_t i = 0; i < n; i++)
-		targets[i] =
-			(struct bh_service_target){class_at(compilation, addresses, &list[i].ip),
-				port->protocol, list[i].port};
+		targets[i] = (struct bh_service_target){
+			class_at(compilation, &list[i].ip), port->protocol, list[i].port};
 	port->n_targets = distinct_targets(targets, n);
 	port->targets =
 		bh_arena_copy(&compilation->scratch, targets, port->n_targets, sizeof(*targets));
 	free(targets);
+	bh_backends_free(own);
 }
 
 /* ---- Classes ----------------------------------------------------------------------------------
@@ -284,14 +358,11 @@ static struct bh_service_class *intern(
 	known = bh_arena_copy(&compilation->scratch, class, 1, sizeof(*class));
 	known->number = number;
 	bh_table_put(&services->by_number, &known->number, sizeof(number), known);
-	bh_xgrow(services->classes, services->n, services->capacity);
-	services->classes[services->n++] = known;
 	return known;
 }
 
 static void list_ports(struct bh_compilation *compilation, struct bh_backends *backends,
-	const struct bh_desired_address *addresses, const struct bh_holder *holder,
-	struct bh_service_class *class)
+	const struct bh_holder *holder, struct bh_service_class *class)
 {
 	struct front *fronts;
 	size_t n = list_fronts(holder, &fronts);
@@ -306,53 +377,72 @@ static void list_ports(struct bh_compilation *compilation, struct bh_backends *b
 		port->protocol = fronts[begin].port->protocol;
 		port->port = fronts[begin].port->port;
 		if (end == begin + 1)
-			list_targets(compilation, backends, addresses, &fronts[begin],
-				holder->ip.family, port);
+			list_targets(
+				compilation, backends, &fronts[begin], holder->ip.family, port);
 	}
 	class->ports = ports;
 	free(fronts);
 }
 
 /* What the address is while policy looks at it: its class, and the name people know it by. */
-static void place_service(struct bh_compilation *compilation, struct bh_backends *backends,
-	const struct bh_holder *holder, struct bh_desired_address *addresses)
+struct bh_desired_address bh_compilation_place_service(struct bh_compilation *compilation,
+	struct bh_backends *backends, const struct bh_holder *holder,
+	struct bh_service_class **ret_class)
 {
 	const struct bh_service *first = holder->claims[0].service;
-	struct bh_desired_address *address = &addresses[holder - compilation->holders];
 	const struct bh_class *base = bh_class_of_node(&compilation->classes, &holder->ip, NULL);
 	struct bh_service_class class = {.base = base ? base->number : BH_CLASS_NONE};
 	size_t n_ports = 0;
-	bool outside = false;
 
-	for (size_t i = 0; i < holder->n_claims; i++) {
+	for (size_t i = 0; i < holder->n_claims; i++)
 		n_ports += holder->claims[i].service->n_ports;
-		outside |= holder->claims[i].outside;
-	}
 	class.too_many = n_ports > BH_SERVICE_PORTS_MAX;
 	if (class.too_many)
 		note_too_many(compilation, holder, n_ports);
 	else
-		list_ports(compilation, backends, addresses, holder, &class);
-	struct bh_service_class *known = intern(compilation, &class);
+		list_ports(compilation, backends, holder, &class);
+	*ret_class = intern(compilation, &class);
+	return (struct bh_desired_address){.ip = holder->ip,
+		.class = (*ret_class)->number,
+		.workload = bh_compilation_workload(
+			compilation, first->namespace, "Service", first->name),
+		.service = true};
+}
 
-	known->outside |= outside;
-	address->class = known->number;
-	address->workload =
-		bh_compilation_workload(compilation, first->namespace, "Service", first->name);
-	address->service = true;
+bool bh_service_is_outside(const struct bh_holder *holder)
+{
+	for (size_t i = 0; i < holder->n_claims; i++) {
+		if (holder->claims[i].outside)
+			return true;
+	}
+	return false;
+}
+
+/* Those in use. */
+static void list_classes(struct bh_services *services)
+{
+	struct bh_service_class *class;
+
+	services->n = 0;
+	for (size_t at = 0; (class = bh_table_next(&services->by_number, &at));) {
+		if (!class->references)
+			continue;
+		class->outside = class->n_outside > 0;
+		bh_xgrow(services->classes, services->n, services->capacity);
+		services->classes[services->n++] = class;
+	}
 }
 
 /* All targets in one sorted list, and where those of each port stand in it. */
-static void index_targets(struct bh_compilation *compilation)
+void bh_services_index_some(struct bh_services *services, struct bh_arena *arena)
 {
-	struct bh_services *services = &compilation->services;
 	size_t total = 0, n = 0;
 
 	for (size_t i = 0; i < services->n; i++) {
 		for (size_t j = 0; j < services->classes[i]->n_ports; j++)
 			total += services->classes[i]->ports[j].n_targets;
 	}
-	services->targets = bh_arena_array(&compilation->scratch, total, struct bh_service_target);
+	services->targets = bh_arena_array(arena, total, struct bh_service_target);
 	for (size_t i = 0; i < services->n; i++) {
 		for (size_t j = 0; j < services->classes[i]->n_ports; j++) {
 			const struct bh_service_class_port *port = &services->classes[i]->ports[j];
@@ -367,8 +457,7 @@ static void index_targets(struct bh_compilation *compilation)
 			(struct bh_service_class_port *)services->classes[i]->ports;
 
 		for (size_t j = 0; j < services->classes[i]->n_ports; j++) {
-			uint32_t *places =
-				bh_arena_array(&compilation->scratch, ports[j].n_targets, uint32_t);
+			uint32_t *places = bh_arena_array(arena, ports[j].n_targets, uint32_t);
 
 			for (size_t k = 0; k < ports[j].n_targets; k++) {
 				const struct bh_service_target *found = bsearch(
@@ -382,6 +471,13 @@ static void index_targets(struct bh_compilation *compilation)
 	}
 }
 
+void bh_services_index(struct bh_services *services, struct bh_arena *arena)
+{
+	list_classes(services);
+	bh_services_index_some(services, arena);
+	services->indexed = true;
+}
+
 /* A slice that nothing refers to is most likely a mistake of whoever wrote it by hand. */
 static void check_slices(struct bh_compilation *compilation)
 {
@@ -390,7 +486,7 @@ static void check_slices(struct bh_compilation *compilation)
 	for (size_t at = 0; (slice = bh_model_next_slice(compilation->model, &at));) {
 		if (slice->service)
 			continue;
-		bh_compilation_problem(compilation, "slice-without-service",
+		bh_compilation_problem(compilation, BH_ABOUT_REST, "slice-without-service",
 			bh_arena_printf(compilation->out, "EndpointSlice %s/%s", slice->namespace,
 				slice->name),
 			"it has no label kubernetes.io/service-name, so it is no service's; it is "
@@ -398,23 +494,29 @@ static void check_slices(struct bh_compilation *compilation)
 	}
 }
 
-void bh_compilation_place_services(
-	struct bh_compilation *compilation, struct bh_desired_address *addresses)
+void bh_compilation_place_services(struct bh_compilation *compilation)
 {
 	struct bh_backends *backends = bh_backends_new(compilation->model);
 
 	check_slices(compilation);
 	for (size_t i = 0; i < compilation->n_holders; i++) {
-		if (compilation->holders[i].n_claims)
-			place_service(compilation, backends, &compilation->holders[i], addresses);
+		const struct bh_holder *holder = &compilation->holders[i];
+		struct bh_service_class *class;
+
+		if (!holder->n_claims)
+			continue;
+		compilation->addresses[i] =
+			bh_compilation_place_service(compilation, backends, holder, &class);
+		class->references++;
+		class->n_outside += bh_service_is_outside(holder);
 	}
 	bh_backends_free(backends);
-	index_targets(compilation);
 }
 
 void bh_services_clear(struct bh_services *services)
 {
 	free(services->claims);
+	free(services->by_name);
 	free(services->classes);
 	bh_table_clear(&services->by_number);
 }

@@ -42,10 +42,15 @@ struct bh_service_class_port {
 struct bh_service_class {
 	uint32_t number;
 	uint32_t base; /* what the address would be if it were no service's */
-	bool outside;  /* the world knows the address too: packets may come from it */
+	bool outside;  /* the world knows an address too: packets may come from it */
 	bool too_many; /* its ports are not told apart, and there are none here */
 	size_t n_ports;
 	const struct bh_service_class_port *ports; /* sorted by protocol and port, distinct */
+	size_t references;                         /* addresses that are of it */
+	size_t n_outside;                          /* of these, such as the world knows */
+	bool touched; /* by the step under way: there was and is another number of them */
+	bool counted; /* before it there were some, … */
+	bool counted_outside;
 };
 
 /* A service that has the address. */
@@ -56,14 +61,23 @@ struct bh_claim {
 };
 
 struct bh_services {
+	size_t n_claims;
 	struct bh_claim *claims; /* sorted by address; the first of each names it */
+	size_t n_by_name;
+	const struct bh_service **by_name; /* all, sorted by namespace and name */
 	size_t n_targets;
 	struct bh_service_target *targets; /* of all classes, sorted, distinct */
 	size_t n;
 	size_t capacity;
-	struct bh_service_class **classes; /* in the order of making */
-	struct bh_table by_number;
+	struct bh_service_class **classes; /* those that some address is of */
+	struct bh_table by_number;         /* all that ever were */
+	bool indexed;                      /* `classes` and `targets` are what they are now */
 };
+
+/* Lists the classes in use and their targets, in the arena. */
+void bh_services_index(struct bh_services *services, struct bh_arena *arena);
+/* The same for these classes alone. Whoever needs all of them then has to index them again. */
+void bh_services_index_some(struct bh_services *some, struct bh_arena *arena);
 
 void bh_services_clear(struct bh_services *services);
 

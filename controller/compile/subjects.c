@@ -7,10 +7,7 @@
 
 bool bh_compilation_is_subject(const struct bh_compilation *compilation, const struct bh_pod *pod)
 {
-	if (pod->host_network || pod->finished)
-		return false;
-	/* Manifests for a plain host need not say the node's name. */
-	return !pod->node_name || !strcmp(pod->node_name, compilation->node);
+	return !pod->host_network && !pod->finished && bh_compilation_is_here(compilation, pod);
 }
 
 /* ---- Selecting --------------------------------------------------------------------------------
@@ -22,7 +19,7 @@ static void take_ips(struct bh_compilation *compilation, struct bh_subject *subj
 	const struct bh_pod *pod = subject->pod;
 	size_t by_family[2] = {0, 0};
 
-	subject->ips = bh_arena_array(compilation->out, pod->n_ips, struct bh_ip);
+	subject->ips = bh_arena_array(&compilation->selection, pod->n_ips, struct bh_ip);
 	for (size_t i = 0; i < pod->n_ips; i++) {
 		const struct bh_ip *ip = &pod->ips[i];
 		bool repeated = false;
@@ -35,7 +32,7 @@ static void take_ips(struct bh_compilation *compilation, struct bh_subject *subj
 			subject->ips[subject->n_ips++] = *ip;
 	}
 	if (by_family[0] > BH_ENDPOINT_ADDRS || by_family[1] > BH_ENDPOINT_ADDRS)
-		bh_compilation_problem(compilation, "too-many-addresses",
+		bh_compilation_problem(compilation, BH_ABOUT_LOCAL, "too-many-addresses",
 			bh_compilation_pod_object(compilation, pod),
 			bh_arena_printf(compilation->out,
 				"only its first %d addresses of each family are its own; what it "
@@ -102,7 +99,7 @@ static void take_policies(struct bh_compilation *compilation, struct bh_subject 
 		!strcmp(compilation->policies[end]->namespace, namespace))
 		end++;
 	subject->policies = bh_arena_array(
-		&compilation->scratch, n_cluster + end - begin, const struct bh_netpol *);
+		&compilation->selection, n_cluster + end - begin, const struct bh_netpol *);
 	take_selecting(compilation, subject, 0, n_cluster);
 	take_selecting(compilation, subject, begin, end);
 }
@@ -114,7 +111,7 @@ static int compare_subjects(const void *a, const void *b)
 	return strcmp(left->pod->uid, right->pod->uid);
 }
 
-static bool node_is_known(const struct bh_compilation *compilation)
+bool bh_compilation_node_is_known(const struct bh_compilation *compilation)
 {
 	const struct bh_node *node;
 
@@ -140,9 +137,9 @@ static void note_misspelt_node(struct bh_compilation *compilation)
 		if (!first || strcmp(pod->uid, first->uid) < 0)
 			first = pod;
 	}
-	if (!first || node_is_known(compilation))
+	if (!first || bh_compilation_node_is_known(compilation))
 		return;
-	bh_compilation_problem(compilation, "unknown-node",
+	bh_compilation_problem(compilation, BH_ABOUT_LOCAL, "unknown-node",
 		bh_arena_printf(
 			compilation->out, "Node %s", bh_quote(compilation->node, quoted[0])),
 		bh_arena_printf(compilation->out,
@@ -151,39 +148,90 @@ static void note_misspelt_node(struct bh_compilation *compilation)
 			first->namespace, first->name, bh_quote(first->node_name, quoted[1])));
 }
 
-void bh_compilation_select(struct bh_compilation *compilation)
+static void check_annotations(struct bh_compilation *compilation, const struct bh_pod *pod)
 {
-	size_t n = 0, capacity = 0, n_addressless = 0, room = 0;
-	struct bh_subject *subjects = NULL;
-	const struct bh_pod *pod, **addressless = NULL;
+	char quoted[BH_QUOTE_MAX];
+
+	if (pod->mode && bh_mode_parse(pod->mode) == BH_MODE_UNSET)
+		bh_compilation_problem(compilation, BH_ABOUT_LOCAL, "unknown-mode",
+			bh_compilation_pod_object(compilation, pod),
+			bh_arena_printf(compilation->out,
+				"annotation bulkhead.io/mode: %s is not one of observe, dry-run, "
+				"enforce; the namespace's mode applies",
+				bh_quote(pod->mode, quoted)));
+	if (pod->hook && strcmp(pod->hook, "tc") && strcmp(pod->hook, "xdp"))
+		bh_compilation_problem(compilation, BH_ABOUT_LOCAL, "unknown-hook",
+			bh_compilation_pod_object(compilation, pod),
+			bh_arena_printf(compilation->out,
+				"annotation bulkhead.io/hook: %s is neither tc nor xdp; tc is used",
+				bh_quote(pod->hook, quoted)));
+}
+
+static int compare_pods(const void *a, const void *b)
+{
+	const struct bh_pod *left = *(const struct bh_pod *const *)a;
+	const struct bh_pod *right = *(const struct bh_pod *const *)b;
+
+	return strcmp(left->uid, right->uid);
+}
+
+bool bh_compilation_is_here(const struct bh_compilation *compilation, const struct bh_pod *pod)
+{
+	/* Manifests for a plain host need not say the node's name. */
+	return !pod->node_name || !strcmp(pod->node_name, compilation->node);
+}
+
+void bh_compilation_list_locals(struct bh_compilation *compilation)
+{
+	const struct bh_pod *pod;
 
 	for (size_t at = 0; (pod = bh_model_next_pod(compilation->model, &at));) {
-		struct bh_subject subject = {.pod = pod};
-
+		compilation->n_here += bh_compilation_is_here(compilation, pod);
 		if (!bh_compilation_is_subject(compilation, pod))
 			continue;
-		take_ips(compilation, &subject);
-		if (!subject.n_ips) {
-			bh_xgrow(addressless, n_addressless, room);
-			addressless[n_addressless++] = pod;
-			continue;
-		}
-		take_policies(compilation, &subject);
-		bh_xgrow(subjects, n, capacity);
-		subjects[n++] = subject;
+		bh_xgrow(compilation->locals, compilation->n_locals, compilation->locals_room);
+		compilation->locals[compilation->n_locals++] = pod;
 	}
-	if (n)
-		qsort(subjects, n, sizeof(*subjects), compare_subjects);
-	compilation->subjects =
-		bh_arena_copy(&compilation->scratch, subjects, n, sizeof(*subjects));
-	compilation->n_subjects = n;
-	compilation->addressless = bh_arena_copy(
-		&compilation->scratch, addressless, n_addressless, sizeof(*addressless));
-	compilation->n_addressless = n_addressless;
-	free(subjects);
-	free(addressless);
-	if (!n)
+}
+
+static void select_pod(struct bh_compilation *compilation, const struct bh_pod *pod)
+{
+	struct bh_subject subject = {.pod = pod};
+
+	take_ips(compilation, &subject);
+	if (!subject.n_ips) {
+		compilation->addressless[compilation->n_addressless++] = pod;
+		return;
+	}
+	check_annotations(compilation, pod);
+	take_policies(compilation, &subject);
+	compilation->subjects[compilation->n_subjects++] = subject;
+}
+
+void bh_compilation_select(struct bh_compilation *compilation)
+{
+	size_t n = compilation->n_locals;
+
+	bh_arena_clear(&compilation->selection);
+	for (size_t i = 0; i < compilation->n_policies; i++) {
+		compilation->policies[i]->selects = false;
+		compilation->policies[i]->tied = NULL;
+	}
+	compilation->n_subjects = compilation->n_addressless = 0;
+	compilation->subjects = bh_arena_array(&compilation->selection, n, struct bh_subject);
+	compilation->addressless =
+		bh_arena_array(&compilation->selection, n, const struct bh_pod *);
+	for (size_t i = 0; i < n; i++)
+		select_pod(compilation, compilation->locals[i]);
+	if (compilation->n_subjects)
+		qsort(compilation->subjects, compilation->n_subjects,
+			sizeof(*compilation->subjects), compare_subjects);
+	if (compilation->n_addressless)
+		qsort(compilation->addressless, compilation->n_addressless,
+			sizeof(*compilation->addressless), compare_pods);
+	if (!compilation->n_subjects && !compilation->n_here)
 		note_misspelt_node(compilation);
+	bh_compilation_check_ties(compilation);
 }
 
 /* ---- Modes ------------------------------------------------------------------------------------
@@ -205,30 +253,10 @@ static enum bh_mode pod_mode(struct bh_compilation *compilation, const struct bh
 	return mode == BH_MODE_UNSET ? bh_model_node_mode(model) : mode;
 }
 
-static void check_annotations(struct bh_compilation *compilation, const struct bh_pod *pod)
-{
-	char quoted[BH_QUOTE_MAX];
-
-	if (pod->mode && bh_mode_parse(pod->mode) == BH_MODE_UNSET)
-		bh_compilation_problem(compilation, "unknown-mode",
-			bh_compilation_pod_object(compilation, pod),
-			bh_arena_printf(compilation->out,
-				"annotation bulkhead.io/mode: %s is not one of observe, dry-run, "
-				"enforce; the namespace's mode applies",
-				bh_quote(pod->mode, quoted)));
-	if (pod->hook && strcmp(pod->hook, "tc") && strcmp(pod->hook, "xdp"))
-		bh_compilation_problem(compilation, "unknown-hook",
-			bh_compilation_pod_object(compilation, pod),
-			bh_arena_printf(compilation->out,
-				"annotation bulkhead.io/hook: %s is neither tc nor xdp; tc is used",
-				bh_quote(pod->hook, quoted)));
-}
-
 static uint32_t compile_set(struct bh_compilation *compilation, const struct bh_subject *subject,
 	enum bh_mode pod, enum bh_mode least)
 {
-	const struct bh_netpol **chosen = bh_arena_array(
-		&compilation->scratch, subject->n_policies, const struct bh_netpol *);
+	const struct bh_netpol **chosen = bh_xcalloc(subject->n_policies, sizeof(*chosen));
 	size_t n = 0;
 
 	for (size_t i = 0; i < subject->n_policies; i++) {
@@ -238,7 +266,10 @@ static uint32_t compile_set(struct bh_compilation *compilation, const struct bh_
 		if ((own == BH_MODE_UNSET ? pod : own) >= least)
 			chosen[n++] = subject->policies[i];
 	}
-	return bh_program_compile(&compilation->programs, subject->pod, chosen, n);
+	uint32_t number = bh_program_compile(&compilation->programs, subject->pod, chosen, n);
+
+	free(chosen);
+	return number;
 }
 
 /* The table in docs/architecture.md, "Modes". */
@@ -267,15 +298,16 @@ static void choose_programs(struct bh_compilation *compilation, const struct bh_
 static void list_addressless(struct bh_compilation *compilation)
 {
 	struct bh_desired *desired = &compilation->result->public;
-	struct bh_desired_addressless *list = bh_arena_array(
-		compilation->out, compilation->n_addressless, struct bh_desired_addressless);
+	struct bh_arena *arena = bh_result_arena(compilation->result, BH_PART_LOCAL);
+	struct bh_desired_addressless *list =
+		bh_arena_array(arena, compilation->n_addressless, struct bh_desired_addressless);
 
 	for (size_t i = 0; i < compilation->n_addressless; i++) {
 		const struct bh_pod *pod = compilation->addressless[i];
 
-		list[i].uid = bh_arena_strdup(compilation->out, pod->uid);
-		list[i].namespace = bh_arena_strdup(compilation->out, pod->namespace);
-		list[i].name = bh_arena_strdup(compilation->out, pod->name);
+		list[i].uid = bh_arena_strdup(arena, pod->uid);
+		list[i].namespace = bh_arena_strdup(arena, pod->namespace);
+		list[i].name = bh_arena_strdup(arena, pod->name);
 		list[i].detail = pod->n_ips ? "no address is its own: see the problems"
 					    : "the orchestrator has not told of an address yet";
 		list[i].mode = pod_mode(compilation, pod);
@@ -289,33 +321,33 @@ static void list_addressless(struct bh_compilation *compilation)
 void bh_compilation_judge(struct bh_compilation *compilation)
 {
 	struct bh_desired *desired = &compilation->result->public;
-	struct bh_desired_endpoint *endpoints = bh_arena_array(
-		compilation->out, compilation->n_subjects, struct bh_desired_endpoint);
+	struct bh_arena *arena = bh_result_arena(compilation->result, BH_PART_LOCAL);
+	struct bh_desired_endpoint *endpoints =
+		bh_arena_array(arena, compilation->n_subjects, struct bh_desired_endpoint);
 	bool enforced = bh_model_node_mode(compilation->model) == BH_MODE_ENFORCE;
 
 	for (size_t i = 0; i < compilation->n_subjects; i++) {
 		const struct bh_subject *subject = &compilation->subjects[i];
 		const struct bh_pod *pod = subject->pod;
 		struct bh_desired_endpoint *endpoint = &endpoints[i];
-		const char **names =
-			bh_arena_array(compilation->out, subject->n_policies, const char *);
+		const char **names = bh_arena_array(arena, subject->n_policies, const char *);
 		size_t n_cluster = 0;
 
-		check_annotations(compilation, pod);
 		for (size_t j = 0; j < subject->n_policies; j++) {
 			const struct bh_netpol *policy = subject->policies[j];
 
-			names[j] = bh_arena_strdup(compilation->out, policy->name);
+			names[j] = bh_arena_strdup(arena, policy->name);
 			n_cluster += policy->tier != BH_TIER_NETPOL;
 			endpoint->ingress_isolated |= policy->isolates[BH_INGRESS];
 			endpoint->egress_isolated |= policy->isolates[BH_EGRESS];
 		}
-		endpoint->uid = bh_arena_strdup(compilation->out, pod->uid);
-		endpoint->namespace = bh_arena_strdup(compilation->out, pod->namespace);
-		endpoint->name = bh_arena_strdup(compilation->out, pod->name);
+		endpoint->uid = bh_arena_strdup(arena, pod->uid);
+		endpoint->namespace = bh_arena_strdup(arena, pod->namespace);
+		endpoint->name = bh_arena_strdup(arena, pod->name);
 		endpoint->n_ips = subject->n_ips;
-		endpoint->ips = subject->ips;
-		endpoint->workload = bh_compilation_pod_workload(compilation, pod);
+		endpoint->ips =
+			bh_arena_copy(arena, subject->ips, subject->n_ips, sizeof(*subject->ips));
+		endpoint->workload = bh_compilation_pod_number(compilation, pod);
 		endpoint->xdp = pod->hook && !strcmp(pod->hook, "xdp");
 		endpoint->mode = pod_mode(compilation, pod);
 		endpoint->quarantined =

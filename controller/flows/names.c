@@ -15,21 +15,12 @@ struct bh_names {
 	struct bh_table rules;     /* number → struct bh_rule_label */
 	struct bh_table endpoints; /* uid → struct endpoint_name */
 
-	/* Addresses of the model as it was at `indexed`, made when first asked for. */
-	uint64_t indexed;
-	struct bh_arena index_arena;
-	struct bh_table addresses; /* struct bh_ip → struct address_name */
+	struct bh_pod_name found; /* by address, last */
 };
 
 struct endpoint_name {
 	struct bh_pod_name pod;
 	const char *uid;
-};
-
-struct address_name {
-	struct bh_pod_name pod;
-	struct bh_ip ip;
-	int64_t created;
 };
 
 struct bh_names *bh_names_new(const struct bh_model *model)
@@ -48,18 +39,11 @@ static void forget_learnt(struct bh_names *names)
 	bh_arena_clear(&names->arena);
 }
 
-static void forget_index(struct bh_names *names)
-{
-	bh_table_clear(&names->addresses);
-	bh_arena_clear(&names->index_arena);
-}
-
 void bh_names_free(struct bh_names *names)
 {
 	if (!names)
 		return;
 	forget_learnt(names);
-	forget_index(names);
 	free(names);
 }
 
@@ -110,15 +94,24 @@ static void learn_endpoint(struct bh_names *names, const struct bh_desired_endpo
 	bh_table_put(&names->endpoints, to->uid, strlen(to->uid) + 1, to);
 }
 
-void bh_names_learn(struct bh_names *names, const struct bh_desired *desired)
+void bh_names_learn(
+	struct bh_names *names, const struct bh_desired *desired, const struct bh_desired *before)
 {
-	if (names->workloads.n + names->rules.n + names->endpoints.n > BH_NAMES_MAX)
+	static const struct bh_desired nothing;
+	struct bh_run_at old = {0}, new = {0};
+
+	if (names->workloads.n + names->rules.n + names->endpoints.n > BH_NAMES_MAX) {
 		forget_learnt(names);
-	for (size_t i = 0; i < desired->n_workloads; i++)
-		learn_workload(names, &desired->workloads[i]);
-	for (size_t i = 0; i < desired->n_rule_names; i++)
+		before = NULL;
+	}
+	before = before ? before : &nothing;
+	for (const struct bh_desired_workload *workload;
+		(workload = bh_desired_next_new_workload(desired, &new, before, &old));)
+		learn_workload(names, workload);
+	for (size_t i = 0; desired->rule_names != before->rule_names && i < desired->n_rule_names;
+		i++)
 		learn_rule(names, &desired->rule_names[i]);
-	for (size_t i = 0; i < desired->n_endpoints; i++)
+	for (size_t i = 0; desired->endpoints != before->endpoints && i < desired->n_endpoints; i++)
 		learn_endpoint(names, &desired->endpoints[i]);
 }
 
@@ -171,43 +164,12 @@ const struct bh_pod_name *bh_names_endpoint(const struct bh_names *names, const 
 	return found ? &found->pod : NULL;
 }
 
-/* Of two pods with one address the newer one has it, as in the compiler. */
-static void index_address(struct bh_names *names, const struct bh_pod *pod, const struct bh_ip *ip)
-{
-	struct address_name *entry = bh_table_get(&names->addresses, ip, sizeof(*ip));
-
-	if (entry && entry->created >= pod->created)
-		return;
-	if (!entry) {
-		entry = bh_arena_new(&names->index_arena, struct address_name);
-		entry->ip = *ip;
-		bh_table_put(&names->addresses, &entry->ip, sizeof(entry->ip), entry);
-	}
-	entry->created = pod->created;
-	entry->pod.namespace = pod->namespace;
-	entry->pod.name = pod->name;
-}
-
-static void index_model(struct bh_names *names)
-{
-	const struct bh_pod *pod;
-
-	forget_index(names);
-	for (size_t at = 0; (pod = bh_model_next_pod(names->model, &at));) {
-		if (pod->finished || pod->host_network)
-			continue;
-		for (size_t i = 0; i < pod->n_ips; i++)
-			index_address(names, pod, &pod->ips[i]);
-	}
-	names->indexed = bh_model_revision(names->model);
-}
-
 const struct bh_pod_name *bh_names_address(struct bh_names *names, const struct bh_ip *ip)
 {
-	const struct address_name *found;
+	const struct bh_pod *pod = bh_model_pod_at(names->model, ip);
 
-	if (names->indexed != bh_model_revision(names->model))
-		index_model(names);
-	found = bh_table_get(&names->addresses, ip, sizeof(*ip));
-	return found ? &found->pod : NULL;
+	if (!pod)
+		return NULL;
+	names->found = (struct bh_pod_name){pod->namespace, pod->name};
+	return &names->found;
 }

@@ -43,8 +43,9 @@ struct bh_names;
 struct bh_names *bh_names_new(const struct bh_model *model);
 void bh_names_free(struct bh_names *names);
 
-/* Learns the names that a compilation knows. */
-void bh_names_learn(struct bh_names *names, const struct bh_desired *desired);
+/* Learns the names that a compilation knows; `before` is one that was learnt already, or NULL. */
+void bh_names_learn(
+	struct bh_names *names, const struct bh_desired *desired, const struct bh_desired *before);
 
 /* Takes in names that were kept from before; what is known already stays. */
 void bh_names_recall(struct bh_names *names, size_t n_workloads,
@@ -56,7 +57,7 @@ struct bh_names *bh_names_copy(const struct bh_names *names);
 
 /*
  * Each returns NULL for what nobody ever named. Results live until the next bh_names_learn(), those
- * by address until the model changes.
+ * by address until the next question or change of the model.
  */
 const struct bh_workload_name *bh_names_workload(const struct bh_names *names, uint32_t number);
 const struct bh_rule_label *bh_names_rule(const struct bh_names *names, uint32_t number);

@@ -653,12 +653,13 @@ void bh_history_record_losses(struct bh_history *history, uint64_t total)
 	bh_recorder_losses(history->recorder, total);
 }
 
-void bh_history_record_names(struct bh_history *history, const struct bh_desired *desired)
+void bh_history_record_names(struct bh_history *history, const struct bh_desired *desired,
+	const struct bh_desired *before)
 {
 	uint64_t soon = clock_ns(CLOCK_MONOTONIC) / 1000000 + NAMES_MS;
 
 	/* A name that is lost is lost for good, unlike a count. */
-	if (bh_recorder_names(history->recorder, desired) && soon < history->hand_over_at)
+	if (bh_recorder_names(history->recorder, desired, before) && soon < history->hand_over_at)
 		history->hand_over_at = soon;
 }
 

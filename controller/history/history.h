@@ -75,8 +75,10 @@ void bh_history_record_flows(
 /* How many records the kernel had no room for, in all, as the data plane last said. */
 void bh_history_record_losses(struct bh_history *history, uint64_t total);
 
-/* The names of a compilation: those that are new are kept. */
-void bh_history_record_names(struct bh_history *history, const struct bh_desired *desired);
+/* The names of a compilation: those that are new are kept. `before`: one that was given already, or
+ * NULL. */
+void bh_history_record_names(struct bh_history *history, const struct bh_desired *desired,
+	const struct bh_desired *before);
 
 /* ---- Asking ---------------------------------------------------------------------------------- */
 

@@ -52,6 +52,7 @@ struct bh_recorder {
 	uint64_t dropped;
 	struct bh_table workloads; /* number → told */
 	struct bh_table rules;
+	bool forgot; /* the names that were told */
 	/* To be handed over. */
 	struct bh_arena new_names;
 	size_t n_workloads, workloads_room;
@@ -461,13 +462,17 @@ static bool tell(struct bh_table *table, uint32_t number)
 	return true;
 }
 
-bool bh_recorder_names(struct bh_recorder *recorder, const struct bh_desired *desired)
+bool bh_recorder_names(struct bh_recorder *recorder, const struct bh_desired *desired,
+	const struct bh_desired *before)
 {
+	static const struct bh_desired nothing;
 	struct bh_arena *arena = &recorder->new_names;
+	struct bh_run_at old = {0}, new = {0};
+	const struct bh_desired_workload *from;
 
-	for (size_t i = 0; i < desired->n_workloads; i++) {
-		const struct bh_desired_workload *from = &desired->workloads[i];
-
+	before = before && !recorder->forgot ? before : &nothing;
+	recorder->forgot = false;
+	while ((from = bh_desired_next_new_workload(desired, &new, before, &old))) {
 		if (!tell(&recorder->workloads, from->number))
 			continue;
 		bh_xgrow(recorder->new_workloads, recorder->n_workloads, recorder->workloads_room);
@@ -478,19 +483,20 @@ bool bh_recorder_names(struct bh_recorder *recorder, const struct bh_desired *de
 			.name = bh_arena_strdup(arena, from->name),
 		};
 	}
-	for (size_t i = 0; i < desired->n_rule_names; i++) {
-		const struct bh_desired_rule_name *from = &desired->rule_names[i];
+	for (size_t i = 0; desired->rule_names != before->rule_names && i < desired->n_rule_names;
+		i++) {
+		const struct bh_desired_rule_name *rule = &desired->rule_names[i];
 
-		if (!tell(&recorder->rules, from->number))
+		if (!tell(&recorder->rules, rule->number))
 			continue;
 		bh_xgrow(recorder->new_rules, recorder->n_rules, recorder->rules_room);
 		recorder->new_rules[recorder->n_rules++] = (struct bh_rule_label){
-			.number = from->number,
-			.namespace = bh_arena_strdup(arena, from->namespace),
-			.policy = bh_arena_strdup(arena, from->policy),
-			.egress = from->egress,
-			.index = from->index,
-			.text = bh_arena_strdup(arena, from->text),
+			.number = rule->number,
+			.namespace = bh_arena_strdup(arena, rule->namespace),
+			.policy = bh_arena_strdup(arena, rule->policy),
+			.egress = rule->egress,
+			.index = rule->index,
+			.text = bh_arena_strdup(arena, rule->text),
 		};
 	}
 	return recorder->n_workloads || recorder->n_rules;
@@ -609,4 +615,5 @@ void bh_recorder_repeat(struct bh_recorder *recorder)
 		counter->dirty = true;
 	free_all(&recorder->workloads);
 	free_all(&recorder->rules);
+	recorder->forgot = true;
 }

@@ -23,8 +23,9 @@ void bh_recorder_edges(struct bh_recorder *recorder, const Bulkhead__Wire__EdgeB
 void bh_recorder_flows(struct bh_recorder *recorder, const struct bh_flow_log *log, uint64_t *next);
 /* The kernel's own count of lost records, cumulative. What was there at first is not new. */
 void bh_recorder_losses(struct bh_recorder *recorder, uint64_t total);
-/* True if there were new ones. */
-bool bh_recorder_names(struct bh_recorder *recorder, const struct bh_desired *desired);
+/* True if there were new ones. `before`: a compilation that was given already, or NULL. */
+bool bh_recorder_names(struct bh_recorder *recorder, const struct bh_desired *desired,
+	const struct bh_desired *before);
 
 /* Everything new since the last one; empty if there is nothing. Free with bh_batch_free(). */
 struct bh_batch *bh_recorder_take(struct bh_recorder *recorder, uint64_t real_ns);

@@ -287,7 +287,7 @@ static bool same_endpoint(const struct bh_desired_endpoint *a, const struct bh_d
 
 /*
  * The one pass, for each kind of thing: what only `base` has is removed, what only `wanted` has or
- * what differs is added.
+ * what differs is added. What both share is not looked at.
  */
 #define DEFINE_DIFFERENCE(kind, kinds)                                                             \
 	static void differ_##kinds(                                                                \
@@ -297,6 +297,8 @@ static bool same_endpoint(const struct bh_desired_endpoint *a, const struct bh_d
 		size_t i = 0;                                                                      \
 		size_t j = 0;                                                                      \
                                                                                                    \
+		if (base && base->kinds == wanted->kinds && n_base == wanted->n_##kinds)           \
+			return;                                                                    \
 		while (i < n_base || j < wanted->n_##kinds) {                                      \
 			int order = i == n_base ? 1                                                \
 				    : j == wanted->n_##kinds                                       \
@@ -314,11 +316,39 @@ static bool same_endpoint(const struct bh_desired_endpoint *a, const struct bh_d
 	}
 
 /* clang-format off */
-DEFINE_DIFFERENCE(address, addresses)
 DEFINE_DIFFERENCE(block, blocks)
 DEFINE_DIFFERENCE(program, programs)
 DEFINE_DIFFERENCE(endpoint, endpoints)
 /* clang-format on */
+
+/* The same for addresses, of which there are many: piece by piece. */
+static void differ_addresses(
+	struct builder *b, const struct bh_desired *base, const struct bh_desired *wanted)
+{
+	static const struct bh_run nothing;
+	const struct bh_run *from = base ? &base->addresses : &nothing, *to = &wanted->addresses;
+	struct bh_run_at i = {0}, j = {0};
+
+	for (;;) {
+		if (bh_run_skip(from, &i, to, &j))
+			continue;
+		const struct bh_desired_address *old = bh_run_here(from, sizeof(*old), &i);
+		const struct bh_desired_address *new = bh_run_here(to, sizeof(*new), &j);
+
+		if (!old && !new)
+			return;
+		int order = !old ? 1 : !new ? -1 : compare_address(old, new);
+
+		if (order < 0)
+			remove_address(b, old);
+		else if (order > 0 || !same_address(old, new))
+			add_address(b, new);
+		if (order <= 0)
+			bh_run_step(from, &i);
+		if (order >= 0)
+			bh_run_step(to, &j);
+	}
+}
 
 int bh_update_emit(const struct bh_desired *base, const struct bh_desired *wanted,
 	bh_update_sink *sink, void *data)

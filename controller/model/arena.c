@@ -29,6 +29,7 @@ void *bh_arena_alloc(struct bh_arena *arena, size_t n, size_t size)
 		chunk->size = room;
 		chunk->next = arena->chunks;
 		arena->chunks = chunk;
+		arena->size += room;
 		arena->left = room;
 		arena->next = room < ARENA_LARGEST / 2 ? room * 2 : ARENA_LARGEST;
 	}

@@ -12,6 +12,7 @@ struct bh_arena {
 	struct bh_arena_chunk *chunks;
 	size_t left; /* bytes free at the end of the newest chunk */
 	size_t next; /* size of the next chunk; they grow */
+	size_t size; /* of all chunks */
 };
 
 void *bh_arena_alloc(struct bh_arena *arena, size_t n, size_t size);

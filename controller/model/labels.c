@@ -99,6 +99,13 @@ void bh_label_store_put(struct bh_label_store *store, const struct bh_labels *la
 	free(set);
 }
 
+size_t bh_label_store_size(const struct bh_labels *labels)
+{
+	const struct interned *set = (const struct interned *)labels;
+
+	return sizeof(*set) + labels->n * sizeof(set->items[0]) + set->key_size;
+}
+
 void bh_label_store_clear(struct bh_label_store *store)
 {
 	bh_table_clear(&store->sets);

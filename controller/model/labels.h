@@ -20,6 +20,9 @@ const struct bh_labels *bh_label_store_get(
 	struct bh_label_store *store, const struct bh_labels *labels);
 void bh_label_store_put(struct bh_label_store *store, const struct bh_labels *labels);
 
+/* Bytes that the set takes. */
+size_t bh_label_store_size(const struct bh_labels *labels);
+
 /* Every reference must have been given back. */
 void bh_label_store_clear(struct bh_label_store *store);
 

@@ -145,6 +145,8 @@ void bh_model_free(struct bh_model *model);
 /* Grows with every change, starting at 1. */
 uint64_t bh_model_revision(const struct bh_model *model);
 const char *bh_model_node_name(const struct bh_model *model);
+/* Another one for every model of the process, gone ones included. */
+uint64_t bh_model_identity(const struct bh_model *model);
 
 /* Each returns true if it changed anything. */
 bool bh_model_put_pod(struct bh_model *model, const struct bh_pod *pod);
@@ -228,7 +230,9 @@ size_t bh_model_host_addresses(const struct bh_model *model, const struct bh_ip 
 const struct bh_pod *bh_model_pod(const struct bh_model *model, const char *uid);
 const struct bh_pod *bh_model_pod_by_name(
 	const struct bh_model *model, const char *namespace, const char *name);
+const struct bh_slice *bh_model_slice(const struct bh_model *model, const char *uid);
 const struct bh_namespace *bh_model_namespace(const struct bh_model *model, const char *name);
+const struct bh_namespace *bh_model_namespace_by_uid(const struct bh_model *model, const char *uid);
 
 /*
  * What a namespaceSelector sees: the Namespace object's labels and kubernetes.io/metadata.name,
@@ -247,6 +251,55 @@ const struct bh_network_policy *bh_model_next_policy(
 	const struct bh_model *model, size_t *position);
 const struct bh_service *bh_model_next_service(const struct bh_model *model, size_t *position);
 const struct bh_slice *bh_model_next_slice(const struct bh_model *model, size_t *position);
+
+/*
+ * Some of them, in no order: pods that list an address and are alive (those of the host's network
+ * list the node's), slices that list it, the pods of a namespace, the slices of a service.
+ * `position` begins at NULL.
+ */
+struct bh_ring;
+
+const struct bh_pod *bh_model_next_pod_at(
+	const struct bh_model *model, const struct bh_ip *ip, const struct bh_ring **position);
+const struct bh_slice *bh_model_next_slice_at(
+	const struct bh_model *model, const struct bh_ip *ip, const struct bh_ring **position);
+const struct bh_pod *bh_model_next_pod_in(
+	const struct bh_model *model, const char *namespace, const struct bh_ring **position);
+const struct bh_slice *bh_model_next_slice_of(const struct bh_model *model, const char *namespace,
+	const char *service, const struct bh_ring **position);
+
+/* Of the pods with a network of their own that list the address the newest, which keeps it; or
+ * NULL. */
+const struct bh_pod *bh_model_pod_at(const struct bh_model *model, const struct bh_ip *ip);
+
+/* ---- What has changed ------------------------------------------------------------------------ */
+
+/* So many changes are remembered; fewer where what was there before them takes more than so much.
+ */
+#define BH_MODEL_JOURNAL 1024
+#define BH_MODEL_JOURNAL_BYTES (4 * 1024 * 1024)
+
+enum bh_change_kind {
+	BH_CHANGE_OTHER, /* anything but what follows */
+	BH_CHANGE_POD,
+	BH_CHANGE_SLICE,
+	BH_CHANGE_NAMESPACE,
+	BH_CHANGE_POLICY, /* what it was is not kept */
+};
+
+struct bh_change {
+	enum bh_change_kind kind;
+	const char *uid;                      /* NULL: BH_CHANGE_OTHER */
+	const struct bh_pod *pod;             /* as it was; NULL: there was none */
+	const struct bh_slice *slice;         /* as it was; NULL: there was none */
+	const struct bh_namespace *namespace; /* as it was; NULL: there was none */
+};
+
+/*
+ * What made this revision of the one before it. Everything in it stays for as long as the change is
+ * remembered. NULL: it is not any more.
+ */
+const struct bh_change *bh_model_change(const struct bh_model *model, uint64_t revision);
 
 size_t bh_model_count_pods(const struct bh_model *model);
 size_t bh_model_count_policies(const struct bh_model *model);

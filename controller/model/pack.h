@@ -26,6 +26,16 @@ static inline void *bh_pack_bytes(struct bh_pack *pack, const void *from, size_t
 	return at;
 }
 
+/* Room for what is written there later; zero until then. */
+static inline void *bh_pack_room(struct bh_pack *pack, size_t size, size_t align)
+{
+	pack->used = (pack->used + align - 1) & ~(align - 1);
+	void *at = pack->to ? pack->to + pack->used : NULL;
+
+	pack->used += size;
+	return at;
+}
+
 static inline const char *bh_pack_text(struct bh_pack *pack, const char *text)
 {
 	return text ? bh_pack_bytes(pack, text, strlen(text) + 1, 1) : NULL;

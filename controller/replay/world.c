@@ -227,9 +227,11 @@ static void index_world(struct bh_replay_world *world)
 		bh_xgrow(member->programs, member->n_programs, member->programs_room);
 		member->programs[member->n_programs++] = program;
 	}
-	for (size_t i = 0; i < desired->n_addresses; i++) {
-		struct member *member = member_of(world, desired->addresses[i].workload);
-		uint32_t class = desired->addresses[i].class;
+	const struct bh_desired_address *address;
+
+	for (struct bh_run_at at = {0}; (address = bh_desired_next_address(desired, &at));) {
+		struct member *member = member_of(world, address->workload);
+		uint32_t class = address->class;
 
 		if (!member || holds(member->n_classes, member->classes, class))
 			continue;

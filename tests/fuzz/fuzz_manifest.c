@@ -21,14 +21,19 @@ static void require(bool holds)
 
 static void check(const struct bh_desired *d)
 {
-	for (size_t i = 1; i < d->n_addresses; i++)
-		require(bh_ip_compare(&d->addresses[i - 1].ip, &d->addresses[i].ip) < 0);
+	const struct bh_desired_address *address, *before = NULL;
+	const struct bh_desired_workload *workload, *last = NULL;
+
+	for (struct bh_run_at at = {0}; (address = bh_desired_next_address(d, &at));
+		before = address)
+		require(!before || bh_ip_compare(&before->ip, &address->ip) < 0);
 	for (size_t i = 1; i < d->n_endpoints; i++)
 		require(strcmp(d->endpoints[i - 1].uid, d->endpoints[i].uid) < 0);
 	for (size_t i = 1; i < d->n_programs; i++)
 		require(d->programs[i - 1].number < d->programs[i].number);
-	for (size_t i = 1; i < d->n_workloads; i++)
-		require(d->workloads[i - 1].number < d->workloads[i].number);
+	for (struct bh_run_at at = {0}; (workload = bh_desired_next_workload(d, &at));
+		last = workload)
+		require(!last || last->number < workload->number);
 }
 
 static void ask(struct bh_compiler *compiler, const struct bh_model *model)
@@ -44,14 +49,17 @@ static void ask(struct bh_compiler *compiler, const struct bh_model *model)
 
 static void compile(struct bh_model *model)
 {
-	struct bh_compiler *compiler = bh_compiler_new();
+	struct bh_compiler *compiler = bh_compiler_new(), *another = bh_compiler_new();
 	struct bh_desired *first = bh_compile(compiler, model);
-	struct bh_desired *second = bh_compile(compiler, model);
+	struct bh_desired *second = bh_compile(another, model);
+	const struct bh_desired_address *a, *b;
 
 	check(first);
-	require(first->n_addresses == second->n_addresses);
-	for (size_t i = 0; i < first->n_addresses; i++)
-		require(first->addresses[i].class == second->addresses[i].class);
+	require(first->addresses.n == second->addresses.n);
+	for (struct bh_run_at i = {0}, j = {0}; (a = bh_desired_next_address(first, &i));) {
+		b = bh_desired_next_address(second, &j);
+		require(a->class == b->class);
+	}
 	require(first->n_endpoints == second->n_endpoints);
 	for (size_t i = 0; i < first->n_endpoints; i++)
 		require(first->endpoints[i].active == second->endpoints[i].active);
@@ -59,6 +67,7 @@ static void compile(struct bh_model *model)
 	bh_desired_unref(first);
 	bh_desired_unref(second);
 	bh_compiler_free(compiler);
+	bh_compiler_free(another);
 }
 
 static size_t locate(void *context, const struct bh_path *path)

@@ -37,7 +37,7 @@ static void set_up(void)
 	bh_model_put_pod(model, &pod);
 	desired = bh_compile(compiler, model);
 	names = bh_names_new(model);
-	bh_names_learn(names, desired);
+	bh_names_learn(names, desired, NULL);
 	bh_desired_unref(desired);
 	bh_compiler_free(compiler);
 }

@@ -53,6 +53,28 @@ static inline void compile_cluster(struct cluster *cluster)
 	cluster->desired = bh_compile(cluster->compiler, cluster->model);
 }
 
+/* The address or workload of that place among all. */
+static inline const void *run_item(const struct bh_run *run, size_t size, size_t index)
+{
+	size_t piece = 0;
+
+	while (index >= run->pieces[piece]->n)
+		index -= run->pieces[piece++]->n;
+	return run->pieces[piece]->items + index * size;
+}
+
+static inline const struct bh_desired_address *nth_address(
+	const struct bh_desired *desired, size_t index)
+{
+	return run_item(&desired->addresses, sizeof(struct bh_desired_address), index);
+}
+
+static inline const struct bh_desired_workload *nth_workload(
+	const struct bh_desired *desired, size_t index)
+{
+	return run_item(&desired->workloads, sizeof(struct bh_desired_workload), index);
+}
+
 /* On node "n1", in mode enforce, compiled. */
 static inline struct cluster new_cluster(const char *yaml)
 {

@@ -502,7 +502,7 @@ static void addresses_no_pod_can_have_are_left_out(void **state)
 		"{}") POD("c", "0.0.0.0", "{}") POD("d", "'::1'", "{}") POD("e", "10.0.0.1", "{}"));
 
 	assert_int_equal(cluster.desired->n_endpoints, 1);
-	assert_int_equal(cluster.desired->n_addresses, 1);
+	assert_int_equal(cluster.desired->addresses.n, 1);
 	assert_non_null(problem_of(&cluster, "bad-address", "Pod shop/a"));
 	assert_non_null(problem_of(&cluster, "bad-address", "Pod shop/d"));
 	free_cluster(&cluster);
@@ -517,7 +517,7 @@ static void an_endpoint_has_two_addresses_of_each_family(void **state)
 
 	assert_int_equal(endpoint_of(&cluster, "10.0.0.1")->n_ips, 3);
 	assert_null(endpoint_of(&cluster, "10.0.0.3"));
-	assert_int_equal(cluster.desired->n_addresses, 4);
+	assert_int_equal(cluster.desired->addresses.n, 4);
 	assert_non_null(problem_of(&cluster, "too-many-addresses", "Pod shop/a"));
 	free_cluster(&cluster);
 }
@@ -548,7 +548,7 @@ static void only_pods_of_this_node_are_endpoints(void **state)
 	assert_int_equal(cluster.desired->n_endpoints, 2);
 	assert_non_null(endpoint_of(&cluster, "10.0.0.1"));
 	assert_non_null(endpoint_of(&cluster, "10.0.0.3"));
-	assert_int_equal(cluster.desired->n_addresses, 3);
+	assert_int_equal(cluster.desired->addresses.n, 3);
 	free_cluster(&cluster);
 }
 
@@ -622,11 +622,11 @@ static void workloads_are_what_people_call_them(void **state)
 
 static void assert_same(const struct bh_desired *a, const struct bh_desired *b)
 {
-	assert_int_equal(a->n_addresses, b->n_addresses);
-	for (size_t i = 0; i < a->n_addresses; i++) {
-		assert_int_equal(bh_ip_compare(&a->addresses[i].ip, &b->addresses[i].ip), 0);
-		assert_int_equal(a->addresses[i].class, b->addresses[i].class);
-		assert_int_equal(a->addresses[i].workload, b->addresses[i].workload);
+	assert_int_equal(a->addresses.n, b->addresses.n);
+	for (size_t i = 0; i < a->addresses.n; i++) {
+		assert_int_equal(bh_ip_compare(&nth_address(a, i)->ip, &nth_address(b, i)->ip), 0);
+		assert_int_equal(nth_address(a, i)->class, nth_address(b, i)->class);
+		assert_int_equal(nth_address(a, i)->workload, nth_address(b, i)->workload);
 	}
 	assert_int_equal(a->n_blocks, b->n_blocks);
 	for (size_t i = 0; i < a->n_blocks; i++)
@@ -679,8 +679,8 @@ static void policies_of_pods_elsewhere_make_no_classes(void **state)
 		"{matchLabels: {app: a}}}, {ipBlock: {cidr: 1.0.0.0/8}}]}]}"));
 
 	assert_int_equal(cluster.desired->n_blocks, 0);
-	for (size_t i = 0; i < cluster.desired->n_addresses; i++)
-		assert_int_equal(cluster.desired->addresses[i].class, BH_CLASS_NONE);
+	for (size_t i = 0; i < cluster.desired->addresses.n; i++)
+		assert_int_equal(nth_address(cluster.desired, i)->class, BH_CLASS_NONE);
 	assert_int_equal(cluster.desired->n_programs, 0);
 	/* It still has its rule's name, for whoever asks. */
 	assert_int_equal(cluster.desired->n_rule_names, 1);
@@ -692,10 +692,11 @@ static void every_array_is_sorted_and_every_number_in_range(void **state)
 	struct cluster cluster = new_cluster(BUSY_CLUSTER);
 	const struct bh_desired *d = cluster.desired;
 
-	for (size_t i = 0; i < d->n_addresses; i++) {
-		assert_true(!i || bh_ip_compare(&d->addresses[i - 1].ip, &d->addresses[i].ip) < 0);
-		assert_true(d->addresses[i].class < BH_CLASS_TRANSIENT);
-		assert_non_null(bh_lookup_workload(d, d->addresses[i].workload));
+	for (size_t i = 0; i < d->addresses.n; i++) {
+		assert_true(!i ||
+			    bh_ip_compare(&nth_address(d, i - 1)->ip, &nth_address(d, i)->ip) < 0);
+		assert_true(nth_address(d, i)->class < BH_CLASS_TRANSIENT);
+		assert_non_null(bh_lookup_workload(d, nth_address(d, i)->workload));
 	}
 	for (size_t i = 0; i < d->n_programs; i++) {
 		const struct bh_desired_program *program = &d->programs[i];
@@ -714,8 +715,8 @@ static void every_array_is_sorted_and_every_number_in_range(void **state)
 	}
 	for (size_t i = 1; i < d->n_endpoints; i++)
 		assert_true(strcmp(d->endpoints[i - 1].uid, d->endpoints[i].uid) < 0);
-	for (size_t i = 1; i < d->n_workloads; i++)
-		assert_true(d->workloads[i - 1].number < d->workloads[i].number);
+	for (size_t i = 1; i < d->workloads.n; i++)
+		assert_true(nth_workload(d, i - 1)->number < nth_workload(d, i)->number);
 	for (size_t i = 1; i < d->n_rule_names; i++)
 		assert_true(d->rule_names[i - 1].number < d->rule_names[i].number);
 	free_cluster(&cluster);

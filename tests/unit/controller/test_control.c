@@ -65,7 +65,7 @@ static void compile(struct scene *s)
 		bh_desired_unref(s->desired);
 	s->desired = bh_compile(s->api.compiler, s->api.model);
 	s->api.desired = s->desired;
-	bh_names_learn(s->api.names, s->desired);
+	bh_names_learn(s->api.names, s->desired, NULL);
 }
 
 static uint64_t refresh(void *data)

@@ -45,7 +45,7 @@ static void learn(struct world *world)
 {
 	struct bh_desired *desired = bh_compile(world->compiler, world->model);
 
-	bh_names_learn(world->names, desired);
+	bh_names_learn(world->names, desired, NULL);
 	bh_desired_unref(desired);
 }
 

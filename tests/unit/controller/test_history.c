@@ -455,7 +455,7 @@ static void conversations_of_pods_come_from_records_and_say_what_is_lost(void **
 	uint64_t next = 1, began = 0, wide = 0;
 	struct bh_gather *gather;
 
-	bh_names_learn(own, &desired);
+	bh_names_learn(own, &desired, NULL);
 	for (int i = 0; i < 3; i++)
 		log_flow(log, own, BULKHEAD__WIRE__FLOW_TYPE__FLOW_NEW, 0xff07);
 	log_flow(log, own, BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED, 0xff07);
@@ -669,10 +669,14 @@ static void names_come_back_with_the_database(void **state)
 	const struct bh_desired_workload workload = {10, "shop", "Deployment", "web"};
 	const struct bh_desired_rule_name rule = {
 		5, "shop", "web", false, 0, "shop/web ingress[0]"};
-	const struct bh_desired desired = {
-		.n_workloads = 1, .workloads = &workload, .n_rule_names = 1, .rule_names = &rule};
+	struct bh_desired desired = {
+		.workloads = bh_run_new(&bh_desired_workloads, &workload, 1),
+		.n_rule_names = 1,
+		.rule_names = &rule,
+	};
 
-	bh_history_record_names(history, &desired);
+	bh_history_record_names(history, &desired, NULL);
+	bh_run_unref(&desired.workloads);
 	bh_history_close(history);
 	assert_null(bh_names_workload(names, 10));
 	history = open_history(path);

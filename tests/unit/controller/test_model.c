@@ -298,6 +298,134 @@ static void holds_and_forgets_many_pods(void **state)
 	bh_model_free(model);
 }
 
+static void put_holder(
+	struct bh_model *model, const char *uid, const char *address, int64_t created, bool host)
+{
+	struct bh_ip ip = ip_of(address);
+
+	bh_model_put_pod(model, &(struct bh_pod){.uid = uid,
+					.namespace = "shop",
+					.name = uid,
+					.created = created,
+					.host_network = host,
+					.n_ips = 1,
+					.ips = &ip});
+}
+
+static size_t count_at(const struct bh_model *model, const char *address)
+{
+	struct bh_ip ip = ip_of(address);
+	size_t n = 0;
+
+	for (const struct bh_ring *at = NULL; bh_model_next_pod_at(model, &ip, &at);)
+		n++;
+	return n;
+}
+
+static void finds_pods_by_address(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+	struct bh_ip ip = ip_of("10.0.0.1");
+
+	assert_null(bh_model_pod_at(model, &ip));
+	put_holder(model, "old", "10.0.0.1", 1, false);
+	put_holder(model, "new", "10.0.0.1", 2, false);
+	put_holder(model, "host", "10.0.0.1", 3, true);
+	assert_int_equal(count_at(model, "10.0.0.1"), 3);
+	assert_string_equal(bh_model_pod_at(model, &ip)->uid, "new");
+	put_holder(model, "new", "10.0.0.2", 2, false);
+	assert_string_equal(bh_model_pod_at(model, &ip)->uid, "old");
+	assert_int_equal(count_at(model, "10.0.0.2"), 1);
+	bh_model_remove(model, "old");
+	assert_null(bh_model_pod_at(model, &ip));
+	assert_int_equal(count_at(model, "10.0.0.1"), 1);
+	bh_model_free(model);
+}
+
+static void finds_slices_by_service_and_address(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+	struct bh_ip ips[2] = {ip_of("10.0.0.1"), ip_of("10.0.0.2")};
+	struct bh_slice slice = {.uid = "a",
+		.namespace = "shop",
+		.name = "a",
+		.service = "web",
+		.n_ips = 2,
+		.ips = ips};
+	const struct bh_ring *at = NULL;
+
+	bh_model_put_slice(model, &slice);
+	assert_string_equal(bh_model_next_slice_of(model, "shop", "web", &at)->uid, "a");
+	assert_null(bh_model_next_slice_of(model, "shop", "web", &at));
+	at = NULL;
+	assert_string_equal(bh_model_next_slice_at(model, &ips[1], &at)->uid, "a");
+	slice.service = "db";
+	slice.n_ips = 1;
+	bh_model_put_slice(model, &slice);
+	at = NULL;
+	assert_null(bh_model_next_slice_at(model, &ips[1], &at));
+	at = NULL;
+	assert_null(bh_model_next_slice_of(model, "shop", "web", &at));
+	at = NULL;
+	assert_non_null(bh_model_next_slice_of(model, "shop", "db", &at));
+	bh_model_remove(model, "a");
+	at = NULL;
+	assert_null(bh_model_next_slice_of(model, "shop", "db", &at));
+	bh_model_free(model);
+}
+
+static void a_change_keeps_what_was_there_before(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+	uint64_t first = bh_model_revision(model);
+	const struct bh_change *change;
+
+	put_holder(model, "u", "10.0.0.1", 1, false);
+	put_holder(model, "u", "10.0.0.2", 1, false);
+	bh_model_remove(model, "u");
+	bh_model_set_mode(model, BH_SCOPE_NODE, NULL, NULL, BH_MODE_ENFORCE);
+	assert_int_equal(bh_model_revision(model), first + 4);
+	change = bh_model_change(model, first + 1);
+	assert_int_equal(change->kind, BH_CHANGE_POD);
+	assert_string_equal(change->uid, "u");
+	assert_null(change->pod);
+	change = bh_model_change(model, first + 3);
+	assert_int_equal(change->kind, BH_CHANGE_POD);
+	assert_int_equal(change->pod->ips[0].ip[3], 2);
+	assert_int_equal(bh_model_change(model, first + 4)->kind, BH_CHANGE_OTHER);
+	assert_null(bh_model_change(model, first + 5));
+	for (int64_t i = 0; i < BH_MODEL_JOURNAL; i++)
+		put_holder(model, "u", "10.0.0.1", 2 + i, false);
+	assert_null(bh_model_change(model, first + 4));
+	assert_int_equal(bh_model_change(model, first + 6)->pod->created, 2);
+	bh_model_free(model);
+}
+
+static void large_objects_are_not_remembered_for_long(void **state)
+{
+	struct bh_model *model = bh_model_new("n1", BH_MODE_OBSERVE);
+	size_t size = 256 * 1024;
+	char *value = bh_xcalloc(1, size);
+	struct bh_label item = {"app", value};
+	struct bh_labels labels = labels_of(&item, 1);
+	uint64_t first = bh_model_revision(model) + 1;
+
+	memset(value, 'x', size - 1);
+	for (int i = 0; i < 100; i++) {
+		value[0] = (char)('a' + i % 26);
+		bh_model_put_pod(model,
+			&(struct bh_pod){
+				.uid = "u", .namespace = "shop", .name = "u", .labels = &labels});
+	}
+	assert_null(bh_model_change(model, first));
+	assert_null(bh_model_change(model, first + 100 - 17));
+	assert_non_null(bh_model_change(model, first + 90));
+	assert_int_equal(
+		bh_model_change(model, first + 90)->pod->labels->items[0].value[0], 'a' + 89 % 26);
+	bh_model_free(model);
+	free(value);
+}
+
 static void reads_and_writes_addresses(void **state)
 {
 	static const struct {
@@ -343,6 +471,10 @@ int main(void)
 		cmocka_unit_test(announced_addresses_count_until_the_source_says_others),
 		cmocka_unit_test(announcements_go_with_their_pod_and_are_bounded),
 		cmocka_unit_test(holds_and_forgets_many_pods),
+		cmocka_unit_test(finds_pods_by_address),
+		cmocka_unit_test(finds_slices_by_service_and_address),
+		cmocka_unit_test(a_change_keeps_what_was_there_before),
+		cmocka_unit_test(large_objects_are_not_remembered_for_long),
 		cmocka_unit_test(reads_and_writes_addresses),
 	};
 

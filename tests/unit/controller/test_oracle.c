@@ -146,9 +146,9 @@ static void compare_with_fresh(const struct cluster *cluster)
 	compile_cluster(&fresh);
 	const struct bh_desired *b = fresh.desired;
 
-	assert_int_equal(a->n_addresses, b->n_addresses);
-	for (size_t i = 0; i < a->n_addresses; i++)
-		assert_int_equal(a->addresses[i].class, b->addresses[i].class);
+	assert_int_equal(a->addresses.n, b->addresses.n);
+	for (size_t i = 0; i < a->addresses.n; i++)
+		assert_int_equal(nth_address(a, i)->class, nth_address(b, i)->class);
 	assert_int_equal(a->n_endpoints, b->n_endpoints);
 	for (size_t i = 0; i < a->n_endpoints; i++)
 		assert_int_equal(a->endpoints[i].active, b->endpoints[i].active);

@@ -40,9 +40,9 @@ static const struct bh_desired_address *address_of(const struct cluster *cluster
 {
 	struct bh_ip ip = ip_of(text);
 
-	for (size_t i = 0; i < cluster->desired->n_addresses; i++) {
-		if (!bh_ip_compare(&cluster->desired->addresses[i].ip, &ip))
-			return &cluster->desired->addresses[i];
+	for (size_t i = 0; i < cluster->desired->addresses.n; i++) {
+		if (!bh_ip_compare(&nth_address(cluster->desired, i)->ip, &ip))
+			return nth_address(cluster->desired, i);
 	}
 	return NULL;
 }
@@ -389,7 +389,7 @@ static void a_service_without_an_address_is_nobody(void **state)
 
 	assert_null(address_of(&cluster, "192.0.2.1"));
 	assert_null(address_of(&cluster, "192.0.2.2"));
-	assert_int_equal(cluster.desired->n_addresses, 4);
+	assert_int_equal(cluster.desired->addresses.n, 4);
 	assert_int_equal(cluster.desired->n_problems, 0);
 	free_cluster(&cluster);
 }

@@ -298,6 +298,9 @@ $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))): 
 bench-history: build/bench-history
 	@rm -f build/bench-history.db*
 	@build/bench-history build/bench-history.db $(BENCH_ARGS)
+build/bench-load: $(B)/obj/tools/bench/peers/main.o $(B)/obj/tools/bench/peers/load.o
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
 build/bench-history: $(B)/obj/tools/bench/history/main.o $(LIB_controller)
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller)

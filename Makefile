@@ -301,6 +301,10 @@ bench-history: build/bench-history
 build/bench-load: $(B)/obj/tools/bench/peers/main.o $(B)/obj/tools/bench/peers/load.o
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
+build/bench-update: $(B)/obj/tools/bench/update/main.o $(B)/obj/tools/bench/update/feeder.o $(OBJ_proto)
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_dataplane)
+$(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/bench/update/*.c)): | $(B)/gen/bulkhead.pb-c.h
 build/bench-history: $(B)/obj/tools/bench/history/main.o $(LIB_controller)
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "proto/wire.h"
 
@@ -250,12 +251,38 @@ void feeder_endpoint(struct feeder *feeder, uint32_t ip, uint32_t program)
 	feeder->update.endpoints = &feeder->endpoints;
 }
 
-void feeder_commit(struct feeder *feeder)
+uint64_t feeder_now(void)
 {
-	uint64_t revision = feeder->update.revision;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t watch(struct feeder *feeder, const volatile uint64_t *watched, uint64_t wanted)
+{
+	const struct timespec pause = {.tv_nsec = 50000};
+	uint64_t deadline = feeder_now() + ANSWER_MS * 1000000ull;
+
+	while (*watched != wanted) {
+		while (hear(feeder))
+			;
+		if (feeder_now() > deadline)
+			errx(1, "an update is not in force in time");
+		nanosleep(&pause, NULL);
+	}
+	return feeder_now();
+}
+
+uint64_t feeder_commit(struct feeder *feeder, const volatile uint64_t *watched, uint64_t wanted)
+{
+	uint64_t revision = feeder->update.revision, seen = 0;
 
 	send_part(feeder, true);
+	if (watched)
+		seen = watch(feeder, watched, wanted);
 	while (feeder->acknowledged != revision)
 		wait_for_something(feeder);
 	feeder->revision = revision;
+	return seen ? seen : feeder_now();
 }

@@ -32,7 +32,12 @@ void feeder_remove_program(struct feeder *feeder, uint32_t number);
 /* The one pod of this node, and what it runs. */
 void feeder_endpoint(struct feeder *feeder, uint32_t ip, uint32_t program);
 
-/* Sends the rest, and returns when it is in force. */
-void feeder_commit(struct feeder *feeder);
+/*
+ * Sends the rest, and returns when the data plane says that it is in force and what went is gone.
+ * With `watched` it is looked at meanwhile, each 50 µs: returns when (CLOCK_MONOTONIC, ns) it had
+ * become `wanted`, which is when packets are judged by the update; else when it was acknowledged.
+ */
+uint64_t feeder_commit(struct feeder *feeder, const volatile uint64_t *watched, uint64_t wanted);
+uint64_t feeder_now(void);
 
 #endif

@@ -305,6 +305,9 @@ build/bench-update: $(B)/obj/tools/bench/update/main.o $(B)/obj/tools/bench/upda
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_dataplane)
 $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/bench/update/*.c)): | $(B)/gen/bulkhead.pb-c.h
+build/bench-flows: $(B)/obj/tools/bench/flows/main.o
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
 build/bench-history: $(B)/obj/tools/bench/history/main.o $(LIB_controller)
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller)

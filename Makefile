@@ -283,13 +283,13 @@ demo:
 bench: bench-packet bench-agent
 ## make bench-packet  per-packet cost of the BPF programs, as ratios
 bench-packet: setup
-	@$(MAKE) --no-print-directory -j$$(nproc) build/bench
+	@$(MAKE) --no-print-directory -j$$(nproc) build/bench-packet
 	@build/bench $(BENCH_ARGS)
 ## make bench-agent   from the API server's event to the kernel, start, memory, processor, on a node of a large cluster
 bench-agent: setup
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@$(PYTHON) tools/bench/agent/run $(BENCH_ARGS)
-build/bench: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))) $(TEST_LIB)
+build/bench-packet: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))) $(TEST_LIB)
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg_libs,libbpf) -lcmocka
 $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))): | $(SKELETONS)

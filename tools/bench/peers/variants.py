@@ -101,7 +101,7 @@ class Iptables(Variant):
         else:
             node.run("ipset", "restore", input=rules.ipset(n_rules))
             text = rules.iptables_with_set()
-        # The older tool does less a packet than its namesake over nf_tables: the better of the two.
+        # The kernel has two of them, and the older one walks its rules natively.
         for tool in ("iptables-legacy", "iptables"):
             try:
                 node.run(f"{tool}-restore", input=text)

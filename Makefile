@@ -280,31 +280,65 @@ demo:
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@$(PYTHON) tools/demo/demo $(if $(ONESHOT),--oneshot)
 
-## make bench      both of the next two; BENCH_ARGS=--quick for a first look (root)
-bench: bench-packet bench-agent
+## make bench      all of the following, in turn; results in build/bench/*.json, too (root; half an hour)
+## make bench-quick  the same, shortly, for a first look (minutes)
+BENCHES := packet peers update flows history scale agent
+bench: $(BENCHES:%=bench-%)
+bench-quick:
+	@$(MAKE) --no-print-directory bench BENCH_ARGS=--quick
+bench-setup: setup
+	@tools/setup bench
+	@mkdir -p build/bench
 ## make bench-packet  per-packet cost of the BPF programs, as ratios
-bench-packet: setup
-	@$(MAKE) --no-print-directory -j$$(nproc) build/bench
-	@build/bench $(BENCH_ARGS)
+bench-packet: bench-setup
+	@$(MAKE) --no-print-directory -j$$(nproc) build/bench-packet
+	@build/bench-packet --out build/bench/packet.json $(BENCH_ARGS)
+## make bench-peers  what filtering adds between two pods: Bulkhead, nftables, iptables and nothing, side by side
+bench-peers: bench-setup
+	@$(MAKE) --no-print-directory -j$$(nproc) all build/bench-load
+	@$(PYTHON) tools/bench/peers/run $(BENCH_ARGS)
+## make bench-update  how long a change of rules takes to be in force, beside nft, ipset and iptables
+bench-update: bench-setup
+	@$(MAKE) --no-print-directory -j$$(nproc) all build/bench-update
+	@$(PYTHON) tools/bench/update/run $(BENCH_ARGS)
+## make bench-flows   records of 1k to 100k new flows a second, accounted for; the graph with 10,000 edges
+bench-flows: bench-setup
+	@$(MAKE) --no-print-directory -j$$(nproc) all build/bench-flows
+	@$(PYTHON) tools/bench/flows/run $(BENCH_ARGS)
+## make bench-history  what keeping history costs: HISTORY="EDGES HOURS ACTIVE%" (10000 24 10)
+HISTORY ?= 10000 $(if $(filter --quick,$(BENCH_ARGS)),1,24) 10
+bench-history: bench-setup
+	@$(MAKE) --no-print-directory -j$$(nproc) build/bench-history
+	@rm -f build/bench-history.db*
+	@build/bench-history build/bench-history.db build/bench/history.json $(HISTORY)
+	@rm -f build/bench-history.db*
 ## make bench-agent   from the API server's event to the kernel, start, memory, processor, on a node of a large cluster
-bench-agent: setup
+bench-agent: bench-setup
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@$(PYTHON) tools/bench/agent/run $(BENCH_ARGS)
-build/bench: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))) $(TEST_LIB)
+## make bench-scale   what the controller's compile costs with up to 100,000 pods (no root)
+bench-scale: bench-setup
+	@$(MAKE) --no-print-directory -j$$(nproc) build/bench-scale
+	@build/bench-scale $(BENCH_ARGS)
+
+build/bench-packet: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))) $(TEST_LIB)
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg_libs,libbpf) -lcmocka
 $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/bench/*.c))): | $(SKELETONS)
 
-## make bench-history  what keeping history costs, at 10,000 edges (no root; minutes)
-bench-history: build/bench-history
-	@rm -f build/bench-history.db*
-	@build/bench-history build/bench-history.db $(BENCH_ARGS)
-## make bench-scale  what the controller's compile costs with up to 100,000 pods (no root; a minute)
-bench-scale: build/bench-scale
-	@build/bench-scale $(BENCH_ARGS)
 build/bench-scale: $(B)/obj/tools/bench/scale/main.o $(B)/obj/tools/bench/scale/cluster.o $(LIB_controller)
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller)
+build/bench-load: $(B)/obj/tools/bench/peers/main.o $(B)/obj/tools/bench/peers/load.o
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
+build/bench-update: $(B)/obj/tools/bench/update/main.o $(B)/obj/tools/bench/update/feeder.o $(OBJ_proto)
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_dataplane)
+$(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/bench/update/*.c)): | $(B)/gen/bulkhead.pb-c.h
+build/bench-flows: $(B)/obj/tools/bench/flows/main.o
+	$(call note,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
 build/bench-history: $(B)/obj/tools/bench/history/main.o $(LIB_controller)
 	$(call note,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_controller)
@@ -360,4 +394,4 @@ help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
 FORCE:
-.PHONY: FORCE all setup test test-unit test-kernels tests asan coverage fuzz test-kube demo bench bench-packet bench-agent bench-history bench-scale lint format man install install-host deb image clean help
+.PHONY: FORCE all setup test test-unit test-kernels tests asan coverage fuzz test-kube demo bench bench-quick bench-setup $(BENCHES:%=bench-%) lint format man install install-host deb image clean help

@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "dataplane/endpoints.h"
 #include "proto/cleanup.h"
@@ -26,6 +28,13 @@ struct bh_events {
 	void (*take_hello)(void *data, const struct bh_hello *hello);
 	void *hello_data;
 	int taken;
+	/* Where the kernel writes and we read, in bytes since the ring was made; NULL where the
+	 * kernel shows them to nobody. */
+	const volatile unsigned long *written;
+	const volatile unsigned long *read;
+	size_t page;
+	uint64_t waiting; /* the most since the last sum */
+	uint64_t high;    /* … and between the two before */
 	uint64_t lost;
 	size_t n;
 	size_t bytes;
@@ -174,6 +183,55 @@ static int on_record(void *arg, void *data, size_t size)
 	return ++events->taken >= CONSUME_MAX ? -EAGAIN : 0;
 }
 
+/* ---- The ring ------------------------------------------------------------------------------- */
+
+static const volatile unsigned long *map_position(int fd, size_t page, off_t offset)
+{
+	void *memory = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, offset);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* The kernel's documented layout: a page of the reader's position, a page of the writer's. */
+static void map_positions(struct bh_events *events)
+{
+	int fd = events->object->map[BH_MAP_bh_events];
+
+	events->page = (size_t)sysconf(_SC_PAGESIZE);
+	events->read = map_position(fd, events->page, 0);
+	events->written = map_position(fd, events->page, (off_t)events->page);
+}
+
+static void unmap_positions(struct bh_events *events)
+{
+	if (events->read)
+		munmap((void *)events->read, events->page);
+	if (events->written)
+		munmap((void *)events->written, events->page);
+}
+
+static void note_waiting(struct bh_events *events)
+{
+	uint64_t waiting;
+
+	if (!events->read || !events->written)
+		return;
+	waiting = *events->written - *events->read;
+	if (waiting > events->waiting)
+		events->waiting = waiting;
+}
+
+uint64_t bh_events_high(const struct bh_events *events)
+{
+	return events->high > events->waiting ? events->high : events->waiting;
+}
+
+void bh_events_sum_up(struct bh_events *events)
+{
+	events->high = events->waiting;
+	events->waiting = 0;
+}
+
 int bh_events_new(struct bh_object *object, const struct bh_endpoints *endpoints,
 	struct bh_events **ret_events, struct bh_why *why)
 {
@@ -188,6 +246,7 @@ int bh_events_new(struct bh_object *object, const struct bh_endpoints *endpoints
 		return bh_fail(why, -errno, "the event ring: %s", strerror(errno));
 	if (bh_times_now(object, &events->times) < 0)
 		return bh_fail(why, -EIO, "reading the kernel's clock failed");
+	map_positions(events);
 	*ret_events = bh_take_pointer(events);
 	return 0;
 }
@@ -196,6 +255,7 @@ void bh_events_free(struct bh_events *events)
 {
 	if (!events)
 		return;
+	unmap_positions(events);
 	ring_buffer__free(events->ring);
 	free(events);
 }
@@ -205,6 +265,7 @@ int bh_events_consume(struct bh_events *events, struct bh_wire *wire)
 	events->wire = wire;
 	events->taken = 0;
 	bh_times_now(events->object, &events->times); /* else the last ones will do */
+	note_waiting(events);
 	ring_buffer__consume(events->ring);
 	flush(events);
 	return events->taken;

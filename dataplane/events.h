@@ -28,6 +28,10 @@ void bh_events_free(struct bh_events *events);
  */
 int bh_events_consume(struct bh_events *events, struct bh_wire *wire);
 
+/* The most bytes that waited in the ring when it was looked into, between the last two sums. */
+uint64_t bh_events_high(const struct bh_events *events);
+void bh_events_sum_up(struct bh_events *events);
+
 /* Queues a record that did not come from the ring, for the next consume. */
 void bh_events_add(struct bh_events *events, const struct bh_event *event);
 

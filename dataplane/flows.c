@@ -11,6 +11,8 @@
 #include "proto/cleanup.h"
 
 #define SLICE 4096
+/* As bpf/lib/fragment.h has it. */
+#define FRAGMENT_LIFETIME_S 30
 
 /* In this order in every round. */
 static const struct {
@@ -34,6 +36,7 @@ struct bh_flows {
 	struct bh_walk walk;
 	uint64_t counting[FLOW_MAPS];
 	uint64_t counted[FLOW_MAPS];
+	uint64_t fragments;
 	uint64_t rounds;
 	uint8_t *marking; /* a bit for each edge slot */
 	uint8_t *marked;  /* … of the last whole round */
@@ -173,6 +176,32 @@ static void mark_edges(struct bh_flows *flows, const struct bh_flow *flow)
 	}
 }
 
+/* ---- Fragments ------------------------------------------------------------------------------ */
+
+/* Those that still vouch for others; nobody removes the rest but who comes after them. */
+static void count_fragments(struct bh_flows *flows)
+{
+	const struct bh_object *object = flows->object;
+	uint32_t lifetime = object->config->hz * FRAGMENT_LIFETIME_S;
+	struct bh_walk walk;
+	struct bh_clock clock;
+	uint64_t n = 0;
+
+	if (bh_object_clock(flows->object, &clock) < 0 ||
+		bh_walk_begin(&walk, object->map[BH_MAP_bh_fragments],
+			sizeof(struct bh_fragment_key), sizeof(struct bh_fragment), SLICE) < 0)
+		return;
+	while (bh_walk_step(&walk) > 0) {
+		for (uint32_t i = 0; i < walk.n; i++) {
+			const struct bh_fragment *fragment = bh_walk_value(&walk, i);
+
+			n += (uint32_t)clock.jiffies - fragment->seen <= lifetime;
+		}
+	}
+	bh_walk_end(&walk);
+	flows->fragments = n;
+}
+
 /* ---- Rounds --------------------------------------------------------------------------------- */
 
 void bh_flows_begin(struct bh_flows *flows)
@@ -192,6 +221,7 @@ static void end_round(struct bh_flows *flows)
 	flows->marked = flows->marking;
 	flows->marking = marked;
 	memcpy(flows->counted, flows->counting, sizeof(flows->counted));
+	count_fragments(flows);
 	flows->rounds++;
 }
 
@@ -252,5 +282,5 @@ uint64_t bh_flows_count(const struct bh_flows *flows, enum bh_map map)
 		if (flow_maps[i].map == map)
 			return flows->counted[i];
 	}
-	return 0;
+	return map == BH_MAP_bh_fragments ? flows->fragments : 0;
 }

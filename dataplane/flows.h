@@ -37,7 +37,7 @@ uint64_t bh_flows_rounds(const struct bh_flows *flows);
 /* Did any flow name this edge slot, in the last whole round? */
 bool bh_flows_use_edge(const struct bh_flows *flows, uint32_t slot);
 
-/* Flows in one of the four tables, as of the last whole round. */
+/* Flows in one of the four tables, or fragments that are alive, as of the last whole round. */
 uint64_t bh_flows_count(const struct bh_flows *flows, enum bh_map map);
 
 #endif

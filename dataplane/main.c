@@ -32,6 +32,7 @@
 
 #include "dataplane/options.h"
 #include "dataplane/ownership.h"
+#include "dataplane/pressure.h"
 #include "dataplane/privileges.h"
 #include "dataplane/redirects.h"
 #include "dataplane/serve.h"
@@ -199,7 +200,7 @@ static void on_sweep(uv_idle_t *idle)
 	if (bh_flows_step(d->flows))
 		return;
 	uv_idle_stop(idle);
-	bh_status_check_maps(&d->serve.sources);
+	bh_pressure_check(&d->serve.sources);
 }
 
 static void on_check(uv_timer_t *timer)
@@ -338,6 +339,7 @@ static void start_serving(struct daemon *d)
 		.endpoints = &d->endpoints,
 		.hold = &d->hold,
 		.leaving = &d->leaving,
+		.events = d->events,
 		.flows = d->flows,
 		.edges = d->edges,
 		.problems = &d->problems,

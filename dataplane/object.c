@@ -16,6 +16,7 @@
 
 #include "dataplane/loadlog.h"
 #include "dataplane/programs.h"
+#include "dataplane/sizes.h"
 #include "dataplane/walk.h"
 #include "proto/cleanup.h"
 
@@ -34,6 +35,11 @@ static const struct {
 const char *bh_map_name(enum bh_map map)
 {
 	return maps[map].name;
+}
+
+bool bh_map_is_sized(enum bh_map map)
+{
+	return maps[map].flags & BH_MAP_SIZED;
 }
 
 static void object_cleanup(struct bh_object **object)
@@ -169,11 +175,14 @@ static int take_over(
 
 static void set_sizes(const struct bpf_object *tc, const uint32_t *sizes)
 {
+	uint64_t memory = bh_sizes_memory();
+
 	for (int i = 0; i < BH_MAP_COUNT; i++) {
 		struct bpf_map *map = bpf_object__find_map_by_name(tc, maps[i].name);
+		uint32_t size = sizes[i] ? sizes[i] : bh_sizes_default(i, memory);
 
-		if (map && sizes[i])
-			bpf_map__set_max_entries(map, sizes[i]);
+		if (map && size)
+			bpf_map__set_max_entries(map, size);
 	}
 }
 

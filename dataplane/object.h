@@ -46,7 +46,8 @@ struct bh_object {
 	char resized[256]; /* configured sizes that pinned maps do not have, as a sentence; or "" */
 };
 
-/* `sizes` by enum bh_map, 0 = the default. Loads the programs, publishes the pins, fills bh_config.
+/* `sizes` by enum bh_map, 0 = the default (dataplane/sizes.h). Loads the programs, publishes the
+ * pins, fills bh_config.
  */
 int bh_object_open(const char *run_dir, const uint32_t sizes[BH_MAP_COUNT],
 	struct bh_object **ret_object, struct bh_why *why);
@@ -58,6 +59,9 @@ void bh_object_free(struct bh_object *object);
 int bh_object_parse_size(const char *text, uint32_t sizes[BH_MAP_COUNT], struct bh_why *why);
 
 const char *bh_map_name(enum bh_map map);
+
+/* Is its size configuration? */
+bool bh_map_is_sized(enum bh_map map);
 
 /* Jiffies and CLOCK_MONOTONIC now, as the programs see them. Returns 0 or -errno. */
 int bh_object_clock(struct bh_object *object, struct bh_clock *ret_clock);

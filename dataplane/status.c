@@ -8,11 +8,9 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "dataplane/pressure.h"
 #include "dataplane/walk.h"
 #include "proto/cleanup.h"
-
-/* Percent; a table that is fuller is named. */
-#define PRESSURE 80
 
 /* ---- Counters ------------------------------------------------------------------------------- */
 
@@ -93,54 +91,6 @@ static void fill_counters(struct counters *counters, const uint64_t *values)
 	}
 }
 
-/* ---- Maps ----------------------------------------------------------------------------------- */
-
-struct pressure {
-	enum bh_map map;
-	uint64_t entries;
-};
-
-#define PRESSURES 11
-
-static void measure(const struct bh_status_sources *s, struct pressure ret_pressures[PRESSURES])
-{
-	const struct bh_world *world = &s->tables->world;
-	const struct pressure pressures[PRESSURES] = {
-		{BH_MAP_bh_ifaces, s->endpoints->claimed.n},
-		{BH_MAP_bh_addr4, world->addr4.n},
-		{BH_MAP_bh_addr6, world->addr6.n},
-		{BH_MAP_bh_trie4, world->block4.n},
-		{BH_MAP_bh_trie6, world->block6.n},
-		{BH_MAP_bh_policies, world->n_entries},
-		{BH_MAP_bh_spills, world->n_spills},
-		{BH_MAP_bh_flows4, bh_flows_count(s->flows, BH_MAP_bh_flows4)},
-		{BH_MAP_bh_flows6, bh_flows_count(s->flows, BH_MAP_bh_flows6)},
-		{BH_MAP_bh_half4, bh_flows_count(s->flows, BH_MAP_bh_half4)},
-		{BH_MAP_bh_edge_index, bh_edges_count(s->edges)},
-	};
-
-	memcpy(ret_pressures, pressures, sizeof(pressures));
-}
-
-void bh_status_check_maps(const struct bh_status_sources *s)
-{
-	struct pressure pressures[PRESSURES];
-
-	measure(s, pressures);
-	bh_problems_begin(s->problems, BH_SOURCE_MAPS);
-	for (size_t i = 0; i < PRESSURES; i++) {
-		const char *name = bh_map_name(pressures[i].map);
-		uint32_t max = s->object->size[pressures[i].map];
-
-		if (pressures[i].entries * 100 > (uint64_t)max * PRESSURE)
-			bh_problems_add(s->problems, BH_SOURCE_MAPS, "map-pressure", name,
-				"%s is more than %d %% full (%u entries): give it more room with "
-				"--map-size %s=%u, after `down`",
-				name, PRESSURE, max, name, max * 2);
-	}
-	bh_problems_end(s->problems, BH_SOURCE_MAPS);
-}
-
 /* ---- Putting it together -------------------------------------------------------------------- */
 
 struct lists {
@@ -148,8 +98,8 @@ struct lists {
 	Bulkhead__Wire__EndpointStatus **endpoint_pointers;
 	Bulkhead__Wire__Problem problems[BH_PROBLEMS_MAX + 1];
 	Bulkhead__Wire__Problem *problem_pointers[BH_PROBLEMS_MAX + 1];
-	Bulkhead__Wire__MapPressure maps[PRESSURES];
-	Bulkhead__Wire__MapPressure *map_pointers[PRESSURES];
+	Bulkhead__Wire__MapPressure maps[BH_PRESSURES];
+	Bulkhead__Wire__MapPressure *map_pointers[BH_PRESSURES];
 	ProtobufCBinaryData *host;
 	Bulkhead__Wire__Held *held;
 	Bulkhead__Wire__Held **held_pointers;
@@ -229,17 +179,17 @@ static void list_problems(
 static void list_maps(
 	const struct bh_status_sources *s, struct lists *lists, Bulkhead__Wire__Status *status)
 {
-	struct pressure pressures[PRESSURES];
+	struct bh_pressure pressures[BH_PRESSURES];
 
-	measure(s, pressures);
-	for (size_t i = 0; i < PRESSURES; i++) {
+	bh_pressure_measure(s, pressures);
+	for (size_t i = 0; i < BH_PRESSURES; i++) {
 		bulkhead__wire__map_pressure__init(&lists->maps[i]);
 		lists->maps[i].map = (char *)bh_map_name(pressures[i].map);
 		lists->maps[i].entries = pressures[i].entries;
-		lists->maps[i].max = s->object->size[pressures[i].map];
+		lists->maps[i].max = pressures[i].max;
 		lists->map_pointers[i] = &lists->maps[i];
 	}
-	status->n_maps = PRESSURES;
+	status->n_maps = BH_PRESSURES;
 	status->maps = lists->map_pointers;
 }
 

@@ -10,6 +10,7 @@
 #include "dataplane/discover.h"
 #include "dataplane/edges.h"
 #include "dataplane/endpoints.h"
+#include "dataplane/events.h"
 #include "dataplane/flows.h"
 #include "dataplane/object.h"
 #include "dataplane/hold.h"
@@ -27,6 +28,7 @@ struct bh_status_sources {
 	struct bh_endpoints *endpoints;
 	const struct bh_hold *hold;
 	struct bh_leaving *leaving;
+	struct bh_events *events;
 	struct bh_flows *flows;
 	struct bh_edges *edges;
 	struct bh_problems *problems;
@@ -34,8 +36,5 @@ struct bh_status_sources {
 
 /* Sends one. Returns 0 or -errno of bh_wire_send(). */
 int bh_status_send(const struct bh_status_sources *sources, uint64_t applied, struct bh_wire *wire);
-
-/* Names maps that are over 80 % full as problems. */
-void bh_status_check_maps(const struct bh_status_sources *sources);
 
 #endif

@@ -29,6 +29,8 @@ struct bed_sizes {
 	uint32_t policies;
 	uint32_t addresses;
 	uint32_t ring;
+	uint32_t blocks; /* 0: a few */
+	uint32_t spills;
 	bool half_refuses; /* the half-open table does not evict: it can be full */
 	bool xdp;          /* load the XDP programs, too */
 	bool marked;       /* … and those that show skb->tc_index, and of leaving devices */

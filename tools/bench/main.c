@@ -22,6 +22,8 @@ struct options {
 	unsigned rounds;
 	unsigned scale;
 	bool json;
+	const char *out;
+	double load; /* as the run began */
 };
 
 struct summary {
@@ -48,32 +50,18 @@ static struct summary summarize(const struct bench_case *c, unsigned rounds)
 		.p90 = sorted[rounds - 1 - rounds / 10]};
 }
 
-static double median_of(const char *name, unsigned rounds)
+/* The ratio to a floor with as many flows; 0 where there is none, or it is one itself. */
+static double to_floor(const struct bench_case *c, enum bench_kind kind, unsigned rounds)
 {
+	if (c->kind != BENCH_REAL)
+		return 0;
 	for (unsigned i = 0; i < bench_n_cases; i++) {
-		if (!strcmp(bench_cases[i].name, name))
-			return summarize(&bench_cases[i], rounds).median;
+		const struct bench_case *floor = &bench_cases[i];
+
+		if (floor->kind == kind && floor->flows == c->flows)
+			return summarize(c, rounds).median / summarize(floor, rounds).median;
 	}
 	return 0;
-}
-
-/* The ratio to a floor of the same kind of run; 0 where there is none. */
-static double to_empty(const struct bench_case *c, double median, unsigned rounds)
-{
-	if (c->floor == FLOOR_NONE)
-		return 0;
-	return median /
-	       median_of(c->floor == FLOOR_STILL ? "empty program" : "empty program, 8k flows",
-		       rounds);
-}
-
-static double to_lookup(const struct bench_case *c, double median, unsigned rounds)
-{
-	if (c->floor == FLOOR_NONE)
-		return 0;
-	return median / median_of(c->floor == FLOOR_STILL ? "parse, one LRU lookup"
-							  : "parse, one LRU lookup, 8k flows",
-				rounds);
 }
 
 static void processor(char *ret_name, size_t size)
@@ -95,6 +83,14 @@ static void processor(char *ret_name, size_t size)
 		fclose(info);
 }
 
+static double load_now(void)
+{
+	double load = 0;
+
+	getloadavg(&load, 1);
+	return load;
+}
+
 static void header(const struct options *options, char *ret_line, size_t size)
 {
 	struct utsname kernel;
@@ -104,9 +100,9 @@ static void header(const struct options *options, char *ret_line, size_t size)
 	processor(name, sizeof(name));
 	snprintf(ret_line, size,
 		"%s %s, %s, %ld processors; BPF_PROG_TEST_RUN, thread CPU time, medians of %u "
-		"interleaved rounds",
+		"interleaved rounds; load %.1f at start, %.1f at end",
 		kernel.sysname, kernel.release, name, sysconf(_SC_NPROCESSORS_ONLN),
-		options->rounds);
+		options->rounds, options->load, load_now());
 }
 
 static void print_table(const struct options *options)
@@ -115,41 +111,55 @@ static void print_table(const struct options *options)
 
 	header(options, line, sizeof(line));
 	printf("%s\n\n", line);
-	printf("%-34s %8s %8s %8s %9s %12s\n", "ns per packet", "median", "p10", "p90", "× empty",
+	printf("%-42s %8s %8s %8s %9s %12s\n", "ns per packet", "median", "p10", "p90", "× empty",
 		"× one lookup");
 	for (unsigned i = 0; i < bench_n_cases; i++) {
 		const struct bench_case *c = &bench_cases[i];
 		struct summary s = summarize(c, options->rounds);
 
-		printf("%-34s %8.1f %8.1f %8.1f", c->name, s.median, s.p10, s.p90);
-		if (c->floor != FLOOR_NONE)
-			printf(" %8.1f %12.2f", to_empty(c, s.median, options->rounds),
-				to_lookup(c, s.median, options->rounds));
+		printf("%-42s %8.1f %8.1f %8.1f", c->name, s.median, s.p10, s.p90);
+		if (c->kind == BENCH_REAL)
+			printf(" %9.1f %12.2f", to_floor(c, BENCH_EMPTY, options->rounds),
+				to_floor(c, BENCH_LOOKUP, options->rounds));
 		printf("\n");
 	}
-	printf("\nRatios are to the floor of the same kind: one flow, or a walk over 8k (the walk "
-	       "itself is in both).\n");
+	printf("\nRatios are to the floor with as many flows: one, or a walk over that many (the "
+	       "walk itself is in both).\n");
 }
 
-static void print_json(const struct options *options)
+static void print_json(const struct options *options, FILE *to)
 {
 	char line[512];
 
 	header(options, line, sizeof(line));
-	printf("{\"machine\":\"%s\",\"rounds\":%u,\"cases\":[", line, options->rounds);
+	fprintf(to, "{\"machine\":\"%s\",\"rounds\":%u,\"cases\":[", line, options->rounds);
 	for (unsigned i = 0; i < bench_n_cases; i++) {
 		const struct bench_case *c = &bench_cases[i];
 		struct summary s = summarize(c, options->rounds);
 
-		printf("%s\n{\"name\":\"%s\",\"median_ns\":%.2f,\"p10_ns\":%.2f,\"p90_ns\":%.2f",
+		fprintf(to,
+			"%s\n{\"name\":\"%s\",\"median_ns\":%.2f,\"p10_ns\":%.2f,\"p90_ns\":%.2f",
 			i ? "," : "", c->name, s.median, s.p10, s.p90);
-		if (c->floor != FLOOR_NONE)
-			printf(",\"to_empty\":%.3f,\"to_one_lookup\":%.3f",
-				to_empty(c, s.median, options->rounds),
-				to_lookup(c, s.median, options->rounds));
-		printf("}");
+		if (c->kind == BENCH_REAL)
+			fprintf(to, ",\"to_empty\":%.3f,\"to_one_lookup\":%.3f",
+				to_floor(c, BENCH_EMPTY, options->rounds),
+				to_floor(c, BENCH_LOOKUP, options->rounds));
+		fprintf(to, "}");
 	}
-	printf("]}\n");
+	fprintf(to, "]}\n");
+}
+
+static int write_json(const struct options *options)
+{
+	FILE *file = fopen(options->out, "we");
+
+	if (file)
+		print_json(options, file);
+	if (!file || fclose(file)) {
+		perror(options->out);
+		return -1;
+	}
+	return 0;
 }
 
 static void measure(const struct options *options)
@@ -162,8 +172,8 @@ static void measure(const struct options *options)
 			double ns;
 
 			if (c->before)
-				c->before();
-			ns = c->sample(options->scale);
+				c->before(c);
+			ns = c->sample(c, options->scale);
 			if (round >= 0)
 				c->samples[round] = ns;
 		}
@@ -176,15 +186,16 @@ static void measure(const struct options *options)
 
 static void usage(FILE *to)
 {
-	fprintf(to, "Usage: bench [--json] [--rounds N] [--quick]\n"
+	fprintf(to, "Usage: bench-packet [--json] [--out FILE] [--rounds N] [--quick]\n"
 		    "Nanoseconds per packet of the BPF programs, as ratios to small ones. Root.\n");
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"json", no_argument, NULL, 'j'},
-		{"rounds", required_argument, NULL, 'r'}, {"quick", no_argument, NULL, 'q'},
-		{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+		{"out", required_argument, NULL, 'o'}, {"rounds", required_argument, NULL, 'r'},
+		{"quick", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0}};
 	struct options options = {.rounds = ROUNDS, .scale = SCALE};
 	int option;
 
@@ -192,6 +203,9 @@ int main(int argc, char **argv)
 		switch (option) {
 		case 'j':
 			options.json = true;
+			break;
+		case 'o':
+			options.out = optarg;
 			break;
 		case 'r':
 			options.rounds = strtoul(optarg, NULL, 10);
@@ -213,16 +227,19 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (geteuid()) {
-		fprintf(stderr, "bench: loading BPF programs needs root\n");
+		fprintf(stderr, "bench-packet: loading BPF programs needs root\n");
 		return 1;
 	}
 	if (bench_open() < 0) {
-		fprintf(stderr, "bench: the programs could not be loaded\n");
+		fprintf(stderr, "bench-packet: the programs could not be loaded\n");
 		return 1;
 	}
+	options.load = load_now();
 	measure(&options);
+	if (options.out && write_json(&options) < 0)
+		return 1;
 	if (options.json)
-		print_json(&options);
+		print_json(&options, stdout);
 	else
 		print_table(&options);
 	bench_close();

@@ -62,6 +62,7 @@ static void open_node(void)
 			.attach = node.attach,
 			.discovery = node.discovery,
 			.endpoints = &node.endpoints,
+			.events = node.events,
 			.flows = node.flows,
 			.edges = node.edges,
 			.problems = &node.problems,
@@ -615,6 +616,25 @@ static void an_idle_edge_gives_its_slot_back_two_rounds_later(void **state)
 	assert_int_equal(slot, ref.slot);
 }
 
+static void what_waited_in_the_event_ring_is_remembered_until_the_next_sum(void **state)
+{
+	struct update *u = two_pods(1);
+
+	apply(u);
+	bh_events_consume(node.events, NULL);
+	bh_events_sum_up(node.events);
+	bh_events_sum_up(node.events);
+	assert_int_equal(bh_events_high(node.events), 0);
+	sh("nsenter -t %d -n ip neigh add 10.1.0.2 lladdr 02:00:00:00:00:02 dev eth0", pods[0]);
+	sh("nsenter -t %d -n ping -c 1 -W 1 10.1.0.2 > /dev/null 2>&1 || :", pods[0]);
+	bh_events_consume(node.events, NULL);
+	assert_true(bh_events_high(node.events) >= sizeof(struct bh_event));
+	bh_events_sum_up(node.events);
+	assert_true(bh_events_high(node.events) >= sizeof(struct bh_event));
+	bh_events_sum_up(node.events);
+	assert_int_equal(bh_events_high(node.events), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_all, close_all)
@@ -641,6 +661,7 @@ int main(void)
 		TEST(seeds_established_connections_from_conntrack),
 		TEST(a_round_ends_idle_flows_and_leaves_the_others),
 		TEST(an_idle_edge_gives_its_slot_back_two_rounds_later),
+		TEST(what_waited_in_the_event_ring_is_remembered_until_the_next_sum),
 	};
 
 	need_root();

@@ -3,7 +3,7 @@
 /*
  * What history costs: hours of traffic on many edges written to a database as the controller would
  * (a batch each 15 seconds, in made-up time), then windows asked of it. Prints processor time and
- * bytes. Usage: bench-history FILE [EDGES [HOURS [ACTIVE%]]]
+ * bytes, and writes them as JSON. Usage: bench-history FILE JSON [EDGES [HOURS [ACTIVE%]]]
  */
 
 #include <stdio.h>
@@ -19,6 +19,16 @@
 #define BEGIN 1700006400ull /* a whole hour */
 #define NS 1000000000ull
 
+static FILE *json;
+
+/* One more figure: `name` is for both, `unit` for people. */
+static void tell(const char *name, double value, const char *unit)
+{
+	printf("%-40s %10.3f %s\n", name, value, unit);
+	fprintf(json, ",\n\"%s%s%s\":%.3f", name, *unit ? ", " : "", unit, value);
+	fflush(stdout);
+}
+
 static double cpu_s(void)
 {
 	struct rusage usage;
@@ -26,6 +36,14 @@ static double cpu_s(void)
 	getrusage(RUSAGE_SELF, &usage);
 	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static double load_now(void)
+{
+	double load = 0;
+
+	getloadavg(&load, 1);
+	return load;
 }
 
 static double wall_s(void)
@@ -97,17 +115,17 @@ static void ask(struct bh_store *store, const char *what, enum bh_history_subjec
 	if (bh_gather_from(gather, store) < 0)
 		abort();
 	answer = bh_gather_finish(gather, 0, "");
-	printf("%-40s %8.1f ms, %zu edges, %zu points, spans up to %llu s\n", what,
-		(wall_s() - begun) * 1e3, answer->n_edges, answer->n_points,
-		(unsigned long long)(answer->resolution_ns / NS));
+	tell(what, (wall_s() - begun) * 1e3, "ms");
+	printf("%40s %zu edges, %zu points, spans up to %llu s\n", "", answer->n_edges,
+		answer->n_points, (unsigned long long)(answer->resolution_ns / NS));
 	bh_gather_free(gather);
 }
 
 int main(int argc, char **argv)
 {
-	size_t n = argc > 2 ? strtoul(argv[2], NULL, 10) : 10000;
-	uint64_t hours = argc > 3 ? strtoul(argv[3], NULL, 10) : 24;
-	int active = argc > 4 ? atoi(argv[4]) : 100;
+	size_t n = argc > 3 ? strtoul(argv[3], NULL, 10) : 10000;
+	uint64_t hours = argc > 4 ? strtoul(argv[4], NULL, 10) : 24;
+	int active = argc > 5 ? atoi(argv[5]) : 100;
 	const struct bh_store_config config = {argv[1], 64ull << 30, 90};
 	struct bh_batch batch = {.edges = bh_xcalloc(n, sizeof(*batch.edges)),
 		.counters = bh_xcalloc(n, sizeof(*batch.counters))};
@@ -118,8 +136,12 @@ int main(int argc, char **argv)
 	struct stat status;
 	char *text;
 
-	if (argc < 2 || bh_store_open(&config, &store, &text) < 0)
+	if (argc < 3 || !(json = fopen(argv[2], "we")) || bh_store_open(&config, &store, &text) < 0)
 		return 1;
+	fprintf(json, "{\"edges\":%zu,\"hours\":%llu,\"active_percent\":%d,\"load_at_start\":%.2f",
+		n, (unsigned long long)hours, active, load_now());
+	printf("%zu edges, %d %% active in each 15 s, %llu hours; load %.1f at start\n", n, active,
+		(unsigned long long)hours, load_now());
 	for (uint64_t second = BEGIN; second < end; second += 15) {
 		double begun, wall;
 
@@ -136,20 +158,23 @@ int main(int argc, char **argv)
 		wall = wall_s() - wall;
 		if (wall > write_longest)
 			write_longest = wall;
-		if ((second + 15 - BEGIN) % 3600 == 0 && stat(argv[1], &status) == 0)
-			printf("%3llu h: %7.1f MB\n",
-				(unsigned long long)(second + 15 - BEGIN) / 3600,
-				(double)status.st_size / 1e6);
-		fflush(stdout);
+		if ((second + 15 - BEGIN) % 3600 == 0 && stat(argv[1], &status) == 0) {
+			char name[32];
+
+			snprintf(name, sizeof(name), "size after %llu h",
+				(unsigned long long)(second + 15 - BEGIN) / 3600);
+			tell(name, (double)status.st_size / 1e6, "MB");
+		}
 	}
-	printf("%-40s %8.3f %% of a processor\n", "writing", write_cpu / (double)(hours * 36));
-	printf("%-40s %8.3f %% of a processor\n", "summing up and forgetting",
-		tidy_cpu / (double)(hours * 36));
-	printf("%-40s %8.1f ms\n", "longest batch", write_longest * 1e3);
+	tell("writing", write_cpu / (double)(hours * 36), "% of a processor");
+	tell("summing up and forgetting", tidy_cpu / (double)(hours * 36), "% of a processor");
+	tell("longest batch", write_longest * 1e3, "ms");
 	ask(store, "the last hour", BH_HISTORY_EDGES, end - 3600, end);
 	ask(store, "24 hours", BH_HISTORY_EDGES, end - 86400, end);
 	ask(store, "24 hours, not on the hour", BH_HISTORY_EDGES, end - 86400 + 1234, end - 77);
 	ask(store, "one conversation, 6 hours by 15 s", BH_HISTORY_SERIES, end - 6 * 3600, end);
 	bh_store_close(store);
-	return 0;
+	tell("load at end", load_now(), "");
+	fprintf(json, "}\n");
+	return fclose(json) ? 1 : 0;
 }

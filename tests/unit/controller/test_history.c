@@ -814,7 +814,8 @@ static void a_newer_database_is_kept_aside(void **state)
 static void a_file_that_can_be_read_only_later_is_counted_once(void **state)
 {
 	const struct bh_desired_workload workload = {10, "shop", "Deployment", "gone"};
-	const struct bh_desired desired = {.n_workloads = 1, .workloads = &workload};
+	struct bh_desired desired = {
+		.workloads = bh_run_new(&bh_desired_workloads, &workload, 1)};
 	_cleanup_free_ char *place = path_of("away");
 	_cleanup_free_ char *aside = path_of("away.aside");
 	_cleanup_free_ char *path = path_of("away/history.db");
@@ -824,7 +825,8 @@ static void a_file_that_can_be_read_only_later_is_counted_once(void **state)
 
 	mkdir(place, 0700);
 	history = open_history(path);
-	bh_history_record_names(history, &desired);
+	bh_history_record_names(history, &desired, NULL);
+	bh_run_unref(&desired.workloads);
 	record(history, 5, first);
 	assert_int_equal(ask(history), 5);
 	bh_history_close(history);

@@ -85,7 +85,8 @@ static void fill_history(void)
 	static const struct bh_desired_workload workloads[] = {{FRONT, "shop", "Pod", "front"},
 		{BACK, "shop", "Pod", "back"}, {DB, "data", "Pod", "db"},
 		{OTHER, "data", "Pod", "other"}};
-	const struct bh_desired desired = {.n_workloads = 4, .workloads = workloads};
+	struct bh_desired desired = {
+		.workloads = bh_run_new(&bh_desired_workloads, workloads, 4)};
 	Bulkhead__Wire__Edge **edges = bh_xcalloc(MANY + 3, sizeof(*edges));
 	Bulkhead__Wire__EdgeBatch batch = BULKHEAD__WIRE__EDGE_BATCH__INIT;
 
@@ -97,7 +98,8 @@ static void fill_history(void)
 	batch.generation = 1;
 	batch.n_edges = MANY + 3;
 	batch.edges = edges;
-	bh_names_learn(api.names, &desired);
+	bh_names_learn(api.names, &desired, NULL);
+	bh_run_unref(&desired.workloads);
 	bh_history_record_edges(api.history, &batch);
 	for (int i = 0; i < MANY + 3; i++)
 		free(edges[i]);

@@ -814,8 +814,7 @@ static void a_newer_database_is_kept_aside(void **state)
 static void a_file_that_can_be_read_only_later_is_counted_once(void **state)
 {
 	const struct bh_desired_workload workload = {10, "shop", "Deployment", "gone"};
-	struct bh_desired desired = {
-		.workloads = bh_run_new(&bh_desired_workloads, &workload, 1)};
+	struct bh_desired desired = {.workloads = bh_run_new(&bh_desired_workloads, &workload, 1)};
 	_cleanup_free_ char *place = path_of("away");
 	_cleanup_free_ char *aside = path_of("away.aside");
 	_cleanup_free_ char *path = path_of("away/history.db");

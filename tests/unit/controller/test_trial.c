@@ -85,8 +85,7 @@ static void fill_history(void)
 	static const struct bh_desired_workload workloads[] = {{FRONT, "shop", "Pod", "front"},
 		{BACK, "shop", "Pod", "back"}, {DB, "data", "Pod", "db"},
 		{OTHER, "data", "Pod", "other"}};
-	struct bh_desired desired = {
-		.workloads = bh_run_new(&bh_desired_workloads, workloads, 4)};
+	struct bh_desired desired = {.workloads = bh_run_new(&bh_desired_workloads, workloads, 4)};
 	Bulkhead__Wire__Edge **edges = bh_xcalloc(MANY + 3, sizeof(*edges));
 	Bulkhead__Wire__EdgeBatch batch = BULKHEAD__WIRE__EDGE_BATCH__INIT;
 

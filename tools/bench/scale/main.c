@@ -143,7 +143,8 @@ static void rename_stage(struct world *world, unsigned int n)
 
 static void edit_policy(struct world *world, unsigned int n)
 {
-	cluster_put_policy(&world->cluster, 3 * world->cluster.namespaces + n % 8, 9000 + n / 8 % 2);
+	cluster_put_policy(
+		&world->cluster, 3 * world->cluster.namespaces + n % 8, 9000 + n / 8 % 2);
 }
 
 static const struct kind {

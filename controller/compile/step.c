@@ -2,7 +2,7 @@
 
 /*
  * A step: from the compilation that stands to that of the model as it is now, where only pods,
- * slices and namespaces have changed in between, and policies that do not matter here. It never
+ * slices, namespaces and policies have changed in between. It never
  * follows the changes one by one. What they touch is gathered first, as it was when the last
  * compilation was made; then it is asked anew of the model:
  *
@@ -66,8 +66,8 @@ struct step {
 	size_t come_room;
 	struct bh_table gone; /* … or went, and such that are both, as the world knows them now */
 	bool programs_changed; /* of pods that did not */
-	bool policies_changed; /* none of those that select pods of this node, or it is no step */
-	bool local_changed;    /* who is selected by what */
+	bool policies_changed;
+	bool local_changed; /* who is selected by what */
 	bool problems_changed;
 };
 
@@ -531,27 +531,6 @@ static bool is_wanted_here(struct step *step, const struct bh_ip *ip)
 	return false;
 }
 
-/* False if other policies than before select pods of this node: their peers cut the world anew. */
-static bool select_anew(struct step *step, enum bh_compile_cause *ret_why)
-{
-	struct bh_compilation *compilation = step->compilation;
-	bool *before = bh_xcalloc(compilation->n_policies, sizeof(*before));
-	bool same = true;
-
-	for (size_t i = 0; i < compilation->n_policies; i++)
-		before[i] = compilation->policies[i]->selects;
-	drop_problems(step, BH_ABOUT_LOCAL, NULL);
-	size_t n = compilation->problems.n;
-
-	bh_compilation_select(compilation);
-	step->problems_changed |= compilation->problems.n > n;
-	for (size_t i = 0; i < compilation->n_policies; i++)
-		same &= before[i] == compilation->policies[i]->selects;
-	free(before);
-	*ret_why = BH_COMPILE_POLICIES;
-	return same;
-}
-
 static size_t list_selecting(const struct bh_compilation *compilation, uint64_t *serials)
 {
 	size_t n = 0;
@@ -563,32 +542,59 @@ static size_t list_selecting(const struct bh_compilation *compilation, uint64_t 
 	return n;
 }
 
-/*
- * Policies have changed. As long as those that select pods of this node are what they were, it is
- * only names of rules, and problems; a serial is another one for every content.
- */
-static bool follow_policies(struct step *step, enum bh_compile_cause *ret_why)
+static void forget_programs(struct step *step)
 {
 	struct bh_compilation *compilation = step->compilation;
-	struct bh_desired *desired = &step->result->public;
+
+	bh_programs_forget(&compilation->programs);
+	bh_arena_clear(&compilation->making);
+	compilation->services.indexed = false;
+	step->programs_changed = true;
+}
+
+/* Who is selected by what. A serial is another one for every content of a policy. */
+static bool select_same(struct step *step)
+{
+	struct bh_compilation *compilation = step->compilation;
 	uint64_t *before = bh_xcalloc(compilation->n_policies, sizeof(*before)), *after;
 	size_t n_before = list_selecting(compilation, before), n_after;
-	const struct bh_desired_block *blocks = desired->blocks;
 	bool same;
 
-	drop_problems(step, BH_ABOUT_POLICY, NULL);
 	drop_problems(step, BH_ABOUT_LOCAL, NULL);
-	bh_compilation_gather_policies(compilation);
+	if (step->policies_changed) {
+		drop_problems(step, BH_ABOUT_POLICY, NULL);
+		bh_compilation_gather_policies(compilation);
+	}
+	size_t n = compilation->problems.n;
+
 	bh_compilation_select(compilation);
-	step->problems_changed = true;
+	step->problems_changed |= step->policies_changed || compilation->problems.n > n;
 	after = bh_xcalloc(compilation->n_policies, sizeof(*after));
 	n_after = list_selecting(compilation, after);
 	same = n_before == n_after && !memcmp(before, after, n_after * sizeof(*after));
 	free(before);
 	free(after);
+	return same;
+}
+
+/*
+ * Policies that select no pod of this node, before or after, are names of rules and problems. Those
+ * that do make programs; and as long as they tell the same peers apart as before, nothing else.
+ */
+static bool select_anew(struct step *step, enum bh_compile_cause *ret_why)
+{
+	struct bh_compilation *compilation = step->compilation;
+	struct bh_desired *desired = &step->result->public;
+	const struct bh_desired_block *blocks = desired->blocks;
+	bool same = select_same(step);
+
 	*ret_why = BH_COMPILE_POLICIES;
-	if (!same)
+	if (!same && !bh_compilation_keep_classes(compilation))
 		return false;
+	if (!same)
+		forget_programs(step);
+	if (!step->policies_changed)
+		return true;
 	/* The result before still has the part that the blocks are in. */
 	desired->blocks = bh_arena_copy(bh_result_renew(step->result, BH_PART_POLICY), blocks,
 		desired->n_blocks, sizeof(*blocks));
@@ -656,13 +662,11 @@ static void follow_classes(struct step *step)
 		return;
 	compilation->services.indexed = false;
 	if (compilation->making.size > 2 * compilation->making_size + SCRATCH_SLACK) {
-		bh_programs_forget(programs);
-		bh_arena_clear(&compilation->making);
-		step->programs_changed = true;
+		forget_programs(step);
 		return;
 	}
 	bh_services_index_some(&step->come, &compilation->making);
-	step->programs_changed = bh_programs_follow(
+	step->programs_changed |= bh_programs_follow(
 		programs, step->classes, step->n_classes, &step->come, &step->gone);
 }
 
@@ -742,12 +746,8 @@ static bool take_step(struct step *step, enum bh_compile_cause *ret_why)
 	follow_classes(step);
 	for (size_t i = 0; i < step->ips.n && !step->local_changed; i++)
 		step->local_changed = is_wanted_here(step, &step->ips.items[i]);
-	if (step->policies_changed) {
-		if (!follow_policies(step, ret_why))
-			return false;
-	} else if (step->local_changed && !select_anew(step, ret_why)) {
+	if ((step->local_changed || step->policies_changed) && !select_anew(step, ret_why))
 		return false;
-	}
 	if (is_nowhere(compilation)) {
 		*ret_why = BH_COMPILE_NOWHERE;
 		return false;

@@ -2,16 +2,18 @@
 
 /*
  * A step: from the compilation that stands to that of the model as it is now, where only pods,
- * slices, namespaces and policies have changed in between. It never
- * follows the changes one by one. What they touch is gathered first, as it was when the last
- * compilation was made; then it is asked anew of the model:
+ * slices, namespaces and policies have changed in between. It never follows the changes one by one.
+ * What they touch is gathered first, as it was when the last compilation was made; then it is asked
+ * anew of the model:
  *
- *   pods, slices, pods' namespaces that changed → addresses they have or had → who has these now,
- * and what that is → services whose backends are among them → what these are now → classes that
- * came or went → programs pods of this node among them → which policies select them → programs
+ *   pods and slices that changed, and pods whose namespace did
+ *     their addresses: who has them now, and what that is
+ *     services that have one of these behind them: what they are now
+ *     classes that came or went: the programs that ask about them
+ *   pods of this node among them, and policies: who is selected by what, and which programs follow
  *
- * Everything else stays, in the compilation and in the result. Whatever a step cannot do it does
- * not begin to do by halves: it says why, and everything is compiled.
+ * Everything else stays, in the compilation and in the result. A step that comes upon what it
+ * cannot do says why, and all that stands is thrown away: everything is compiled.
  */
 #include "controller/compile/step.h"
 

@@ -20,7 +20,7 @@
 #include "controller/model/memory.h"
 
 /* What a step may leave behind before all is made anew: what it had at first, and this. */
-#define SCRATCH_SLACK (16 * 1024 * 1024)
+#define SCRATCH_SLACK (4 * 1024 * 1024)
 /* Where more addresses than this, and a quarter of all, are to be looked at, all are. */
 #define LARGE_PART 1024
 

@@ -8,9 +8,9 @@
  * except where two contents collide in a hash, and there the first one seen keeps the number.
  *
  * A compiler remembers parsed policies, class signatures and the numbers it gave, and its last
- * compilation as a whole. Where only pods, slices, namespaces and policies have changed since, it goes on
- * from that one: such a step costs what changed. Its result is the same as that of compiling
- * everything.
+ * compilation as a whole. Where only pods, slices, namespaces and policies have changed since, it
+ * goes on from that one: such a step costs what changed. Its result is the same as that of
+ * compiling everything.
  */
 
 #include "controller/compile/desired.h"

@@ -206,31 +206,85 @@ void bh_class_cache_clear(struct bh_class_cache *cache)
 	free(cache->atoms);
 }
 
-void bh_classes_begin(struct bh_classes *classes, struct bh_arena *arena,
-	struct bh_class_cache *cache, struct bh_registry *registry,
-	struct bh_netpol *const *policies, size_t n_policies)
+static void collect(struct collection *all, struct bh_netpol *const *policies, size_t n_policies)
 {
-	struct collection all = {0};
-
-	*classes = (struct bh_classes){.arena = arena, .cache = cache, .registry = registry};
+	*all = (struct collection){0};
 	for (size_t i = 0; i < n_policies; i++) {
 		FOR_EACH_RULE(policies[i], direction, rule)
-		collect_rule(&all, rule, direction == BH_EGRESS);
+		collect_rule(all, rule, direction == BH_EGRESS);
 	}
-	all.n_atoms = distinct(all.atoms, all.n_atoms, sizeof(*all.atoms), compare_atoms);
-	all.n_names = distinct(all.names, all.n_names, sizeof(*all.names), compare_names);
-	classes->n_atoms = all.n_atoms;
-	classes->atoms = bh_arena_copy(arena, all.atoms, all.n_atoms, sizeof(*all.atoms));
-	classes->n_names = all.n_names;
-	classes->names = bh_arena_copy(arena, all.names, all.n_names, sizeof(*all.names));
-	free(all.atoms);
-	free(all.names);
+	all->n_atoms = distinct(all->atoms, all->n_atoms, sizeof(*all->atoms), compare_atoms);
+	all->n_names = distinct(all->names, all->n_names, sizeof(*all->names), compare_names);
+}
+
+static void place_rules(
+	struct bh_classes *classes, struct bh_netpol *const *policies, size_t n_policies)
+{
 	for (size_t i = 0; i < n_policies; i++) {
 		FOR_EACH_RULE(policies[i], direction, rule)
 		place_rule(classes, rule, direction == BH_EGRESS);
 	}
+}
+
+void bh_classes_begin(struct bh_classes *classes, struct bh_arena *arena,
+	struct bh_class_cache *cache, struct bh_registry *registry,
+	struct bh_netpol *const *policies, size_t n_policies)
+{
+	struct collection all;
+
+	*classes = (struct bh_classes){.arena = arena, .cache = cache, .registry = registry};
+	collect(&all, policies, n_policies);
+	classes->n_atoms = all.n_atoms;
+	classes->atoms = bh_arena_copy(arena, all.atoms, all.n_atoms, sizeof(*all.atoms));
+	classes->n_names = all.n_names;
+	classes->names = bh_arena_copy(arena, all.names, all.n_names, sizeof(*all.names));
+	for (size_t i = 0; i < all.n_names; i++)
+		classes->names[i].name = bh_arena_strdup(arena, all.names[i].name);
+	free(all.atoms);
+	free(all.names);
+	place_rules(classes, policies, n_policies);
 	sort_atoms(classes);
 	check_cache(classes);
+}
+
+/* The keys of the atoms that stand: their peers may be gone. */
+static bool same_atoms(const struct bh_classes *classes, const struct collection *all)
+{
+	const char *key = classes->cache->atoms;
+	bool same = all->n_atoms == classes->n_atoms;
+
+	for (size_t i = 0; same && i < all->n_atoms; i++) {
+		same = !strcmp(key, all->atoms[i].peer->key);
+		key += strlen(key) + 1;
+	}
+	return same;
+}
+
+/* As those that stand; their texts may be gone, so they are kept. */
+static bool same_names(const struct bh_classes *classes, const struct collection *all)
+{
+	bool same = all->n_names == classes->n_names;
+
+	for (size_t i = 0; same && i < all->n_names; i++)
+		same = !compare_names(&classes->names[i], &all->names[i]);
+	return same;
+}
+
+bool bh_classes_adopt(
+	struct bh_classes *classes, struct bh_netpol *const *policies, size_t n_policies)
+{
+	struct collection all;
+	bool same;
+
+	collect(&all, policies, n_policies);
+	same = same_atoms(classes, &all) && same_names(classes, &all);
+	for (size_t i = 0; same && i < all.n_atoms; i++)
+		classes->atoms[i].peer = all.atoms[i].peer;
+	free(all.atoms);
+	free(all.names);
+	if (same)
+		place_rules(classes, policies, n_policies);
+	return same;
 }
 
 static void clear_list(struct bh_class_list *list)

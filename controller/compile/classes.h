@@ -84,6 +84,13 @@ void bh_classes_begin(struct bh_classes *classes, struct bh_arena *arena,
 void bh_classes_clear(struct bh_classes *classes);
 
 /*
+ * Other policies instead, if they ask for the same atoms and names: then all classes stay what they
+ * are. False, and nothing is changed, if they do not.
+ */
+bool bh_classes_adopt(
+	struct bh_classes *classes, struct bh_netpol *const *policies, size_t n_policies);
+
+/*
  * The class of a pod's address, of a node's (of these labels, NULL if it is no Node object's), and
  * of a block. NULL is BH_CLASS_NONE. Numbers are given in the order of asking.
  */

@@ -194,6 +194,8 @@ void bh_compilation_judge(struct bh_compilation *compilation);
  * gives their rules their numbers, and the result the names of these. */
 void bh_compilation_gather_policies(struct bh_compilation *compilation);
 void bh_compilation_name_rules(struct bh_compilation *compilation);
+/* True if those that select pods of this node now tell no other peers apart than those before. */
+bool bh_compilation_keep_classes(struct bh_compilation *compilation);
 /* The result's programs and problems, as its own. */
 void bh_compilation_list_programs(struct bh_compilation *compilation);
 void bh_compilation_list_problems(struct bh_compilation *compilation);

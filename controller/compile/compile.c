@@ -364,18 +364,37 @@ static void list_workloads(struct bh_compilation *compilation)
  * ------------------------------------------------------------------------------ */
 
 /* Only what policies of this node's own pods ask can tell two peers apart. */
-static void begin_classes(struct bh_compilation *compilation)
+static size_t list_used(struct bh_compilation *compilation, struct bh_netpol ***ret_used)
 {
-	struct bh_netpol **used =
-		bh_arena_array(&compilation->scratch, compilation->n_policies, struct bh_netpol *);
+	struct bh_netpol **used = bh_xcalloc(compilation->n_policies, sizeof(*used));
 	size_t n = 0;
 
 	for (size_t i = 0; i < compilation->n_policies; i++) {
 		if (compilation->policies[i]->selects)
 			used[n++] = compilation->policies[i];
 	}
+	*ret_used = used;
+	return n;
+}
+
+static void begin_classes(struct bh_compilation *compilation)
+{
+	struct bh_netpol **used;
+	size_t n = list_used(compilation, &used);
+
 	bh_classes_begin(&compilation->classes, &compilation->scratch,
 		&compilation->compiler->class_cache, &compilation->compiler->classes, used, n);
+	free(used);
+}
+
+bool bh_compilation_keep_classes(struct bh_compilation *compilation)
+{
+	struct bh_netpol **used;
+	size_t n = list_used(compilation, &used);
+	bool kept = bh_classes_adopt(&compilation->classes, used, n);
+
+	free(used);
+	return kept;
 }
 
 static int compare_programs(const void *a, const void *b)

@@ -8,9 +8,9 @@
  * except where two contents collide in a hash, and there the first one seen keeps the number.
  *
  * A compiler remembers parsed policies, class signatures and the numbers it gave, and its last
- * compilation as a whole. Where only pods, slices and namespaces have changed since, it goes on
- * from that one: such a step costs what changed. Its result is the same as that of compiling
- * everything.
+ * compilation as a whole. Where only pods, slices, namespaces and policies have changed since, it
+ * goes on from that one: such a step costs what changed. Its result is the same as that of
+ * compiling everything.
  */
 
 #include "controller/compile/desired.h"
@@ -21,9 +21,9 @@ struct bh_compiler;
 /* Why a compilation was not a step from the one before. */
 enum bh_compile_cause {
 	BH_COMPILE_FIRST,    /* there was none before */
-	BH_COMPILE_OTHER,    /* something else than pods, slices and namespaces has changed */
+	BH_COMPILE_OTHER,    /* none of what steps are made of */
 	BH_COMPILE_MANY,     /* more changes than the model remembers, or of a large part of it */
-	BH_COMPILE_POLICIES, /* other policies than before select pods of this node */
+	BH_COMPILE_POLICIES, /* those that select pods of this node ask for other peers */
 	BH_COMPILE_NOWHERE,  /* no pod is on this node, and nobody knows it */
 	BH_COMPILE_SLICE,    /* a slice is no service's */
 	BH_COMPILE_MODE,     /* a namespace's mode is none of ours */

@@ -353,7 +353,33 @@ static void change_namespace(struct bh_model *model)
 	json_decref(labels);
 }
 
-/* Everything but pods and slices. */
+/* Mostly only its ports, or its mode: it still tells the same peers apart then. */
+static void change_policy(struct bh_model *model)
+{
+	static const char *const modes[] = {NULL, "enforce", "dry-run", "observe", "on"};
+	struct policy *policy = &policies[roll(N_POLICIES)];
+	json_t *spec, *rule;
+
+	if (!policy->exists)
+		return;
+	if (!roll(6)) {
+		bh_model_remove(model, policy->name);
+		return;
+	}
+	spec = json_deep_copy(policy->spec);
+	json_decref(policy->spec);
+	policy->spec = spec;
+	rule = json_array_get(json_object_get(policy->spec, roll(2) ? "ingress" : "egress"), 0);
+	if (rule)
+		json_object_set_new(rule, "ports", json_pack("[{s:i}]", "port", 1 + roll(4)));
+	bh_model_put_policy(model, &(struct bh_network_policy){.uid = policy->name,
+					   .namespace = policy->namespace,
+					   .name = policy->name,
+					   .mode = pick(modes, 5),
+					   .spec = policy->spec});
+}
+
+/* Everything but pods, slices and namespaces. */
 static void change_rest(struct bh_model *model)
 {
 	int index;
@@ -405,6 +431,9 @@ static void change(struct bh_model *model)
 		break;
 	case 4:
 		announce(model);
+		break;
+	case 5:
+		change_policy(model);
 		break;
 	default:
 		change_pod(model);

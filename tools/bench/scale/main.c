@@ -25,7 +25,7 @@
 #define SERVICES 5000
 #define EVENTS_S 3.0  /* of each rate */
 #define SETTLE_MS 3.0 /* the controller takes in together what comes in such a time */
-#define KINDS 9
+#define KINDS 10
 
 static bool quick, json;
 
@@ -147,6 +147,13 @@ static void edit_policy(struct world *world, unsigned int n)
 		&world->cluster, 3 * world->cluster.namespaces + n % 8, 9000 + n / 8 % 2);
 }
 
+/* It selects nobody here. */
+static void edit_foreign_policy(struct world *world, unsigned int n)
+{
+	cluster_put_policy(
+		&world->cluster, world->cluster.size.policies - 1 - n % 8, 9000 + n / 8 % 2);
+}
+
 static const struct kind {
 	const char *name, *word;
 	void (*change)(struct world *world, unsigned int n);
@@ -159,7 +166,8 @@ static const struct kind {
 	{"a local pod's labels change", "local-relabelled", relabel_local, false},
 	{"a slice has a backend more or less", "slice", reslice, false},
 	{"a namespace's labels change", "namespace-relabelled", rename_stage, true},
-	{"a policy is edited", "policy", edit_policy, true},
+	{"a policy of a local pod is edited", "policy", edit_policy, true},
+	{"a policy of pods elsewhere is edited", "policy-elsewhere", edit_foreign_policy, true},
 	{0},
 };
 

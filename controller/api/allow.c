@@ -414,9 +414,7 @@ json_t *bh_api_allow(struct bh_api *api, struct bh_control_call *call)
 	const char *id;
 	json_t *error = bh_view_window(call->request, "from", "to", &view.window);
 
-	error = error ?: bh_api_string(call->request, "edge", &id);
-	if (!error && !id)
-		error = bh_control_error("'edge' is missing");
+	error = error ?: bh_api_needed(call->request, "edge", &id);
 	if (error)
 		return error;
 	if (!bh_view_ask(&view, call, BH_VIEW_WORKLOADS, NULL, &error))

@@ -70,6 +70,13 @@ json_t *bh_api_string(const json_t *request, const char *name, const char **ret_
 	return NULL;
 }
 
+json_t *bh_api_needed(const json_t *request, const char *name, const char **ret_value)
+{
+	json_t *error = bh_api_string(request, name, ret_value);
+
+	return error || *ret_value ? error : bh_control_error("'%s' is missing", name);
+}
+
 json_t *bh_api_number(const json_t *request, const char *name, uint64_t max, uint64_t *ret_value)
 {
 	const json_t *value = json_object_get(request, name);

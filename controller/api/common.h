@@ -55,6 +55,8 @@ json_t *bh_api_busy(const char *format, ...) __attribute__((format(printf, 1, 2)
 
 /* The string of that name, or NULL if it is not there. */
 json_t *bh_api_string(const json_t *request, const char *name, const char **ret_value);
+/* The same, where it has to be there. */
+json_t *bh_api_needed(const json_t *request, const char *name, const char **ret_value);
 /* The whole number of that name within [0, max]; *ret_value stays as it is if it is not there. */
 json_t *bh_api_number(const json_t *request, const char *name, uint64_t max, uint64_t *ret_value);
 /* True or false; *ret_value stays as it is if it is not there. */

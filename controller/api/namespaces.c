@@ -278,9 +278,7 @@ json_t *bh_api_readiness(struct bh_api *api, struct bh_control_call *call)
 	const char *name;
 	json_t *error = bh_view_window(call->request, "from", "to", &view.window);
 
-	error = error ?: bh_api_string(call->request, "namespace", &name);
-	if (!error && !name)
-		error = bh_control_error("'namespace' is missing");
+	error = error ?: bh_api_needed(call->request, "namespace", &name);
 	if (error)
 		return error;
 	if (!bh_view_ask(&view, call, BH_VIEW_WORKLOADS, NULL, &error))

@@ -264,9 +264,7 @@ json_t *bh_api_conversation(struct bh_api *api, struct bh_control_call *call)
 	json_t *error = bh_view_window(call->request, "from", "to", &view.window);
 
 	error = error ?: bh_view_scope(call->request, &view);
-	error = error ?: bh_api_string(call->request, "id", &id);
-	if (!error && !id)
-		error = bh_control_error("'id' is missing");
+	error = error ?: bh_api_needed(call->request, "id", &id);
 	if (error)
 		return error;
 	if (!bh_view_ask(&view, call, BH_VIEW_WORKLOADS, NULL, &error))
@@ -346,9 +344,7 @@ json_t *bh_api_series(struct bh_api *api, struct bh_control_call *call)
 	const char *id;
 	json_t *error = bh_view_window(call->request, "from", "to", &view.window);
 
-	error = error ?: bh_api_string(call->request, "id", &id);
-	if (!error && !id)
-		error = bh_control_error("'id' is missing");
+	error = error ?: bh_api_needed(call->request, "id", &id);
 	if (error)
 		return error;
 	question.from_ns = view.window.from_ns;

@@ -128,40 +128,6 @@ static int read_counts(struct bh_gather *gather, struct bh_store *store, struct 
 	return r ? r : bh_sql_errno(result);
 }
 
-#define EDGE_COLUMNS                                                                        \
-	"id, client, server, protocol, port, egress, verdict, pending, rule, pending_rule," \
-	" family, peer_local, app, encrypted, tls_version, sni"
-
-static struct bh_history_edge edge_of(sqlite3_stmt *row)
-{
-	const char *sni = (const char *)sqlite3_column_text(row, 15);
-	struct bh_history_edge edge = {
-		.key =
-			{
-				.client = (uint32_t)bh_sql_u64(row, 1),
-				.server = (uint32_t)bh_sql_u64(row, 2),
-				.protocol = (uint8_t)bh_sql_u64(row, 3),
-				.port = (uint16_t)bh_sql_u64(row, 4),
-				.egress = (uint8_t)bh_sql_u64(row, 5),
-				.verdict = (uint8_t)bh_sql_u64(row, 6),
-				.pending = (uint8_t)bh_sql_u64(row, 7),
-				.rule = (uint32_t)bh_sql_u64(row, 8),
-				.pending_rule = (uint32_t)bh_sql_u64(row, 9),
-				.family = (uint8_t)bh_sql_u64(row, 10),
-				.peer_local = (uint8_t)bh_sql_u64(row, 11),
-			},
-		.talk =
-			{
-				.app = (uint8_t)bh_sql_u64(row, 12),
-				.encrypted = (uint8_t)bh_sql_u64(row, 13),
-				.tls_version = (uint16_t)bh_sql_u64(row, 14),
-			},
-	};
-
-	snprintf(edge.talk.sni, sizeof(edge.talk.sni), "%s", sni ? sni : "");
-	return edge;
-}
-
 static struct bh_history_edge *edge_at(struct bh_gather *gather, const struct bh_history_edge *like)
 {
 	struct bh_history_edge *edge = bh_table_get(&gather->edges, &like->key, sizeof(like->key));
@@ -178,7 +144,7 @@ static struct bh_history_edge *edge_at(struct bh_gather *gather, const struct bh
 static int take_rows(struct bh_gather *gather, struct bh_store *store, struct bh_table *rows)
 {
 	_cleanup_sql_ sqlite3_stmt *statement = NULL;
-	int r = bh_sql_prepare(store, &statement, "SELECT " EDGE_COLUMNS " FROM edges");
+	int r = bh_sql_prepare(store, &statement, "SELECT id," BH_SQL_EDGE_COLUMNS " FROM edges");
 	int result = SQLITE_DONE;
 
 	while (r == 0 && (result = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -188,7 +154,7 @@ static int take_rows(struct bh_gather *gather, struct bh_store *store, struct bh
 
 		if (!row)
 			continue;
-		known = edge_of(statement);
+		known = bh_sql_edge(statement);
 		edge = edge_at(gather, &known);
 		bh_history_add_talk(&edge->talk, &known.talk);
 		bh_history_add_counts(&edge->counts, &row->edge.counts);
@@ -282,7 +248,7 @@ static int find_variants(
 	const struct bh_history_question *question = &gather->question;
 	_cleanup_sql_ sqlite3_stmt *row = NULL;
 	int r = bh_sql_prepare(store, &row,
-		"SELECT " EDGE_COLUMNS " FROM edges WHERE client = %u AND server = %u"
+		"SELECT id," BH_SQL_EDGE_COLUMNS " FROM edges WHERE client = %u AND server = %u"
 		" AND protocol = %u AND port = %u",
 		question->client, question->server, question->protocol, question->port);
 	int result = SQLITE_DONE;
@@ -290,7 +256,7 @@ static int find_variants(
 	while (r == 0 && (result = sqlite3_step(row)) == SQLITE_ROW) {
 		bh_xgrow(ret_variants->items, ret_variants->n, ret_variants->capacity);
 		ret_variants->items[ret_variants->n++] =
-			(struct variant){bh_sql_u64(row, 0), edge_of(row).key};
+			(struct variant){bh_sql_u64(row, 0), bh_sql_edge(row).key};
 		ret_variants->client_seen |= bh_sql_u64(row, 5) != 0;
 	}
 	return r ? r : bh_sql_errno(result);

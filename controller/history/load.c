@@ -221,9 +221,9 @@ static int merge_edges(struct bh_store *store, struct bh_store *from, int level,
 {
 	_cleanup_sql_ sqlite3_stmt *row = NULL;
 	int r = bh_sql_prepare(from, &row,
-		"SELECT bucket, client, server, protocol, port, egress, verdict, pending, rule,"
-		" pending_rule, family, peer_local, app, encrypted, tls_version, sni, packets_0,"
-		" packets_1, octets_0, octets_1, flows, resets, refusals, first, last, rtt_min,"
+		"SELECT bucket," BH_SQL_EDGE_COLUMNS
+		", packets_0, packets_1, octets_0, octets_1, flows, resets, refusals, first, last, "
+		"rtt_min,"
 		" rtt_sum, rtt_n FROM counts_%d JOIN edges ON id = edge WHERE bucket < %llu"
 		" ORDER BY bucket",
 		level, (unsigned long long)until);
@@ -231,44 +231,20 @@ static int merge_edges(struct bh_store *store, struct bh_store *from, int level,
 
 	while (r == 0 && (result = sqlite3_step(row)) == SQLITE_ROW) {
 		uint64_t bucket = bh_sql_u64(row, 0);
-		struct bh_history_edge edge = {
-			.key =
-				{
-					.client = (uint32_t)bh_sql_u64(row, 1),
-					.server = (uint32_t)bh_sql_u64(row, 2),
-					.protocol = (uint8_t)bh_sql_u64(row, 3),
-					.port = (uint16_t)bh_sql_u64(row, 4),
-					.egress = (uint8_t)bh_sql_u64(row, 5),
-					.verdict = (uint8_t)bh_sql_u64(row, 6),
-					.pending = (uint8_t)bh_sql_u64(row, 7),
-					.rule = (uint32_t)bh_sql_u64(row, 8),
-					.pending_rule = (uint32_t)bh_sql_u64(row, 9),
-					.family = (uint8_t)bh_sql_u64(row, 10),
-					.peer_local = (uint8_t)bh_sql_u64(row, 11),
-				},
-			.talk =
-				{
-					.app = (uint8_t)bh_sql_u64(row, 12),
-					.encrypted = (uint8_t)bh_sql_u64(row, 13),
-					.tls_version = (uint16_t)bh_sql_u64(row, 14),
-					.rtt_min_us = (uint32_t)bh_sql_u64(row, 25),
-					.rtt_sum_us = bh_sql_u64(row, 26),
-					.rtt_n = bh_sql_u64(row, 27),
-				},
-			.counts =
-				{
-					.packets = {bh_sql_u64(row, 16), bh_sql_u64(row, 17)},
-					.octets = {bh_sql_u64(row, 18), bh_sql_u64(row, 19)},
-					.flows = bh_sql_u64(row, 20),
-					.resets = bh_sql_u64(row, 21),
-					.refusals = bh_sql_u64(row, 22),
-					.first_ns = time_of(row, 23, bucket),
-					.last_ns = time_of(row, 24, bucket),
-				},
-		};
-		const char *sni = (const char *)sqlite3_column_text(row, 15);
+		struct bh_history_edge edge = bh_sql_edge(row);
 
-		snprintf(edge.talk.sni, sizeof(edge.talk.sni), "%s", sni ? sni : "");
+		edge.talk.rtt_min_us = (uint32_t)bh_sql_u64(row, 25);
+		edge.talk.rtt_sum_us = bh_sql_u64(row, 26);
+		edge.talk.rtt_n = bh_sql_u64(row, 27);
+		edge.counts = (struct bh_history_counts){
+			.packets = {bh_sql_u64(row, 16), bh_sql_u64(row, 17)},
+			.octets = {bh_sql_u64(row, 18), bh_sql_u64(row, 19)},
+			.flows = bh_sql_u64(row, 20),
+			.resets = bh_sql_u64(row, 21),
+			.refusals = bh_sql_u64(row, 22),
+			.first_ns = time_of(row, 23, bucket),
+			.last_ns = time_of(row, 24, bucket),
+		};
 		if (take_overlap(overlap, &edge))
 			r = bh_store_add_edge(store, bucket, &edge);
 	}

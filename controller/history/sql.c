@@ -223,3 +223,33 @@ int bh_store_put_meta(struct bh_store *store, const char *name, uint64_t value)
 	bh_sql_bind(statement, 2, value);
 	return bh_sql_done(statement);
 }
+
+struct bh_history_edge bh_sql_edge(sqlite3_stmt *row)
+{
+	const char *sni = (const char *)sqlite3_column_text(row, 15);
+	struct bh_history_edge edge = {
+		.key =
+			{
+				.client = (uint32_t)bh_sql_u64(row, 1),
+				.server = (uint32_t)bh_sql_u64(row, 2),
+				.protocol = (uint8_t)bh_sql_u64(row, 3),
+				.port = (uint16_t)bh_sql_u64(row, 4),
+				.egress = (uint8_t)bh_sql_u64(row, 5),
+				.verdict = (uint8_t)bh_sql_u64(row, 6),
+				.pending = (uint8_t)bh_sql_u64(row, 7),
+				.rule = (uint32_t)bh_sql_u64(row, 8),
+				.pending_rule = (uint32_t)bh_sql_u64(row, 9),
+				.family = (uint8_t)bh_sql_u64(row, 10),
+				.peer_local = (uint8_t)bh_sql_u64(row, 11),
+			},
+		.talk =
+			{
+				.app = (uint8_t)bh_sql_u64(row, 12),
+				.encrypted = (uint8_t)bh_sql_u64(row, 13),
+				.tls_version = (uint16_t)bh_sql_u64(row, 14),
+			},
+	};
+
+	snprintf(edge.talk.sni, sizeof(edge.talk.sni), "%s", sni ? sni : "");
+	return edge;
+}

@@ -69,6 +69,15 @@ static inline uint64_t bh_sql_u64(sqlite3_stmt *statement, int column)
 	return (uint64_t)sqlite3_column_int64(statement, column);
 }
 
+/*
+ * What an edge is and what is spoken, without its counts, of a row whose columns from number 1 on
+ * are these.
+ */
+#define BH_SQL_EDGE_COLUMNS                                                              \
+	" client, server, protocol, port, egress, verdict, pending, rule, pending_rule," \
+	" family, peer_local, app, encrypted, tls_version, sni"
+struct bh_history_edge bh_sql_edge(sqlite3_stmt *row);
+
 static inline void bh_sql_bind(sqlite3_stmt *statement, int index, uint64_t value)
 {
 	sqlite3_bind_int64(statement, index, (sqlite3_int64)value);

@@ -38,9 +38,10 @@ static char *ports_text(const struct bh_alert *alert)
 	for (size_t i = 0; i < told; i++) {
 		unsigned int port = (uint16_t)alert->distinct[i];
 		_cleanup_free_ char *before = text;
-		char number[8], word[8];
+		char number[8] = "", word[8];
 
-		snprintf(number, sizeof(number), port ? " %u" : "", port);
+		if (port)
+			snprintf(number, sizeof(number), " %u", port);
 		text = bh_xasprintf("%s%s%s%s", before, i ? ", " : "",
 			protocol_word((uint8_t)(alert->distinct[i] >> 16), word), number);
 	}

@@ -12,6 +12,7 @@
 #include "controller/export/prometheus.h"
 #include "controller/export/tally.h"
 #include "controller/model/memory.h"
+#include "controller/topology/conversation.h"
 #include "proto/cleanup.h"
 
 #define EDGE "bulkhead_edge_"
@@ -81,9 +82,9 @@ static const char *protocol_of(const struct bh_tally_series *series, char number
 	return number;
 }
 
-/* `from` is NULL for what has no direction. */
+/* `more`: two labels more and their values; NULLs from where there are none. */
 static void put_edge(struct page *page, const char *name, const struct bh_tally_series *series,
-	const char *from, double value)
+	const char *const more[4], double value)
 {
 	static const char *const verdicts[BH_TALLY_VERDICTS] = {"allowed", "would-deny", "denied"};
 	struct party client = party_of(page->api, series, series->client);
@@ -97,8 +98,10 @@ static void put_edge(struct page *page, const char *name, const struct bh_tally_
 		"destination_workload", server.workload, "protocol", protocol_of(series, number),
 		"port", port, "end", series->egress ? "egress" : "ingress", "verdict",
 		verdicts[series->verdict], "pending", series->pending_denies ? "denied" : "allowed",
-		from ? "from" : NULL, from, NULL);
+		more[0], more[1], more[2], more[3], NULL);
 }
+
+static const char *const nothing_more[4] = {NULL};
 
 /* What is counted both ways. */
 static void put_both_ways(struct page *page, const char *name, const char *help, size_t offset)
@@ -110,8 +113,46 @@ static void put_both_ways(struct page *page, const char *name, const char *help,
 	for (size_t i = 0; i < n; i++) {
 		const uint64_t *counts = (const uint64_t *)((const char *)series[i] + offset);
 
-		put_edge(page, name, series[i], "client", counts[0]);
-		put_edge(page, name, series[i], "server", counts[1]);
+		put_edge(page, name, series[i], (const char *const[4]){"from", "client"},
+			(double)counts[0]);
+		put_edge(page, name, series[i], (const char *const[4]){"from", "server"},
+			(double)counts[1]);
+	}
+}
+
+/* What is counted once, in units of 1 / `scale`. */
+static void put_one_way(
+	struct page *page, const char *name, const char *help, size_t offset, double scale)
+{
+	const struct bh_tally_series *const *series;
+	size_t n = bh_tally_series(page->api->tally, &series);
+
+	counter(page, name, help);
+	for (size_t i = 0; i < n; i++) {
+		const uint64_t *count = (const uint64_t *)((const char *)series[i] + offset);
+
+		put_edge(page, name, series[i], nothing_more, (double)*count / scale);
+	}
+}
+
+/*
+ * When each was seen last, and what was spoken: the labels are at this gauge, and not at the
+ * counters, which would begin anew under another name as soon as it becomes known.
+ */
+static void put_last(struct page *page)
+{
+	static const char name[] = EDGE "last_timestamp_seconds";
+	const struct bh_tally_series *const *series;
+	size_t n = bh_tally_series(page->api->tally, &series);
+
+	gauge(page, name,
+		"When the latest of these packets was seen, and what was spoken by the latest "
+		"connection that showed it.");
+	for (size_t i = 0; i < n; i++) {
+		const char *const talk[4] = {"app", bh_app_word(series[i]->app), "encrypted",
+			bh_encrypted_word(series[i]->encrypted)};
+
+		put_edge(page, name, series[i], talk, (double)series[i]->last_ns / 1e9);
 	}
 }
 
@@ -122,23 +163,26 @@ static void put_edges(struct page *page)
 
 	bh_tally_take(page->api->tally, page->api->edges);
 	n = bh_tally_series(page->api->tally, &series);
-	counter(page, EDGE "flows_total",
+	put_one_way(page, EDGE "flows_total",
 		"Flows that began, by both workloads, the server's port, the end that judged them "
-		"and its verdict.");
-	for (size_t i = 0; i < n; i++)
-		put_edge(page, EDGE "flows_total", series[i], NULL, series[i]->flows);
+		"and its verdict.",
+		offsetof(struct bh_tally_series, flows), 1);
 	put_both_ways(page, EDGE "packets_total", "Packets of these flows, by who sent them.",
 		offsetof(struct bh_tally_series, packets));
 	put_both_ways(page, EDGE "bytes_total",
 		"Bytes of layer 3 of these flows, by who sent them.",
 		offsetof(struct bh_tally_series, octets));
-	counter(page, EDGE "resets_total", "TCP connections of these flows that were reset.");
-	for (size_t i = 0; i < n; i++)
-		put_edge(page, EDGE "resets_total", series[i], NULL, series[i]->resets);
-	gauge(page, EDGE "last_timestamp_seconds", "When the latest of these packets was seen.");
-	for (size_t i = 0; i < n; i++)
-		put_edge(page, EDGE "last_timestamp_seconds", series[i], NULL,
-			(double)series[i]->last_ns / 1e9);
+	put_one_way(page, EDGE "resets_total", "TCP connections of these flows that were reset.",
+		offsetof(struct bh_tally_series, resets), 1);
+	put_one_way(page, EDGE "refusals_total",
+		"Flows that were refused: RST in answer to SYN, or unreachable.",
+		offsetof(struct bh_tally_series, refusals), 1);
+	put_one_way(page, EDGE "handshakes_total",
+		"TCP handshakes of these flows whose round trip was measured.",
+		offsetof(struct bh_tally_series, handshakes), 1);
+	put_one_way(page, EDGE "handshake_seconds_total", "The round trips of these, added up.",
+		offsetof(struct bh_tally_series, handshakes_us), 1e6);
+	put_last(page);
 	put_gauge(page, "bulkhead_edges_first_timestamp_seconds",
 		"When the first packet that the edges count was seen; 0 if there is none.",
 		(double)bh_tally_first(page->api->tally) / 1e9);
@@ -318,6 +362,28 @@ static void put_problems(struct page *page)
 	json_decref(problems);
 }
 
+/* ---- Alerts ---------------------------------------------------------------------------------- */
+
+static void put_alerts(struct page *page)
+{
+	static const char *const states[] = {"open", "acknowledged"};
+	const struct bh_alerts *alerts = page->api->alerts;
+	uint64_t counts[BH_ALERT_KINDS][2] = {{0}};
+	const struct bh_alert *alert;
+
+	for (size_t at = 0; (alert = bh_alerts_next(alerts, &at));)
+		counts[alert->kind][alert->acknowledged_ns != 0]++;
+	gauge(page, "bulkhead_alerts", "Alerts that are kept, by kind and state.");
+	for (int kind = 0; kind < BH_ALERT_KINDS; kind++) {
+		for (int state = 0; state < 2; state++)
+			bh_prometheus_count(&page->text, "bulkhead_alerts", counts[kind][state],
+				"kind", bh_alert_kind_word((enum bh_alert_kind)kind), "state",
+				states[state], NULL);
+	}
+	put_counter(page, "bulkhead_alerts_dropped_total",
+		"Alerts that were given up, as there were too many.", bh_alerts_dropped(alerts));
+}
+
 /* ---- Exports --------------------------------------------------------------------------------- */
 
 struct exports {
@@ -450,6 +516,7 @@ json_t *bh_api_metrics(struct bh_api *api, struct bh_control_call *call)
 	put_source(&page);
 	put_problems(&page);
 	put_dataplane(&page);
+	put_alerts(&page);
 	put_exports(&page);
 	put_counter(&page, "bulkhead_flow_records_total", "Flow records that came.",
 		bh_flow_log_next(api->flows) - 1);

@@ -11,10 +11,11 @@
 
 #define INFO "bulkhead_build_info"
 #define FIRST "bulkhead_edges_first_timestamp_seconds"
-/* What tells one row from another; app and encrypted are there where the kernel knows them. */
+/* What tells one row from another. Only the time of the latest packet has app and encrypted: they
+ * are as of then, and no part of what is counted. */
 #define LABELS                                                                             \
 	"source_namespace, source_workload, destination_namespace, destination_workload, " \
-	"protocol, port, end, verdict, pending, app, encrypted"
+	"protocol, port, end, verdict, pending"
 #define SEEN_STEPS 240
 #define SEEN_STEP_MIN_S 15
 #define SEEN_CLOSE_S 600
@@ -109,7 +110,8 @@ static void put_reset(struct writer *w)
 static void put_samples(struct writer *w, const struct bh_cluster_target *target)
 {
 	bh_text_format(&w->text,
-		"{__name__=~\"bulkhead_edge_(flows|packets|bytes|resets)_total|" FIRST "\",%s",
+		"{__name__=~\"bulkhead_edge_(flows|packets|bytes|resets|refusals)_total|" FIRST
+		"\",%s",
 		w->matchers);
 	put_target(&w->text, target);
 	bh_text_format(&w->text, "}[%" PRIu64 "s]", w->span_s + BH_CLUSTER_BEFORE_S);
@@ -169,7 +171,7 @@ static void put_added(struct writer *w, const struct bh_cluster_window *window, 
 
 static void put_last(struct writer *w, uint64_t from_s)
 {
-	bh_text_add(&w->text, "max by (" LABELS ") (");
+	bh_text_add(&w->text, "max by (" LABELS ", app, encrypted) (");
 	put_over(w, "last_over_time", "bulkhead_edge_last_timestamp_seconds");
 	/* A packet may have been seen some time before it is scraped. */
 	bh_text_format(&w->text, ") >= %" PRIu64,
@@ -224,6 +226,9 @@ char *bh_cluster_promql(enum bh_cluster_subject subject, const struct bh_cluster
 		break;
 	case BH_CLUSTER_RESETS:
 		put_added(&w, window, "bulkhead_edge_resets_total", "", n_targets, targets);
+		break;
+	case BH_CLUSTER_REFUSALS:
+		put_added(&w, window, "bulkhead_edge_refusals_total", "", n_targets, targets);
 		break;
 	case BH_CLUSTER_LAST:
 		put_last(&w, window->from_s);

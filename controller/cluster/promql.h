@@ -43,7 +43,8 @@ enum bh_cluster_subject {
 	BH_CLUSTER_PACKETS,
 	BH_CLUSTER_OCTETS,
 	BH_CLUSTER_RESETS,
-	BH_CLUSTER_LAST, /* when the latest was */
+	BH_CLUSTER_REFUSALS,
+	BH_CLUSTER_LAST, /* when the latest was, and what is spoken */
 	BH_CLUSTER_SUBJECTS,
 };
 

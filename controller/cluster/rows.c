@@ -128,7 +128,6 @@ struct bh_history_edge *bh_cluster_row(
 {
 	struct bh_history_key key;
 	struct bh_history_edge *edge;
-	int app, encrypted;
 
 	if (!read_key(rows, labels, &key)) {
 		rows->strange++;
@@ -142,21 +141,28 @@ struct bh_history_edge *bh_cluster_row(
 		bh_table_put(&rows->edges, &edge->key, sizeof(edge->key), edge);
 		rows->others += is_other(labels);
 	}
-	app = bh_app_number(label(labels, "app"));
-	encrypted = bh_encrypted_number(label(labels, "encrypted"));
-	if (app > 0)
-		edge->talk.app = (uint8_t)app;
-	if (encrypted > 0)
-		edge->talk.encrypted = (uint8_t)encrypted;
 	return edge;
+}
+
+struct bh_talk bh_cluster_row_talk(const json_t *labels)
+{
+	int app = bh_app_number(label(labels, "app"));
+	int encrypted = bh_encrypted_number(label(labels, "encrypted"));
+	struct bh_talk talk = {0};
+
+	if (app > 0)
+		talk.app = (uint8_t)app;
+	if (encrypted > 0)
+		talk.encrypted = (uint8_t)encrypted;
+	return talk;
 }
 
 /* ---- The end --------------------------------------------------------------------------------- */
 
 static bool counted(const struct bh_history_counts *counts)
 {
-	return counts->flows || counts->resets || counts->packets[0] || counts->packets[1] ||
-	       counts->octets[0] || counts->octets[1];
+	return counts->flows || counts->resets || counts->refusals || counts->packets[0] ||
+	       counts->packets[1] || counts->octets[0] || counts->octets[1];
 }
 
 static int compare_parties(const void *a, const void *b)

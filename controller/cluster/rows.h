@@ -25,6 +25,9 @@ struct bh_cluster_rows {
 struct bh_history_edge *bh_cluster_row(
 	struct bh_cluster_rows *rows, const json_t *labels, bool *ret_server);
 
+/* What is spoken, by the labels app and encrypted, where there are such. */
+struct bh_talk bh_cluster_row_talk(const json_t *labels);
+
 /* Puts the rows in which anything was counted, and the parties, into the answer. */
 void bh_cluster_rows_finish(struct bh_cluster_rows *rows, struct bh_cluster_answer *answer);
 void bh_cluster_rows_clear(struct bh_cluster_rows *rows);

@@ -382,6 +382,8 @@ static uint64_t *counter_of(struct bh_history_edge *edge, const char *metric, bo
 		return &counts->flows;
 	if (strcmp(metric, "bulkhead_edge_resets_total") == 0)
 		return &counts->resets;
+	if (strcmp(metric, "bulkhead_edge_refusals_total") == 0)
+		return &counts->refusals;
 	if (strcmp(metric, "bulkhead_edge_packets_total") == 0)
 		return &counts->packets[server];
 	if (strcmp(metric, "bulkhead_edge_bytes_total") == 0)
@@ -506,6 +508,18 @@ static void take_samples(struct bh_survey *survey, const json_t *result)
 
 /* ---- Edges ----------------------------------------------------------------------------------- */
 
+/* What was spoken when it was seen last stands. */
+static void take_last(struct bh_history_edge *edge, const json_t *labels, uint64_t last_ns)
+{
+	bool latest = last_ns > edge->counts.last_ns;
+	struct bh_talk talk = bh_cluster_row_talk(labels);
+
+	if (latest)
+		edge->counts.last_ns = last_ns;
+	if (latest || !edge->talk.app)
+		bh_talk_learn(&edge->talk, &talk);
+}
+
 static void take_edge(struct bh_survey *survey, const json_t *series)
 {
 	struct bh_history_edge *edge;
@@ -532,9 +546,11 @@ static void take_edge(struct bh_survey *survey, const json_t *series)
 	case BH_CLUSTER_RESETS:
 		edge->counts.resets += (uint64_t)value;
 		break;
+	case BH_CLUSTER_REFUSALS:
+		edge->counts.refusals += (uint64_t)value;
+		break;
 	case BH_CLUSTER_LAST:
-		if (to_ns(value) > edge->counts.last_ns)
-			edge->counts.last_ns = to_ns(value);
+		take_last(edge, json_object_get(series, "metric"), to_ns(value));
 		break;
 	default:
 		break;

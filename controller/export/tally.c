@@ -42,7 +42,7 @@ struct source {
 	struct source_key key;
 	struct series *series;
 	uint64_t taken; /* the round in which it was there */
-	uint64_t last[6];
+	uint64_t last[9];
 };
 
 struct counter {
@@ -187,6 +187,17 @@ static struct source *source_of(struct bh_tally *tally, const struct bh_edge_vie
 	return source;
 }
 
+static void take_talk(struct bh_tally_series *to, const struct bh_edge_variant *variant)
+{
+	bool knows = variant->talk.app || variant->talk.encrypted;
+
+	if (to->other || !knows || variant->last_ns < to->talk_ns)
+		return;
+	to->app = variant->talk.app;
+	to->encrypted = variant->talk.encrypted;
+	to->talk_ns = variant->last_ns;
+}
+
 static void take_variant(struct bh_tally *tally, const struct bh_edge_view *view,
 	const struct bh_edge_variant *variant)
 {
@@ -200,6 +211,10 @@ static void take_variant(struct bh_tally *tally, const struct bh_edge_view *view
 	}
 	to->flows += grown(&source->last[4], variant->flows);
 	to->resets += grown(&source->last[5], variant->resets);
+	to->refusals += grown(&source->last[6], variant->refusals);
+	to->handshakes += grown(&source->last[7], variant->talk.rtt_n);
+	to->handshakes_us += grown(&source->last[8], variant->talk.rtt_sum_us);
+	take_talk(to, variant);
 	if (variant->last_ns > to->last_ns)
 		to->last_ns = variant->last_ns;
 	if (variant->first_ns && (!tally->first_ns || variant->first_ns < tally->first_ns))

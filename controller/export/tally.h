@@ -40,7 +40,15 @@ struct bh_tally_series {
 	uint64_t octets[2];
 	uint64_t flows;
 	uint64_t resets;
+	uint64_t refusals;
+	uint64_t handshakes; /* of TCP, and what they took together */
+	uint64_t handshakes_us;
 	uint64_t last_ns; /* since 1970; 0: nothing yet */
+	/* What is spoken by the latest that showed it. No part of what tells series apart: that
+	 * would split what is counted when it becomes known. */
+	uint8_t app;       /* enum bh_app */
+	uint8_t encrypted; /* enum bh_encrypted */
+	uint64_t talk_ns;  /* when that was; 0: nothing yet */
 };
 
 struct bh_tally;

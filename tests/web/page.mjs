@@ -203,6 +203,15 @@ test("graph_matrix_and_table_show_the_same", async (w) => {
 	assert.equal((await search(tab)).get("verdict"), "denied,would-deny");
 });
 
+test("what_is_shown_can_be_saved_in_five_formats", async (w) => {
+	const { tab } = await w.open(clusters.shop(), "/?verdict=denied&window=1h");
+	await tab.getByLabel("Export what is shown").click();
+	const links = await tab.locator("a[href^='/api/v1/export']").evaluateAll((all) => all.map((a) => a.href));
+	const asked = links.map((href) => new URL(href).searchParams);
+	assert.deepEqual(asked.map((q) => q.get("format")).sort(), ["csv", "dot", "graphml", "json", "svg"]);
+	for (const q of asked) assert.equal(q.get("verdict"), "denied", "under the same filter");
+});
+
 test("the_table_keeps_its_place_when_data_moves", async (w) => {
 	const { tab, mock } = await w.open(clusters.large(120, 6), "/?view=table&sort=name");
 	await tab.locator("#conversations tbody tr").nth(60).waitFor();

@@ -14,6 +14,7 @@
 
 #include "controller/cluster/survey.h"
 #include "controller/flows/reasons.h"
+#include "controller/model/memory.h"
 #include "controller/topology/text.h"
 #include "proto/cleanup.h"
 
@@ -39,6 +40,7 @@ static enum bh_cluster_subject subject_of(const char *expression)
 		{BH_CLUSTER_PACKETS, "(bulkhead_edge_packets_total"},
 		{BH_CLUSTER_OCTETS, "(bulkhead_edge_bytes_total"},
 		{BH_CLUSTER_RESETS, "(bulkhead_edge_resets_total"},
+		{BH_CLUSTER_REFUSALS, "(bulkhead_edge_refusals_total"},
 		{BH_CLUSTER_LAST, "bulkhead_edge_last_timestamp"},
 		{BH_CLUSTER_DOWN, "up{"},
 		{BH_CLUSTER_SEEN, "max_over_time(timestamp"},
@@ -173,6 +175,38 @@ static void the_latest_verdict_of_an_end_stands(void **state)
 	assert_int_equal(found.items[0].counts.flows, 9);
 	assert_int_equal(found.items[0].counts.last_ns, 1600000000000ull);
 	clear(answer, world, &found);
+}
+
+/* It is told with the time of the latest packet, whichever order the answers come in. */
+static void what_was_spoken_last_is_what_is_spoken(void **state)
+{
+	const char *const last[] = {
+		ROW("x", "y", "egress", "allowed", ",\"app\":\"unknown\",\"encrypted\":\"unknown\"",
+			"1500"),
+		ROW("x", "y", "egress", "allowed", ",\"app\":\"redis\",\"encrypted\":\"no\"",
+			"1600"),
+		ROW("x", "y", "egress", "allowed", ",\"app\":\"tls\",\"encrypted\":\"yes\"",
+			"1700"),
+	};
+
+	for (int i = 0; i < 3; i++) {
+		_cleanup_free_ char *list =
+			bh_xasprintf("%s,%s,%s", last[i], last[(i + 1) % 3], last[(i + 2) % 3]);
+		const struct answers answers = {
+			.of = {ALONE,
+				[BH_CLUSTER_FLOWS] = ROW("x", "y", "egress", "allowed", "", "9"),
+				[BH_CLUSTER_REFUSALS] = ROW("x", "y", "egress", "allowed", "", "3"),
+				[BH_CLUSTER_LAST] = list}};
+		struct bh_cluster_answer *answer = run(&answers);
+
+		assert_null(answer->error);
+		assert_int_equal(answer->n_edges, 1);
+		assert_int_equal(answer->edges[0].talk.app, BH_APP_TLS);
+		assert_int_equal(answer->edges[0].talk.encrypted, BH_ENCRYPTED_YES);
+		assert_int_equal(answer->edges[0].counts.last_ns, 1700000000000ull);
+		assert_int_equal(answer->edges[0].counts.refusals, 3);
+		bh_cluster_answer_free(answer);
+	}
 }
 
 #define RESTARTED                                         \
@@ -414,6 +448,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_edge_two_nodes_saw_counts_once_with_both_verdicts),
 		cmocka_unit_test(the_latest_verdict_of_an_end_stands),
+		cmocka_unit_test(what_was_spoken_last_is_what_is_spoken),
 		cmocka_unit_test(counters_that_begin_anew_are_added_up),
 		cmocka_unit_test(counters_that_begin_anew_and_overtake_are_added_up),
 		cmocka_unit_test(what_began_anew_with_old_counts_is_not_called_exact),

@@ -155,6 +155,49 @@ static void too_many_series_become_other_and_are_counted(void **state)
 	bh_edges_free(edges);
 }
 
+/* What is spoken becomes known later, and may change: what is counted goes on where it was. */
+static void what_is_spoken_splits_no_series(void **state)
+{
+	struct bh_edges *edges = bh_edges_new();
+	struct bh_tally *tally = bh_tally_new(10);
+	const struct bh_tally_series *const *series;
+	Bulkhead__Wire__EdgeBatch batch = BULKHEAD__WIRE__EDGE_BATCH__INIT;
+	Bulkhead__Wire__Edge edge = BULKHEAD__WIRE__EDGE__INIT;
+	Bulkhead__Wire__Edge *list = &edge;
+	static const uint32_t apps[] = {BH_APP_UNKNOWN, BH_APP_REDIS, BH_APP_TLS};
+	static const uint32_t encrypted[] = {
+		BH_ENCRYPTED_UNKNOWN, BH_ENCRYPTED_NO, BH_ENCRYPTED_YES};
+
+	edge.local = 1;
+	edge.remote = 2;
+	edge.egress = true;
+	edge.protocol = 6;
+	edge.verdict = edge.pending = BH_REASON_POLICY;
+	edge.first_ns = 1;
+	batch.generation = 1;
+	batch.n_edges = 1;
+	batch.edges = &list;
+	for (unsigned int i = 0; i < 3; i++) {
+		edge.app = apps[i];
+		edge.encrypted = encrypted[i];
+		edge.flows = edge.last_ns = i + 1;
+		edge.refusals = 2 * (i + 1);
+		edge.trips = 3 * (i + 1);
+		edge.trip_sum_us = 100 * (i + 1);
+		bh_edges_add(edges, &batch);
+		bh_tally_take(tally, edges);
+		assert_int_equal(bh_tally_series(tally, &series), 1);
+		assert_int_equal(series[0]->app, apps[i]);
+		assert_int_equal(series[0]->encrypted, encrypted[i]);
+		assert_int_equal(series[0]->flows, i + 1);
+		assert_int_equal(series[0]->refusals, 2 * (i + 1));
+		assert_int_equal(series[0]->handshakes, 3 * (i + 1));
+		assert_int_equal(series[0]->handshakes_us, 100 * (i + 1));
+	}
+	bh_tally_free(tally);
+	bh_edges_free(edges);
+}
+
 static void other_counters_go_on_where_they_were(void **state)
 {
 	struct bh_tally *tally = bh_tally_new(1);
@@ -191,6 +234,7 @@ int main(void)
 		cmocka_unit_test(a_new_beginning_adds_and_takes_nothing_away),
 		cmocka_unit_test(the_pending_verdict_makes_a_series_of_its_own),
 		cmocka_unit_test(too_many_series_become_other_and_are_counted),
+		cmocka_unit_test(what_is_spoken_splits_no_series),
 		cmocka_unit_test(other_counters_go_on_where_they_were),
 		cmocka_unit_test(values_of_labels_cannot_leave_their_quotes),
 	};

@@ -33,7 +33,7 @@ static const struct command {
 	{"policy", bh_cli_policy, "diff: try policies on what was seen; suggest: make some of it"},
 	{"flows", bh_cli_flows, "what was seen, record by record; --follow goes on"},
 	{"edges", bh_cli_edges, "who talks to whom, how much, and by which rule"},
-	{"graph", bh_cli_graph, "the same as a graph: table, json, dot, svg"},
+	{"graph", bh_cli_graph, "the same as a graph: table, json, dot, svg, csv, graphml"},
 	{"alerts", bh_cli_alerts, "what is out of the ordinary; --follow goes on, ack ID"},
 	{"baseline", bh_cli_baseline, "lock what a namespace does as what is usual; show, unlock"},
 	{"metrics", bh_cli_metrics, "everything that is counted, for Prometheus"},

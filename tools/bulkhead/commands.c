@@ -103,12 +103,17 @@ static int help(int argc, char **argv)
 
 /* ---- What stands before the command ---------------------------------------------------------- */
 
+enum {
+	OPTION_USAGE = 256,
+};
+
 static error_t parse_global(int key, char *argument, struct argp_state *state)
 {
 	int *ret_command = state->input;
 
 	switch (key) {
 	case '?':
+	case OPTION_USAGE:
 		list_commands(stdout);
 		exit(0);
 	case 'V':
@@ -124,6 +129,7 @@ static error_t parse_global(int key, char *argument, struct argp_state *state)
 
 static const struct argp_option global_options[] = {
 	{"help", '?', 0, 0, "Give this help list", -1},
+	{"usage", OPTION_USAGE, 0, 0, "The same", -1},
 	{"version", 'V', 0, 0, "Print program version", -1},
 	{0},
 };

@@ -208,6 +208,7 @@ static void help_and_version_end_with_0(void **state)
 {
 	expect(*state, "help", 0, "quarantine");
 	expect(*state, "--help", 0, "quarantine");
+	expect(*state, "--usage", 0, "quarantine");
 	expect(*state, "help flows", 0, "--follow");
 	expect(*state, "flows --help", 0, "--follow");
 	expect(*state, "version", 0, BH_VERSION);

@@ -184,7 +184,10 @@ static bool check_token(struct bh_connection *connection, enum MHD_Result *ret_r
 	token = find_token(connection, &by_cookie);
 	if (!token) {
 		*ret_result = bh_reply_error(connection, MHD_HTTP_UNAUTHORIZED, "unauthorized",
-			"this needs a token: Authorization: Bearer …");
+			header(connection, MHD_HTTP_HEADER_AUTHORIZATION)
+				? "this token is not known; like this it would be: "
+				  "Authorization: Bearer bh_…"
+				: "this needs a token: Authorization: Bearer …");
 		return false;
 	}
 	connection->proven = true;

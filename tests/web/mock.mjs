@@ -105,7 +105,7 @@ export class Mock {
 		const unit = { s: 1e3, m: 6e4, h: 36e5, d: 864e5 };
 		const last = q.get("last");
 		const from = q.get("from") ?? (last ? new Date(Date.now() - Number(last.slice(0, -1)) * unit[last.slice(-1)]).toISOString() : null);
-		return { from, to: q.get("to") ?? new Date().toISOString(), exact: !this.noHistory, ...(this.noHistory ? { note: "No history is kept." } : {}) };
+		return { from, to: q.get("to") ?? new Date().toISOString(), exact: !this.noHistory, historySince: this.historySince, ...(this.noHistory ? { note: "No history is kept." } : {}) };
 	}
 
 	workloads(list = this.conversations) {

@@ -33,11 +33,14 @@ test("policies_that_are_tried_mark_what_they_would_change", async (w) => {
 	const { tab, mock } = await w.open(clusters.shop());
 	const [deny, permit] = [mock.conversations[5], mock.conversations[10]];
 	mock.changes.set(deny, "newly-denied").set(permit, "newly-allowed");
+	const begun = new Date(Date.now() - 90_000);
+	mock.historySince = begun.toISOString();
 	await tab.locator("#trial").click();
 	await tab.locator("#candidate").fill("kind: NetworkPolicy");
 	await tab.locator("#try").click();
 	await tab.locator("#outcome").waitFor();
 	assert.match(await tab.locator("#outcome").innerText(), /1 newly denied, 1 newly allowed/);
+	assert.match(await tab.locator("#outcome").innerText(), new RegExp(`seen from [-0-9]+ ${begun.toTimeString().slice(0, 8)} to `), "no earlier than there is history");
 	assert.match(await tab.locator("#newly-denied").innerText(), /shop\/front → shop\/checkout/);
 	const line = (all, c) => all.find((e) => e.data.source === c.client.id && e.data.target === c.server.id && e.data.state === c.state);
 	const marked = await eventually(async () => {

@@ -33,7 +33,7 @@ static const struct command {
 	{"policy", bh_cli_policy, "diff: try policies on what was seen; suggest: make some of it"},
 	{"flows", bh_cli_flows, "what was seen, record by record; --follow goes on"},
 	{"edges", bh_cli_edges, "who talks to whom, how much, and by which rule"},
-	{"graph", bh_cli_graph, "the same as a graph: table, json, dot, svg"},
+	{"graph", bh_cli_graph, "the same as a graph: table, json, dot, svg, csv, graphml"},
 	{"alerts", bh_cli_alerts, "what is out of the ordinary; --follow goes on, ack ID"},
 	{"baseline", bh_cli_baseline, "lock what a namespace does as what is usual; show, unlock"},
 	{"metrics", bh_cli_metrics, "everything that is counted, for Prometheus"},
@@ -103,12 +103,17 @@ static int help(int argc, char **argv)
 
 /* ---- What stands before the command ---------------------------------------------------------- */
 
+enum {
+	OPTION_USAGE = 256,
+};
+
 static error_t parse_global(int key, char *argument, struct argp_state *state)
 {
 	int *ret_command = state->input;
 
 	switch (key) {
 	case '?':
+	case OPTION_USAGE:
 		list_commands(stdout);
 		exit(0);
 	case 'V':
@@ -124,6 +129,7 @@ static error_t parse_global(int key, char *argument, struct argp_state *state)
 
 static const struct argp_option global_options[] = {
 	{"help", '?', 0, 0, "Give this help list", -1},
+	{"usage", OPTION_USAGE, 0, 0, "The same", -1},
 	{"version", 'V', 0, 0, "Print program version", -1},
 	{0},
 };

@@ -149,8 +149,16 @@ static void edge_row(
 static const char *const columns[] = {"CLIENT", "SERVER", "PORT", "APP", "VERDICT", "IF ENFORCED",
 	"+FLOWS", "+PACKETS", "+BYTES", "LAST", "~BECAUSE", NULL};
 
-static int print_edges(const json_t *edges)
+/* Of an answer without an edge: whether that is for the window. */
+static const char *nothing(const json_t *answer)
 {
+	return json_object_get(answer, "window") ? "nothing was seen in that time"
+						 : "nothing has been seen yet";
+}
+
+static int print_edges(const json_t *answer)
+{
+	const json_t *edges = json_object_get(answer, "edges");
 	struct libscols_table *table = bh_table_begin(columns);
 	char client[256];
 	char server[256];
@@ -164,7 +172,7 @@ static int print_edges(const json_t *edges)
 			bh_print_workload(json_object_get(edge, "server"), server, sizeof(server)),
 			edge);
 	}
-	return bh_table_end(table, "nothing has been seen yet");
+	return bh_table_end(table, nothing(answer));
 }
 
 int bh_cli_edges(int argc, char **argv)
@@ -178,12 +186,13 @@ int bh_cli_edges(int argc, char **argv)
 
 	if (r != 0)
 		return r;
-	edges = json_incref(json_object_get(answer, "edges"));
-	json_decref(answer);
-	if (bh_cli.output == BH_OUTPUT_JSON)
+	if (bh_cli.output == BH_OUTPUT_JSON) {
+		edges = json_incref(json_object_get(answer, "edges"));
+		json_decref(answer);
 		return bh_json_print(edges);
-	r = print_edges(edges);
-	json_decref(edges);
+	}
+	r = print_edges(answer);
+	json_decref(answer);
 	return r;
 }
 
@@ -350,18 +359,65 @@ static int print_svg(const json_t *graph)
 	return 0;
 }
 
+/* As people say it, not as ids have it: "shop/front", "the world", "12 more of shop". */
+static const char *print_node(const json_t *node, char *text, size_t size)
+{
+	const char *type = bh_json_get_text(node, "type");
+	const char *namespace = bh_json_get_text(node, "namespace");
+	const char *name = bh_json_get_text(node, "name");
+
+	if (strcmp(type, "rest") == 0)
+		snprintf(text, size, "%lld more%s%s",
+			(long long)bh_json_get_number(node, "members"), *namespace ? " of " : "",
+			namespace);
+	else if (strcmp(type, "namespace") == 0)
+		snprintf(text, size, "%s", name);
+	else if (strcmp(type, "label") == 0)
+		snprintf(text, size, "%s%s%s", namespace, *namespace ? "/" : "",
+			*name ? name : "(without)");
+	else
+		bh_print_workload(node, text, size);
+	return text;
+}
+
+/* The names of a graph's nodes by their ids. */
+static json_t *name_nodes(const json_t *graph)
+{
+	json_t *names = json_object();
+	const json_t *node;
+	char text[640];
+	size_t i;
+
+	json_array_foreach(json_object_get(graph, "nodes"), i, node)
+	{
+		json_object_set_new(names, bh_json_get_text(node, "id"),
+			json_string(print_node(node, text, sizeof(text))));
+	}
+	return names;
+}
+
+/* Of an end of an edge. An id that no node has is shown as it is. */
+static const char *name_end(const json_t *names, const json_t *edge, const char *end)
+{
+	const char *id = bh_json_get_text(edge, end);
+
+	return json_string_value(json_object_get(names, id)) ?: id;
+}
+
 static int print_graph_table(const json_t *graph)
 {
 	struct libscols_table *table = bh_table_begin(columns);
+	json_t *names = name_nodes(graph);
 	const json_t *edge;
 	size_t i;
 
 	json_array_foreach(json_object_get(graph, "edges"), i, edge)
 	{
-		edge_row(table, bh_json_get_text(edge, "source"), bh_json_get_text(edge, "target"),
+		edge_row(table, name_end(names, edge, "source"), name_end(names, edge, "target"),
 			edge);
 	}
-	return bh_table_end(table, "nothing has been seen yet");
+	json_decref(names);
+	return bh_table_end(table, nothing(graph));
 }
 
 /* What the graph is narrowed or grouped by; each goes to the controller under its own name. */
@@ -463,34 +519,51 @@ static error_t parse_graph(int key, char *argument, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-static void grouped_row(struct libscols_table *table, const json_t *edge)
+/* "80/TCP, 5432/TCP +3": the largest conversations' ports, each once, and how many conversations
+ * have others.
+ */
+static const char *print_ports(const json_t *edge, char *text, size_t size)
 {
-	const json_t *sum = json_object_get(edge, "aggregate");
 	const json_t *conversations = json_object_get(edge, "conversations");
-	const char *state = bh_json_get_text(edge, "state");
-	struct libscols_line *line = bh_table_row(table);
-	int64_t more = bh_json_get_number(sum, "conversations") - DOT_PORTS;
-	char ports[256] = "";
-	char text[64];
+	int64_t more = bh_json_get_number(json_object_get(edge, "aggregate"), "conversations");
+	const char *shown[DOT_PORTS];
+	char ports[DOT_PORTS][64];
+	size_t i, known, n = 0, used = 0;
 	const json_t *one;
-	size_t i;
 
+	text[0] = '\0';
 	json_array_foreach(conversations, i, one)
 	{
-		size_t used = strlen(ports);
+		char port[64];
 
-		if (i == DOT_PORTS)
-			break;
-		snprintf(ports + used, sizeof(ports) - used, "%s%s", i ? ", " : "",
-			bh_print_port(bh_json_get_number(one, "port"),
-				bh_json_get_text(one, "protocol"), text, sizeof(text)));
+		bh_print_port(bh_json_get_number(one, "port"), bh_json_get_text(one, "protocol"),
+			port, sizeof(port));
+		for (known = 0; known < n && strcmp(shown[known], port) != 0; known++)
+			;
+		if (known == DOT_PORTS)
+			continue;
+		more--;
+		if (known < n)
+			continue;
+		shown[n] = strcpy(ports[n], port);
+		used += (size_t)snprintf(text + used, size - used, "%s%s", n ? ", " : "", port);
+		n++;
 	}
 	if (more > 0)
-		snprintf(ports + strlen(ports), sizeof(ports) - strlen(ports), " +%lld",
-			(long long)more);
-	bh_table_cell(line, 0, BH_PLAIN, bh_json_get_text(edge, "source"));
-	bh_table_cell(line, 1, BH_PLAIN, bh_json_get_text(edge, "target"));
-	bh_table_cell(line, 2, BH_PLAIN, ports);
+		snprintf(text + used, size - used, " +%lld", (long long)more);
+	return text;
+}
+
+static void grouped_row(struct libscols_table *table, const json_t *edge, const json_t *names)
+{
+	const json_t *sum = json_object_get(edge, "aggregate");
+	const char *state = bh_json_get_text(edge, "state");
+	struct libscols_line *line = bh_table_row(table);
+	char text[512];
+
+	bh_table_cell(line, 0, BH_PLAIN, name_end(names, edge, "source"));
+	bh_table_cell(line, 1, BH_PLAIN, name_end(names, edge, "target"));
+	bh_table_cell(line, 2, BH_PLAIN, print_ports(edge, text, sizeof(text)));
 	bh_table_cell(line, 3,
 		strcmp(state, "denied") == 0       ? BH_BAD
 		: strcmp(state, "would-deny") == 0 ? BH_WARN
@@ -510,11 +583,14 @@ int bh_cli_print_grouped(const json_t *graph)
 		"CLIENT", "SERVER", "PORTS", "VERDICT", "+FLOWS", "+BYTES", "LAST", NULL};
 	struct libscols_table *table = bh_table_begin(headings);
 	const json_t *folded = json_object_get(graph, "folded");
+	json_t *names = name_nodes(graph);
 	const json_t *edge;
 	size_t i;
 	int r;
 
-	json_array_foreach(json_object_get(graph, "edges"), i, edge) grouped_row(table, edge);
+	json_array_foreach(json_object_get(graph, "edges"), i, edge)
+		grouped_row(table, edge, names);
+	json_decref(names);
 	r = bh_table_end(table, "nothing of that has been seen");
 	if (bh_json_get_number(folded, "nodes") > 0)
 		fprintf(stderr, "bulkhead: %lld nodes are folded into others; --limit shows more\n",

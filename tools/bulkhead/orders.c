@@ -97,6 +97,19 @@ static int print_modes(const json_t *answer)
 	return bh_table_end(table, "no such pod on this node");
 }
 
+/* Whom no mode is set for any more need not come. */
+static void print_mode_set(const struct mode_options *options, bool known)
+{
+	const char *whom = options->namespace ?: options->pod;
+
+	if (strcmp(options->value, "clear") == 0)
+		printf("no mode is set with 'bulkhead mode' for %s any more\n", whom ?: "the node");
+	else
+		printf("%s is in force%s%s%s\n", options->value, whom ? " for " : "", whom ?: "",
+			known ? ""
+			      : "; nothing of that name is known yet, it counts once it comes");
+}
+
 int bh_cli_mode(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -135,14 +148,7 @@ int bh_cli_mode(int argc, char **argv)
 	if (!options.value)
 		r = print_modes(answer);
 	else if (r == 0)
-		printf("%s is in force%s%s%s\n", options.value,
-			options.namespace || options.pod ? " for " : "",
-			options.namespace ? options.namespace
-			: options.pod     ? options.pod
-					  : "",
-			bh_json_get_flag(answer, "known")
-				? ""
-				: "; nothing of that name is known yet, it counts once it comes");
+		print_mode_set(&options, bh_json_get_flag(answer, "known"));
 	json_decref(answer);
 	return r;
 }
@@ -234,9 +240,9 @@ int bh_cli_quarantine(int argc, char **argv)
 	else if (r == 0)
 		printf("%s is %s%s\n", options.pod,
 			options.release ? "released from quarantine" : "in quarantine",
-			bh_json_get_flag(answer, "known")
-				? ""
-				: "; no such pod is known yet, it counts once it comes");
+			bh_json_get_flag(answer, "known") ? ""
+			: options.release                 ? "; no such pod is known"
+					  : "; no such pod is known yet, it counts once it comes");
 	json_decref(answer);
 	return r;
 }

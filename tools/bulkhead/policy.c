@@ -159,6 +159,18 @@ static const char *const diff_columns[] = {
 static const char *const modes_columns[] = {
 	"CHANGE", "CLIENT", "SERVER", "PORT", "+FLOWS", "LAST", "~BECAUSE", "~EFFECT", NULL};
 
+/*
+ * From when there is anything that was asked: the window's begin, or history's if that came later.
+ * Both are times of one form, so they sort as texts.
+ */
+static const char *seen_from(const json_t *window)
+{
+	const char *from = bh_json_get_text(window, "from");
+	const char *since = bh_json_get_text(window, "historySince");
+
+	return strcmp(since, from) > 0 ? since : from;
+}
+
 static int print_diff(const json_t *answer, bool modes)
 {
 	struct libscols_table *table = bh_table_begin(modes ? modes_columns : diff_columns);
@@ -198,7 +210,7 @@ static int print_diff(const json_t *answer, bool modes)
 		(long long)bh_json_get_number(answer, "newlyAllowed"),
 		(long long)bh_json_get_number(answer, "unchanged"),
 		(long long)bh_json_get_number(answer, "gone"),
-		bh_print_date(bh_json_get_text(window, "from"), from, sizeof(from)),
+		bh_print_date(seen_from(window), from, sizeof(from)),
 		bh_print_date(bh_json_get_text(window, "to"), to, sizeof(to)));
 	return r;
 }

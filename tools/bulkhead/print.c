@@ -98,8 +98,10 @@ const char *bh_print_workload(const json_t *workload, char *text, size_t size)
 	const char *kind = bh_json_get_text(workload, "kind");
 	const char *name = bh_json_get_text(workload, "name");
 
-	if (strcmp(kind, "World") == 0 || !*kind)
-		snprintf(text, size, "%s", *kind ? "the world" : "?");
+	if (!*kind)
+		snprintf(text, size, "?");
+	else if (strcmp(kind, "World") == 0)
+		snprintf(text, size, "%s%s", *name ? "world " : "the world", name);
 	else if (strcmp(kind, "Held") == 0)
 		snprintf(text, size, "pods not known yet");
 	else if (!*namespace)

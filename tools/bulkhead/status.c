@@ -204,8 +204,8 @@ static void print_history(const json_t *status)
 	const char *since = bh_json_get_text(history, "since");
 	char bytes[32], room[32], date[32];
 
-	printf(LABEL "since %s, %s of %s%s\n", "history",
-		*since ? bh_print_date(since, date, sizeof(date)) : "now",
+	printf(LABEL "%s%s, %s of %s%s\n", "history", *since ? "since " : "",
+		*since ? bh_print_date(since, date, sizeof(date)) : "nothing in it yet",
 		bh_print_bytes(bh_json_get_number(history, "bytes"), bytes, sizeof(bytes)),
 		bh_print_bytes(bh_json_get_number(history, "maxBytes"), room, sizeof(room)),
 		bh_json_get_flag(history, "onDisk") ? "" : ", in memory for now");

@@ -96,7 +96,8 @@ static int print_tokens(const json_t *tokens)
 		bh_table_cell(line, 1, BH_PLAIN, bh_json_get_text(token, "role"));
 		bh_table_cell(line, 2, BH_PLAIN,
 			print_namespaces(json_object_get(token, "namespaces"), text, sizeof(text)));
-		bh_table_cell(line, 3, BH_PLAIN, bh_json_get_text(token, "created"));
+		bh_table_cell(line, 3, BH_PLAIN,
+			bh_print_date(bh_json_get_text(token, "created"), text, sizeof(text)));
 	}
 	return bh_table_end(table, "there is no token");
 }

@@ -318,11 +318,11 @@ static void say_ready(const json_t *status)
 	int64_t n = bh_json_get_number(status, "endpoints");
 	size_t problems = json_array_size(json_object_get(status, "problems"));
 
-	say("ready: mode %s, %lld pods here (%lld attached), %lld policies, %zu problems%s",
+	say("ready: mode %s, %lld pods here (%lld attached), %lld policies, %zu problem%s%s",
 		bh_json_get_text(status, "mode"), (long long)n,
 		(long long)bh_json_get_number(states, "attached"),
 		(long long)bh_json_get_number(status, "policies"), problems,
-		problems ? " (see 'bulkhead status')" : "");
+		problems == 1 ? "" : "s", problems ? " (see 'bulkhead status')" : "");
 	say_http(status);
 }
 

@@ -208,6 +208,7 @@ static void help_and_version_end_with_0(void **state)
 {
 	expect(*state, "help", 0, "quarantine");
 	expect(*state, "--help", 0, "quarantine");
+	expect(*state, "--usage", 0, "quarantine");
 	expect(*state, "help flows", 0, "--follow");
 	expect(*state, "flows --help", 0, "--follow");
 	expect(*state, "version", 0, BH_VERSION);
@@ -358,6 +359,88 @@ static void status_for_scripts_is_the_answer_itself(void **state)
 	assert_true(json_is_true(json_object_get(status, "ready")));
 	assert_null(json_object_get(status, "ok"));
 	json_decref(status);
+}
+
+static void graph_names_its_ends_as_people_do(void **state)
+{
+	struct result result;
+
+	answer_with(*state,
+		"{\"ok\":true,\"nodes\":[{\"id\":\"World/\",\"namespace\":\"\",\"kind\":\"World\","
+		"\"name\":\"\"},{\"id\":\"World/10.0.0.0/8\",\"namespace\":\"\",\"kind\":"
+		"\"World\",\"name\":\"10.0.0.0/8\"},{\"id\":\"shop/Deployment/web\",\"namespace\":"
+		"\"shop\",\"kind\":\"Deployment\",\"name\":\"web\"}],\"edges\":[{\"source\":"
+		"\"World/\",\"target\":\"shop/Deployment/web\",\"port\":80,\"protocol\":\"TCP\"},"
+		"{\"source\":\"shop/Deployment/web\",\"target\":\"World/10.0.0.0/8\",\"port\":443,"
+		"\"protocol\":\"TCP\"}]}");
+	run(*state, "graph", &result);
+	assert_int_equal(result.status, 0);
+	assert_non_null(strstr(result.out, "the world "));
+	assert_non_null(strstr(result.out, "world 10.0.0.0/8"));
+	assert_non_null(strstr(result.out, "shop/web"));
+	assert_null(strstr(result.out, "World/"));
+	assert_null(strstr(result.out, "Deployment"));
+}
+
+static void grouped_graph_names_each_port_once(void **state)
+{
+	struct result result;
+
+	answer_with(*state,
+		"{\"ok\":true,\"nodes\":[{\"id\":\"ns:ops\",\"type\":\"namespace\",\"namespace\":"
+		"\"ops\",\"kind\":\"Namespace\",\"name\":\"ops\"},{\"id\":\"rest:shop\",\"type\":"
+		"\"rest\",\"namespace\":\"shop\",\"kind\":\"\",\"name\":\"\",\"members\":12}],"
+		"\"edges\":[{\"source\":\"ns:ops\",\"target\":\"rest:shop\",\"state\":\"allowed\","
+		"\"aggregate\":{\"conversations\":9},\"conversations\":["
+		"{\"port\":80,\"protocol\":\"TCP\"},{\"port\":80,\"protocol\":\"TCP\"},"
+		"{\"port\":81,\"protocol\":\"TCP\"},{\"port\":82,\"protocol\":\"TCP\"},"
+		"{\"port\":83,\"protocol\":\"TCP\"},{\"port\":84,\"protocol\":\"TCP\"},"
+		"{\"port\":83,\"protocol\":\"TCP\"}]}]}");
+	run(*state, "graph --group namespace", &result);
+	assert_int_equal(result.status, 0);
+	assert_null(strstr(result.out, "ns:"));
+	assert_non_null(strstr(result.out, "12 more of shop"));
+	assert_non_null(strstr(result.out, "80/TCP, 81/TCP, 82/TCP, 83/TCP +3 "));
+}
+
+static void window_without_anything_is_not_the_beginning(void **state)
+{
+	answer_with(*state, "{\"ok\":true,\"nodes\":[],\"edges\":[],\"window\":{}}");
+	expect(*state, "edges --since 1h", 0, "nothing was seen in that time");
+	expect(*state, "graph --since 1h", 0, "nothing was seen in that time");
+}
+
+static void diff_begins_where_history_does(void **state)
+{
+	answer_with(*state,
+		"{\"ok\":true,\"edges\":[],\"window\":{\"from\":\"2026-11-15T12:00:00.000000Z\","
+		"\"to\":\"2026-11-22T12:00:00.000000Z\",\"historySince\":"
+		"\"2026-11-22T11:55:00.000000Z\"}}");
+	setenv("TZ", "UTC", 1);
+	expect(*state, "policy diff --delete NetworkPolicy/a/b", 0,
+		"seen from 2026-11-22 11:55:00 to 2026-11-22 12:00:00");
+}
+
+static void token_list_has_times_to_read(void **state)
+{
+	answer_with(*state,
+		"{\"ok\":true,\"tokens\":[{\"id\":\"1234\",\"role\":\"reader\",\"namespaces\":null,"
+		"\"created\":\"2026-11-22T12:00:00.000000Z\"}]}");
+	setenv("TZ", "UTC", 1);
+	expect(*state, "token list", 0, "2026-11-22 12:00:00\n");
+}
+
+static void clear_waits_for_nobody(void **state)
+{
+	struct result result;
+
+	answer_with(*state, "{\"ok\":true,\"inForce\":true,\"kept\":true,\"known\":false}");
+	expect(*state, "mode enforce -n shop", 0, "enforce is in force for shop; nothing of that");
+	run(*state, "mode clear -n shop", &result);
+	assert_string_equal(result.out, "no mode is set with 'bulkhead mode' for shop any more\n");
+	run(*state, "quarantine shop/web --release", &result);
+	assert_string_equal(
+		result.out, "shop/web is released from quarantine; no such pod is known\n");
 }
 
 static void half_an_answer_does_no_harm(void **state)
@@ -562,6 +645,12 @@ int main(void)
 		TEST(flows_as_json_are_one_object_a_line),
 		TEST(filters_reach_the_controller),
 		TEST(status_for_scripts_is_the_answer_itself),
+		TEST(graph_names_its_ends_as_people_do),
+		TEST(grouped_graph_names_each_port_once),
+		TEST(window_without_anything_is_not_the_beginning),
+		TEST(diff_begins_where_history_does),
+		TEST(token_list_has_times_to_read),
+		TEST(clear_waits_for_nobody),
 		TEST(half_an_answer_does_no_harm),
 		TEST(order_that_is_not_in_force_yet_ends_with_1),
 		TEST(wait_says_its_warnings_on_stderr),

@@ -75,6 +75,8 @@ export interface Window {
 	to: Time;
 	exact: boolean;
 	note?: string;
+	/** From history: since when there is any. */
+	historySince?: Time;
 }
 
 /** A workload that is no node of a graph. */

@@ -177,6 +177,8 @@ export function stylesheet(c: Colours): StylesheetJson {
 		{ selector: "edge.straight", style: { "curve-style": "straight" } },
 		{ selector: "edge.quiet", style: { "line-opacity": 0.38, "arrow-scale": 0.7 } },
 		{ selector: "edge.same", style: { "line-opacity": 0.18, "target-arrow-color": c.islandEdge, "z-index": 9 } },
+		// Before the halos that say something: a busy line keeps its own.
+		{ selector: "edge.pulse", style: { "underlay-color": c.accent, "underlay-opacity": 0.22, "underlay-padding": 4 } },
 		{
 			selector: "edge.new",
 			style: { "underlay-color": c.fresh, "underlay-opacity": 0.35, "underlay-padding": 5, "line-opacity": 1 },
@@ -208,7 +210,6 @@ export function stylesheet(c: Colours): StylesheetJson {
 				width: 2,
 			},
 		},
-		{ selector: "edge.pulse", style: { "underlay-color": c.accent, "underlay-opacity": 0.22, "underlay-padding": 4 } },
 		{ selector: ".dim", style: { opacity: 0.16 } },
 		{ selector: "node.island.dim", style: { opacity: 0.6 } },
 		{ selector: "edge.near", style: { "line-opacity": 1, "z-index": 15 } },

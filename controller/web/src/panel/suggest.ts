@@ -8,7 +8,7 @@ import { html, nothing } from "lit-html";
 import { repeat } from "lit-html/directives/repeat.js";
 import type { Suggested, Suggestion } from "../api/types";
 import type { App } from "../state/app";
-import { both, bytes, clock, count, plural, portWord } from "../state/format";
+import { both, bytes, clock, count, plural, portWord, seenFrom } from "../state/format";
 import { copy, save } from "../state/orders";
 import { decide, suggest as again, tryText, unasked, yamlOf } from "../state/policy";
 import type { Part } from "../views/parts";
@@ -72,7 +72,7 @@ function body(app: App, namespace: string, s: Suggestion): TemplateResult {
 	const open = s.left.filter(({ why }) => why !== "rejected" && why !== "gone");
 	const settled = s.left.filter(({ why }) => why === "rejected" || why === "gone");
 	return html`<p class="small">
-			Made of ${plural(s.included.length, "conversation")} seen from ${clock(s.window.from)} to ${clock(s.window.to)}; the longer the window above, the surer. Nothing is
+			Made of ${plural(s.included.length, "conversation")} seen from ${clock(seenFrom(s.window))} to ${clock(s.window.to)}; the longer the window above, the surer. Nothing is
 			applied: save it beside your other policies, or hand it to <code>kubectl apply -f</code>. The comments say what is behind each rule.
 		</p>
 		${s.recordsLost ? html`<p class="note">${icon("warn")}${plural(s.recordsLost, "flow record")} of the window were lost: addresses outside may be missing.</p>` : nothing}

@@ -9,7 +9,7 @@ import { live as current } from "lit-html/directives/live.js";
 import type { Differing, PolicyDiff } from "../api/types";
 import { changedLines } from "../graph/scene";
 import type { App } from "../state/app";
-import { both, bytes, clock, count, plural, portWord } from "../state/format";
+import { both, bytes, clock, count, plural, portWord, seenFrom } from "../state/format";
 import { edit, isNothing, tryFiles, tryOut, unasked } from "../state/policy";
 import type { Part } from "../views/parts";
 import { icon, mark, when, workload } from "../views/parts";
@@ -61,7 +61,7 @@ function outcome(app: App, d: PolicyDiff): TemplateResult {
 							the table.`}
 			</p>
 			<p class="muted small">
-				${count(d.unchanged)} as before${d.gone ? `, ${count(d.gone)} of pods that are gone` : ""}; seen from ${clock(d.window.from)} to ${clock(d.window.to)}. As it would be if
+				${count(d.unchanged)} as before${d.gone ? `, ${count(d.gone)} of pods that are gone` : ""}; seen from ${clock(seenFrom(d.window))} to ${clock(d.window.to)}. As it would be if
 				everything were enforced.
 			</p>
 			${d.recordsLost ? html`<p class="note">${icon("warn")}${plural(d.recordsLost, "flow record")} of the window were lost: addresses outside may be missing.</p>` : nothing}

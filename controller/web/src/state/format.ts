@@ -2,7 +2,7 @@
 //
 // Numbers and times as people read them, and the page's words for the API's.
 
-import type { BothWays, Encryption, Mode, State, Workload } from "../api/types";
+import type { BothWays, Encryption, Mode, State, Time, Window, Workload } from "../api/types";
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
@@ -59,6 +59,11 @@ export function clock(time: string | null): string {
 	const pad = (n: number) => String(n).padStart(2, "0");
 	const day = `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
 	return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
+}
+
+/** From when there is anything of a window: history may have begun after it. Times sort as texts. */
+export function seenFrom({ from, historySince }: Window): Time {
+	return from && historySince && historySince > from ? historySince : from;
 }
 
 const STATE_WORDS: Record<State, string> = {

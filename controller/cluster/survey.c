@@ -349,7 +349,8 @@ static void judge_targets(struct bh_survey *survey)
 	struct bh_cluster_answer *answer = survey->answer;
 	size_t heard = 0;
 
-	qsort(survey->nodes, answer->n_nodes, sizeof(*survey->nodes), compare_nodes);
+	if (answer->n_nodes)
+		qsort(survey->nodes, answer->n_nodes, sizeof(*survey->nodes), compare_nodes);
 	for (size_t i = 0; i < answer->n_nodes; i++) {
 		struct bh_cluster_node *node = survey->nodes[i];
 		struct bh_cluster_node *before = i ? survey->nodes[i - 1] : NULL;

@@ -10,6 +10,7 @@
 
 #include "controller/alerts/internal.h"
 #include "controller/model/memory.h"
+#include "proto/cleanup.h"
 
 #define STATE_VERSION 1
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -73,22 +74,54 @@ static json_t *save_alert(const struct bh_alert *alert)
 		evidence);
 }
 
+static int compare_alerts(const void *a, const void *b)
+{
+	return strcmp((*(const struct bh_alert *const *)a)->id,
+		(*(const struct bh_alert *const *)b)->id);
+}
+
+static int compare_speakers(const void *a, const void *b)
+{
+	const struct bh_speaker *x = *(const struct bh_speaker *const *)a;
+	const struct bh_speaker *y = *(const struct bh_speaker *const *)b;
+
+	return (x->number > y->number) - (x->number < y->number);
+}
+
+/* All of a table in order: where a table keeps what differs with every process, and the same state
+ * is to be the same file. The caller frees it, not what it points to. */
+static const void **in_order(
+	const struct bh_table *table, int (*compare)(const void *, const void *))
+{
+	const void **all = bh_xcalloc(table->n, sizeof(*all));
+	size_t n = 0;
+
+	for (size_t at = 0; n < table->n;)
+		all[n++] = bh_table_next(table, &at);
+	if (n)
+		qsort(all, n, sizeof(*all), compare);
+	return all;
+}
+
 json_t *bh_alerts_save(const struct bh_alerts *alerts)
 {
+	_cleanup_free_ const void **book = in_order(&alerts->by_key, compare_alerts);
+	_cleanup_free_ const void **spoke = in_order(&alerts->speakers, compare_speakers);
 	json_t *list = json_array();
 	json_t *speakers = json_array();
-	const struct bh_speaker *speaker;
-	const struct bh_alert *alert;
 
-	for (size_t at = 0; (alert = bh_alerts_next(alerts, &at));) {
-		json_t *saved = save_alert(alert);
+	for (size_t i = 0; i < alerts->by_key.n; i++) {
+		json_t *saved = save_alert(book[i]);
 
 		/* NULL: a name that is no UTF-8, which none of ours is. */
 		if (saved)
 			json_array_append_new(list, saved);
 	}
-	for (size_t at = 0; (speaker = bh_table_next(&alerts->speakers, &at));)
+	for (size_t i = 0; i < alerts->speakers.n; i++) {
+		const struct bh_speaker *speaker = spoke[i];
+
 		json_array_append_new(speakers, json_integer(speaker->number));
+	}
 	return json_pack("{s:i, s:I, s:I, s:I, s:o, s:o}", "version", STATE_VERSION, "changed",
 		(json_int_t)alerts->changed, "nextId", (json_int_t)alerts->next_id, "learningSince",
 		(json_int_t)alerts->learning_since_ns, "speakers", speakers, "alerts", list);

@@ -686,6 +686,40 @@ static void all_of_it_survives(void **state)
 	json_decref(baselines);
 }
 
+/* Not as a table keeps it, which is another order in every process. */
+static void it_is_saved_in_order(void **state)
+{
+	struct fixture *f = *state;
+	json_t *saved, *list, *item;
+	const char *last_id = "";
+	json_int_t last_number = -1;
+	size_t i;
+
+	for (uint32_t pod = 0; pod < 100; pod++) {
+		see(f, edge(TARGETS + 100 - pod, WORLD, 443, 5000));
+		for (uint16_t port = 0; port < 5; port++)
+			tell(f, denied(SPY, TARGETS + pod, 1000 + port, 11));
+	}
+	saved = bh_alerts_save(f->alerts);
+	list = json_object_get(saved, "alerts");
+	assert_true(json_array_size(list) >= 100);
+	json_array_foreach(list, i, item)
+	{
+		const char *id = json_string_value(json_object_get(item, "id"));
+
+		assert_true(strcmp(last_id, id) < 0);
+		last_id = id;
+	}
+	list = json_object_get(saved, "speakers");
+	assert_int_equal(json_array_size(list), 100);
+	json_array_foreach(list, i, item)
+	{
+		assert_true(json_integer_value(item) > last_number);
+		last_number = json_integer_value(item);
+	}
+	json_decref(saved);
+}
+
 static void the_same_input_gives_the_same_alerts(void **state)
 {
 	struct fixture *f = *state;
@@ -764,6 +798,7 @@ int main(void)
 		TEST(too_many_alerts_push_the_least_out),
 		TEST(what_is_old_is_forgotten),
 		TEST(all_of_it_survives),
+		TEST(it_is_saved_in_order),
 		TEST(the_same_input_gives_the_same_alerts),
 		TEST(broken_files_are_refused_or_read_as_far_as_they_go),
 	};

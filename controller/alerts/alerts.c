@@ -216,14 +216,16 @@ static void forget(struct bh_alerts *alerts, struct bh_alert *alert)
 	bh_alert_free(alert);
 }
 
-/* True if `a` is wanted less: seen to, harmless, long ago. */
+/* True if `a` is wanted less: seen to, harmless, long ago; of equals, always the same one. */
 static bool is_lesser(const struct bh_alert *a, const struct bh_alert *b)
 {
 	if (!a->acknowledged_ns != !b->acknowledged_ns)
 		return a->acknowledged_ns != 0;
 	if (a->severity != b->severity)
 		return a->severity < b->severity;
-	return a->last_ns < b->last_ns;
+	if (a->last_ns != b->last_ns)
+		return a->last_ns < b->last_ns;
+	return strcmp(a->key, b->key) < 0;
 }
 
 void bh_alert_file(struct bh_alerts *alerts, struct bh_alert *alert)

@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "controller/api/view.h"
@@ -118,24 +119,41 @@ static bool selects(const json_t *labels, const struct bh_labels *of)
 	return true;
 }
 
+static bool selects_any(const json_t *labels, const struct bh_party *party)
+{
+	for (size_t i = 0; i < party->n_labels; i++) {
+		if (selects(labels, party->labels[i]))
+			return true;
+	}
+	return false;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	return strcmp(
+		(*(const struct bh_party *const *)a)->id, (*(const struct bh_party *const *)b)->id);
+}
+
 /* Says whom the selector takes along. */
 static void note_others(struct making *making, const struct bh_party *party, const json_t *labels)
 {
+	_cleanup_free_ const struct bh_party **others = NULL;
+	size_t n = 0, capacity = 0;
 	const struct bh_party *other;
 
 	for (size_t at = 0; (other = bh_world_next(making->view->world, &at));) {
-		if (other == party || strcmp(other->namespace, party->namespace) != 0)
+		if (other == party || strcmp(other->namespace, party->namespace) != 0 ||
+			!selects_any(labels, other))
 			continue;
-		for (size_t i = 0; i < other->n_labels; i++) {
-			if (!selects(labels, other->labels[i]))
-				continue;
-			note(making,
-				"the labels of %s are also on pods of %s, which the policy takes "
-				"along",
-				party->id, other->id);
-			break;
-		}
+		bh_xgrow(others, n, capacity);
+		others[n++] = other;
 	}
+	if (n)
+		qsort(others, n, sizeof(*others), compare_ids);
+	for (size_t i = 0; i < n; i++)
+		note(making,
+			"the labels of %s are also on pods of %s, which the policy takes along",
+			party->id, others[i]->id);
 }
 
 /* A podSelector's content for the workload; says so where it takes more than that. */

@@ -5,6 +5,7 @@
  * they share, and what the operator is told about it all.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -160,21 +161,38 @@ static void add_problem(struct bh_kube *kube, struct bh_kube_status *status, con
 		(struct bh_source_problem){code, object, bh_arena_strdup(&kube->arena, text)};
 }
 
+static int compare_faults(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Sorted: the same ones are shown every time. */
+static size_t add_faults_of(
+	struct bh_kube *kube, struct bh_kube_status *status, size_t resource, size_t room)
+{
+	_cleanup_free_ const char **faults = NULL;
+	size_t n = 0, capacity = 0;
+	const char *fault;
+
+	for (size_t at = 0; (fault = bh_reflector_next_fault(kube->reflectors[resource], &at));) {
+		bh_xgrow(faults, n, capacity);
+		faults[n++] = fault;
+	}
+	if (n)
+		qsort(faults, n, sizeof(*faults), compare_faults);
+	for (size_t i = 0; i < n && i < room; i++)
+		add_problem(kube, status, "object-invalid", resources[resource].name,
+			bh_arena_printf(&kube->arena,
+				"%s; what was known of it before stays in force", faults[i]));
+	return n;
+}
+
 static void add_faults(struct bh_kube *kube, struct bh_kube_status *status)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < N_RESOURCES; i++) {
-		const char *fault;
-
-		for (size_t at = 0; (fault = bh_reflector_next_fault(kube->reflectors[i], &at));) {
-			if (n++ < FAULTS_SHOWN)
-				add_problem(kube, status, "object-invalid", resources[i].name,
-					bh_arena_printf(&kube->arena,
-						"%s; what was known of it before stays in force",
-						fault));
-		}
-	}
+	for (size_t i = 0; i < N_RESOURCES; i++)
+		n += add_faults_of(kube, status, i, n < FAULTS_SHOWN ? FAULTS_SHOWN - n : 0);
 	if (n > FAULTS_SHOWN)
 		add_problem(kube, status, "object-invalid", kube->access->server,
 			bh_arena_printf(&kube->arena, "%zu more objects cannot be understood",

@@ -18,6 +18,10 @@ import subprocess
 from agent import Agent, family_of
 from scope import run
 
+# s. An answer that shall come is waited for, however slow the machine; silence is believed sooner.
+WELL = 10.0
+SILENCE = 0.5
+
 CNI = "/usr/lib/cni"
 NETS = {
     "bridge": ("10.88.0", "fd00:88:"),
@@ -85,7 +89,7 @@ class Hosts:
             if sctp:
                 host.agent.call("listen_sctp", host.ips)
 
-    def probe(self, jobs, timeout=1.0):
+    def probe(self, jobs, timeout=WELL):
         """
         `jobs`: (source Host, protocol, destination address, port). Returns what happened, in order:
         the name of who answered, "timeout", or an errno's name. All agents work at the same time.
@@ -106,7 +110,7 @@ class Hosts:
                 results[index] = result
         return results
 
-    def reaches(self, source, destination, protocol, port, family=4, timeout=1.0):
+    def reaches(self, source, destination, protocol, port, family=4, timeout=WELL):
         """True if `destination` itself answers, False if nothing does; else an error."""
         result = self.probe([(source, protocol, destination.ip(family), port)], timeout)[0]
         if result == "timeout":

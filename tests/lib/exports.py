@@ -69,4 +69,4 @@ def settled(w, name, **wanted):
         a = balanced(account(w, name))
         return a if all(a[k] == v for k, v in ({"queued": 0} | wanted).items()) else None
 
-    return tap.eventually(now, f"{name} settled", 30, every=0.1)
+    return tap.eventually(now, f"{name} settled", every=0.1)

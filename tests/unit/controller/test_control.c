@@ -31,7 +31,7 @@
 #include "controller/model/memory.h"
 #include "controller/settings.h"
 
-#define DEADLINE_MS 10000
+#define DEADLINE_MS 60000
 
 struct scene {
 	char folder[64];

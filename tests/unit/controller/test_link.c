@@ -24,7 +24,7 @@
 #include "controller/model/memory.h"
 #include "proto/wire.h"
 
-#define DEADLINE_MS 10000
+#define DEADLINE_MS 60000
 
 static uint64_t now_ms(void)
 {

@@ -90,12 +90,12 @@ static void assert_problem(const struct folder *folder, size_t index, const char
 	assert_string_equal(status.problems[index].code, code);
 }
 
-/* Drains until something relevant came, for five seconds at most. */
+/* Drains until something relevant came, for a minute at most. */
 static bool notices(const struct folder *folder)
 {
 	struct pollfd ready = {.fd = bh_manifests_fd(folder->manifests), .events = POLLIN};
 
-	while (poll(&ready, 1, 5000) > 0) {
+	while (poll(&ready, 1, 60000) > 0) {
 		if (bh_manifests_drain(folder->manifests))
 			return true;
 	}

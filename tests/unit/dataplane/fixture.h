@@ -4,8 +4,10 @@
 
 /*
  * A node of the test's own: the process moves into a fresh network namespace, pods are namespaces
- * held by sleeping children, and a run directory under /tmp names the instance. Nothing outlives
- * the process but pins, which every test takes down.
+ * held by sleeping children, and a run directory under /tmp names the instance. Processes and names
+ * of namespaces are its own as well: the data plane looks for addresses in every namespace that it
+ * can see, and another checkout's tests use the same ones. Nothing outlives the process but pins,
+ * which every test takes down.
  */
 
 #include <setjmp.h>
@@ -22,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -88,7 +91,8 @@ static inline const char *run_dir(void)
 {
 	static char path[64];
 
-	snprintf(path, sizeof(path), "/tmp/bh-unit-%d", (int)getpid());
+	if (!path[0])
+		snprintf(path, sizeof(path), "/tmp/bh-unit-%d", (int)getpid());
 	mkdir(path, 0755);
 	return path;
 }
@@ -155,20 +159,58 @@ static inline uint32_t ip4(const char *text)
 	return ip;
 }
 
-/* Without root these tests cannot do anything; says so in TAP and ends. */
-static inline void need_root(void)
+/* Returns in a child; the caller ends as that does. */
+static inline void go_on_in_child(void)
 {
-	if (geteuid() == 0)
+	pid_t pid = fork(), ended;
+	int status = 0;
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		return;
-	puts("1..1\nok 1 - dataplane # SKIP root");
-	exit(0);
+	}
+	do
+		ended = waitpid(-1, &status, 0);
+	while (pid > 0 && ended != pid && (ended > 0 || errno == EINTR));
+	_exit(ended == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
-/* Polls until the condition holds; fails after ten seconds. */
+/* Processes, /proc and names of network namespaces that nobody else has. */
+static inline void machine_of_our_own(void)
+{
+	run_dir(); /* named after a process id that is nobody else's */
+	if (unshare(CLONE_NEWPID | CLONE_NEWNS) < 0) {
+		perror("a process namespace of the test's own");
+		exit(1);
+	}
+	go_on_in_child(); /* the first one in it only reaps */
+	mkdir("/run/netns", 0755);
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		mount("proc", "/proc", "proc", 0, NULL) < 0 ||
+		mount("tmpfs", "/run/netns", "tmpfs", 0, "mode=755") < 0 ||
+		(mount("tmpfs", "/run/docker/netns", "tmpfs", 0, "mode=755") < 0 &&
+			errno != ENOENT)) {
+		perror("mounts of the test's own");
+		exit(1);
+	}
+	go_on_in_child();
+}
+
+/* To be called first. Without root these tests cannot do anything: says so in TAP and ends. */
+static inline void need_root(void)
+{
+	if (geteuid() != 0) {
+		puts("1..1\nok 1 - dataplane # SKIP root");
+		exit(0);
+	}
+	machine_of_our_own();
+}
+
+/* Polls until the condition holds; fails after a minute. */
 #define EVENTUALLY(condition)                                              \
 	do {                                                               \
 		const struct timespec nap_ = {.tv_nsec = 5 * 1000 * 1000}; \
-		int tries_ = 2000;                                         \
+		int tries_ = 12000;                                        \
 		while (!(condition) && tries_-- > 0)                       \
 			nanosleep(&nap_, NULL);                            \
 		assert_true(condition);                                    \

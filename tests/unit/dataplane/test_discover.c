@@ -196,7 +196,7 @@ static unsigned int wait_for_events(int fd)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
 
-	assert_int_equal(poll(&poll_fd, 1, 5000), 1);
+	assert_int_equal(poll(&poll_fd, 1, 60000), 1);
 	return bh_discovery_drain(fd);
 }
 

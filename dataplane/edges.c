@@ -143,12 +143,23 @@ static void add_trips(struct bh_edge *sum, const struct bh_edge *cpu, uint32_t s
 	sum->trip_sum += cpu->trip_sum;
 }
 
-/* What was found out last. */
+/* A flow only ever learns: first the protocol, then how it is encrypted; and gRPC is HTTP/2. */
+static uint32_t how_much(const struct bh_edge *edge)
+{
+	return (edge->encrypted != 0) << 9 | (edge->tls != 0) << 8 | edge->app;
+}
+
+/*
+ * What was found out last. A question and its answer may be seen by two CPUs within one jiffy: then
+ * it is what says more.
+ */
 static void add_talk(struct bh_edge *sum, const struct bh_edge *cpu)
 {
-	if (!cpu->app && !cpu->encrypted)
+	int32_t later = (int32_t)(cpu->talked - sum->talked);
+
+	if (!how_much(cpu))
 		return;
-	if ((sum->app || sum->encrypted) && (int32_t)(cpu->talked - sum->talked) < 0)
+	if (how_much(sum) && (later < 0 || (!later && how_much(cpu) < how_much(sum))))
 		return;
 	sum->talked = cpu->talked;
 	sum->app = cpu->app;
@@ -156,30 +167,33 @@ static void add_talk(struct bh_edge *sum, const struct bh_edge *cpu)
 	sum->tls = cpu->tls || cpu->encrypted == BH_ENCRYPTED_NO ? cpu->tls : sum->tls;
 }
 
+void bh_edges_add(struct bh_edge *sum, const struct bh_edge *cpu, uint32_t span)
+{
+	for (int i = 0; i < 2; i++) {
+		sum->packets[i] += cpu->packets[i];
+		sum->octets[i] += cpu->octets[i];
+	}
+	sum->flows += cpu->flows;
+	sum->resets += cpu->resets;
+	sum->refusals += cpu->refusals;
+	add_trips(sum, cpu, span);
+	add_talk(sum, cpu);
+	if (cpu->first && (!sum->first || cpu->first < sum->first))
+		sum->first = cpu->first;
+	if (cpu->last > sum->last)
+		sum->last = cpu->last;
+}
+
 static int sum_slot(struct bh_edges *edges, uint32_t slot, struct bh_edge *ret_sum)
 {
+	uint32_t span = BH_TRIP_SPAN * edges->object->config->hz;
 	struct bh_edge sum = {};
 	int err = bpf_map_lookup_elem(edges->object->map[BH_MAP_bh_edges], &slot, edges->cpus);
 
 	if (err < 0)
 		return err;
-	for (size_t at = 0; at < edges->cpus_size; at += sizeof(sum)) {
-		const struct bh_edge *cpu = (const void *)(edges->cpus + at);
-
-		for (int i = 0; i < 2; i++) {
-			sum.packets[i] += cpu->packets[i];
-			sum.octets[i] += cpu->octets[i];
-		}
-		sum.flows += cpu->flows;
-		sum.resets += cpu->resets;
-		sum.refusals += cpu->refusals;
-		add_trips(&sum, cpu, BH_TRIP_SPAN * edges->object->config->hz);
-		add_talk(&sum, cpu);
-		if (cpu->first && (!sum.first || cpu->first < sum.first))
-			sum.first = cpu->first;
-		if (cpu->last > sum.last)
-			sum.last = cpu->last;
-	}
+	for (size_t at = 0; at < edges->cpus_size; at += sizeof(sum))
+		bh_edges_add(&sum, (const void *)(edges->cpus + at), span);
 	*ret_sum = sum;
 	return 0;
 }

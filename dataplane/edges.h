@@ -38,6 +38,9 @@ void bh_edges_pass(struct bh_edges *edges, struct bh_wire *wire);
 #define BH_EDGE_HELLOS 1024
 void bh_edges_take_hello(void *data, const struct bh_hello *hello);
 
+/* Adds one CPU's counters of an edge to those of others; `span`: BH_TRIP_SPAN in jiffies. */
+void bh_edges_add(struct bh_edge *sum, const struct bh_edge *cpu, uint32_t span);
+
 /* Seconds of idleness before an edge goes; for tests. */
 void bh_edges_set_idle(struct bh_edges *edges, uint32_t seconds);
 

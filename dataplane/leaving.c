@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/clsact.h"
+#include "dataplane/links.h"
 #include "dataplane/rtnl.h"
 #include "proto/cleanup.h"
 
@@ -187,13 +189,25 @@ static int attach_all(
 	return first;
 }
 
+static void devices_init(struct devices *devices)
+{
+	*devices = (struct devices){};
+	bh_table_init(&devices->table, sizeof(uint32_t), sizeof(struct device));
+	bh_table_init(&devices->pods, sizeof(uint32_t), 1);
+}
+
+static void devices_fini(struct devices *devices)
+{
+	bh_table_clear(&devices->table);
+	bh_table_clear(&devices->pods);
+}
+
 static int look(struct bh_leaving *leaving, struct bh_why *why)
 {
-	struct devices devices = {};
+	struct devices devices;
 	int err;
 
-	bh_table_init(&devices.table, sizeof(uint32_t), sizeof(struct device));
-	bh_table_init(&devices.pods, sizeof(uint32_t), 1);
+	devices_init(&devices);
 	err = list_devices(leaving, &devices);
 	if (err < 0) {
 		bh_fail(why, err, "listing interfaces: %s", strerror(-err));
@@ -203,8 +217,7 @@ static int look(struct bh_leaving *leaving, struct bh_why *why)
 		err = attach_all(leaving, &devices, why);
 		bh_problems_end(leaving->problems, BH_SOURCE_LEAVING);
 	}
-	bh_table_clear(&devices.table);
-	bh_table_clear(&devices.pods);
+	devices_fini(&devices);
 	return err;
 }
 
@@ -214,6 +227,70 @@ void bh_leaving_look(struct bh_leaving *leaving)
 
 	if (leaving->wanted)
 		look(leaving, &why); /* what it could not do is named */
+}
+
+/* ---- Who wipes marks ------------------------------------------------------------------------- */
+
+/* The first filter of others that sees a packet after we have marked it. */
+struct wiper {
+	struct bh_filter filter;
+	bool found;
+};
+
+static void look_at_filter(const struct bh_filter *filter, void *arg)
+{
+	struct wiper *wiper = arg;
+
+	/* What ran before ours has been overwritten. Another instance ends no chain either. */
+	if (filter->program != BH_PROG_COUNT) {
+		wiper->found &= !filter->ours;
+	} else if (!wiper->found) {
+		wiper->filter = *filter;
+		wiper->found = true;
+	}
+}
+
+/* With TC_ACT_OK the kernel writes the filter's class into skb->tc_index, where our mark is. */
+static void check_marks(struct bh_leaving *leaving, const struct device *device)
+{
+	struct wiper wiper = {};
+	char object[IFNAMSIZ + 16], text[64];
+
+	if (bh_clsact_list(leaving->sock, leaving->tables->object->pins.handle, device->ifindex,
+		    false, look_at_filter, &wiper) < 0 ||
+		!wiper.found)
+		return;
+	snprintf(object, sizeof(object), "%s ingress", device->name);
+	bh_problems_add(leaving->problems, BH_SOURCE_MARKS, "wipes-marks", object,
+		"ingress of %s: the %s filter %s (priority %u) runs behind Bulkhead; if it ends "
+		"with "
+		"TC_ACT_OK nobody knows any more who has sent a packet, and what pods send there "
+		"to services is not judged again once it is masqueraded",
+		device->name, wiper.filter.kind,
+		wiper.filter.prog_id ? bh_program_text(wiper.filter.prog_id, text) : "",
+		wiper.filter.priority);
+}
+
+void bh_leaving_check(struct bh_leaving *leaving)
+{
+	struct devices devices;
+	size_t cursor = 0;
+	const void *key;
+	void *value;
+
+	devices_init(&devices);
+	if (leaving->wanted && list_devices(leaving, &devices) < 0)
+		goto end; /* the next check tells */
+	bh_problems_begin(leaving->problems, BH_SOURCE_MARKS);
+	while (bh_table_next(&devices.pods, &cursor, &key, &value)) {
+		const struct device *device = bh_table_get(&devices.table, key);
+
+		if (device)
+			check_marks(leaving, device);
+	}
+	bh_problems_end(leaving->problems, BH_SOURCE_MARKS);
+end:
+	devices_fini(&devices);
 }
 
 /* ---- Whether at all ------------------------------------------------------------------------- */

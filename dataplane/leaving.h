@@ -57,4 +57,11 @@ void bh_leaving_settle(struct bh_leaving *leaving);
 /* Looks which devices there are: one dump of this namespace's links. */
 void bh_leaving_look(struct bh_leaving *leaving);
 
+/*
+ * Names filters of others that may wipe the mark by which a masqueraded packet's sender is known
+ * there (`wipes-marks`): those behind ours on pods' interfaces, and on bridges of pods. One dump of
+ * filters for each.
+ */
+void bh_leaving_check(struct bh_leaving *leaving);
+
 #endif

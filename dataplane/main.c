@@ -124,8 +124,10 @@ static void on_debounced(uv_timer_t *timer)
 	d->seen = 0;
 	if (seen & BH_EVENT_LINKS)
 		look_for_pods(d);
-	if (seen & BH_EVENT_FILTERS)
+	if (seen & BH_EVENT_FILTERS) {
 		bh_attach_check(d->attach);
+		bh_leaving_check(&d->leaving);
+	}
 	/* Somebody's filter, and no pod that comes or goes: there are too many of those. */
 	if (seen == BH_EVENT_FILTERS)
 		bh_redirects_look(&d->redirects);
@@ -208,6 +210,7 @@ static void on_check(uv_timer_t *timer)
 	struct daemon *d = timer->data;
 
 	bh_attach_check(d->attach);
+	bh_leaving_check(&d->leaving);
 	bh_redirects_look(&d->redirects);
 	bh_flows_begin(d->flows);
 	uv_idle_start(&d->sweeping, on_sweep);

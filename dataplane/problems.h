@@ -25,6 +25,7 @@ enum bh_problem_source {
 	BH_SOURCE_HOLD,
 	BH_SOURCE_REDIRECTS,
 	BH_SOURCE_LEAVING,
+	BH_SOURCE_MARKS,
 	BH_SOURCES,
 };
 

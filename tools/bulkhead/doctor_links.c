@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The interfaces that are pods' by the look of them, and whose programs hang there beside ours. A
- * program before ours that ends the chain, or one on any interface that redirects past the pods',
- * makes a hole that only its owner can close.
+ * The interfaces that are pods' by the look of them, the devices on which an instance of Bulkhead
+ * judges what leaves the node, and whose programs hang there beside ours. A program before ours
+ * that ends the chain, one on any interface that redirects past the pods', or a filter that wipes
+ * the mark of who sent a packet makes a hole that only its owner can close.
  */
 
 #include <errno.h>
@@ -27,13 +28,18 @@
 
 #define TCX_INGRESS 46
 #define TCX_EGRESS 47
+#define INGRESS TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
+#define EGRESS TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)
 #define PROGRAMS_MAX 64
 #define INTERFACES_MAX 4096
 #define NAMED_MAX 8 /* more are counted */
 
 struct interface {
 	uint32_t ifindex;
+	uint32_t master;
 	bool pod;     /* a veth that leads into another network namespace */
+	bool bridge;  /* of pods */
+	bool leaving; /* has our programs for what leaves the node */
 	uint32_t xdp; /* program id, 0: none */
 	char name[IFNAMSIZ];
 };
@@ -52,7 +58,13 @@ struct links {
 	char redirecting[NAMED_MAX][192];
 	unsigned int n_redirecting;
 	unsigned int n_hidden;
-	const struct interface *at;
+	/* Filters of others that see what pods send after we have marked it. */
+	char wiping[NAMED_MAX][96];
+	unsigned int n_wiping;
+	/* The look under way. */
+	struct interface *at;
+	bool looking_for_ours; /* only whether it is a device that leaves the node */
+	bool behind_ours;      /* on a side where the next filter sees our mark */
 };
 
 /* ---- Asking ---------------------------------------------------------------------------------- */
@@ -151,6 +163,8 @@ static int on_link(const struct nlmsghdr *message, void *data)
 	links->n_pods += list[links->n].pod;
 	if (attrs[IFLA_IFNAME])
 		snprintf(list[links->n].name, IFNAMSIZ, "%s", mnl_attr_get_str(attrs[IFLA_IFNAME]));
+	if (attrs[IFLA_MASTER])
+		list[links->n].master = mnl_attr_get_u32(attrs[IFLA_MASTER]);
 	xdp = attrs[IFLA_XDP] ? nested(attrs[IFLA_XDP], IFLA_XDP_PROG_ID) : NULL;
 	list[links->n++].xdp = xdp ? mnl_attr_get_u32(xdp) : 0;
 	return MNL_CB_OK;
@@ -164,6 +178,17 @@ static int list_interfaces(struct links *links)
 	request->nlmsg_type = RTM_GETLINK;
 	mnl_nlmsg_put_extra_header(request, sizeof(struct ifinfomsg));
 	return dump(links->socket, request, on_link, links);
+}
+
+/* Quadratic in what is small: bridges are few. */
+static void find_bridges(struct links *links)
+{
+	for (size_t i = 0; i < links->n; i++) {
+		uint32_t master = links->list[i].pod ? links->list[i].master : 0;
+
+		for (size_t j = 0; master && j < links->n; j++)
+			links->list[j].bridge |= links->list[j].ifindex == master;
+	}
 }
 
 /* ---- Programs -------------------------------------------------------------------------------- */
@@ -189,17 +214,42 @@ static void look_for_redirects(
 	links->n_redirecting++;
 }
 
+static bool starts_with(const char *text, const char *beginning)
+{
+	return strncmp(text, beginning, strlen(beginning)) == 0;
+}
+
 /* A program on a TC or XDP hook, by the name it goes by there. `id` 0: not a BPF program. */
 static void note(struct links *links, const char *where, const char *name, uint32_t id)
 {
+	if (links->looking_for_ours) {
+		links->at->leaving |=
+			starts_with(name, "bh_leaving") || starts_with(name, "bh_arriving");
+		return;
+	}
 	if (id)
 		look_for_redirects(links, where, name, id);
-	if (!links->at->pod || strncmp(name, "bh_", 3) == 0)
+	if (starts_with(name, "bh_") || (!links->at->pod && !links->at->leaving))
 		return;
 	if (links->n_foreign < NAMED_MAX)
 		snprintf(links->named[links->n_foreign], sizeof(links->named[0]), "%s (%s of %s)",
 			name, where, links->at->name);
 	links->n_foreign++;
+}
+
+/* A filter on the way of what pods send: what runs before ours wipes nothing. */
+static void note_wiper(struct links *links, const char *name)
+{
+	if (starts_with(name, "bh_")) {
+		links->behind_ours = true;
+		return;
+	}
+	if (!links->behind_ours)
+		return;
+	if (links->n_wiping < NAMED_MAX)
+		snprintf(links->wiping[links->n_wiping], sizeof(links->wiping[0]),
+			"%s (filter of %s)", name, links->at->name);
+	links->n_wiping++;
 }
 
 static int on_filter(const struct nlmsghdr *message, void *data)
@@ -223,13 +273,14 @@ static int on_filter(const struct nlmsghdr *message, void *data)
 		id = nested(options, TCA_BPF_ID);
 	}
 	note(links, "filter", mnl_attr_get_str(name ? name : kind), id ? mnl_attr_get_u32(id) : 0);
+	if (!links->looking_for_ours && header->tcm_parent == INGRESS)
+		note_wiper(links, mnl_attr_get_str(name ? name : kind));
 	return MNL_CB_OK;
 }
 
 static void look_at_filters(struct links *links)
 {
-	static const uint32_t parents[] = {
-		TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)};
+	static const uint32_t parents[] = {INGRESS, EGRESS};
 
 	for (size_t i = 0; i < 2; i++) {
 		char buffer[256];
@@ -265,15 +316,29 @@ static void look_at_tcx(struct links *links)
 
 			program_name(ids[j], name, sizeof(name));
 			note(links, "TCX", name, ids[j]);
+			/* TCX comes before any filter. */
+			links->behind_ours |= types[i] == TCX_INGRESS && links->at->pod &&
+					      starts_with(name, "bh_");
 		}
 	}
 }
 
-static void look_at(struct links *links, const struct interface *interface)
+/* Is it one of those that leave the node? */
+static void look_for_ours(struct links *links, struct interface *interface)
+{
+	links->at = interface;
+	links->looking_for_ours = true;
+	look_at_tcx(links);
+	look_at_filters(links);
+	links->looking_for_ours = false;
+}
+
+static void look_at(struct links *links, struct interface *interface)
 {
 	char name[32];
 
 	links->at = interface;
+	links->behind_ours = interface->bridge;
 	look_at_tcx(links);
 	look_at_filters(links);
 	/* XDP programs have no such helper. */
@@ -290,7 +355,8 @@ static void report_foreign(struct bh_doctor *doctor, const struct links *links)
 
 	if (!links->n_foreign) {
 		bh_doctor_report(doctor, BH_HEALTH_OK, "programs", NULL,
-			"no programs of others on pods' interfaces");
+			"no programs of others on pods' interfaces, nor where Bulkhead judges what "
+			"leaves the node");
 		return;
 	}
 	for (unsigned int i = 0; i < links->n_foreign && i < NAMED_MAX; i++)
@@ -301,6 +367,36 @@ static void report_foreign(struct bh_doctor *doctor, const struct links *links)
 		"Bulkhead goes first where the kernel has TCX",
 		"%u of others: %s%s", links->n_foreign, text,
 		links->n_foreign > NAMED_MAX ? ", …" : "");
+}
+
+/* Only where something is judged by its mark. */
+static void report_leaving(struct bh_doctor *doctor, const struct links *links)
+{
+	char devices[NAMED_MAX * (IFNAMSIZ + 2)] = "", text[NAMED_MAX * 100] = "";
+	size_t used = 0;
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < links->n; i++) {
+		if (links->list[i].leaving && n++ < NAMED_MAX)
+			used += (size_t)snprintf(devices + used, sizeof(devices) - used, "%s%s",
+				used ? ", " : "", links->list[i].name);
+	}
+	if (!n)
+		return;
+	bh_doctor_report(doctor, BH_HEALTH_OK, "leaving", NULL,
+		"what pods send to services is judged again at %s%s", devices,
+		n > NAMED_MAX ? ", …" : "");
+	used = 0;
+	for (unsigned int i = 0; i < links->n_wiping && i < NAMED_MAX; i++)
+		used += (size_t)snprintf(
+			text + used, sizeof(text) - used, "%s%s", i ? ", " : "", links->wiping[i]);
+	if (used)
+		bh_doctor_report(doctor, BH_HEALTH_WARNING, "marks",
+			"a filter there that ends with TC_ACT_OK wipes the mark of who sent a "
+			"packet: what is sent to services is not judged again once it is "
+			"masqueraded; let it end with TC_ACT_UNSPEC, or not masquerade pods",
+			"%u of others see what pods send behind Bulkhead: %s%s", links->n_wiping,
+			text, links->n_wiping > NAMED_MAX ? ", …" : "");
 }
 
 static void report_redirects(struct bh_doctor *doctor, const struct links *links)
@@ -360,9 +456,13 @@ void bh_doctor_links(struct bh_doctor *doctor)
 			strerror(-r));
 	} else {
 		report_interfaces(doctor, &links);
+		find_bridges(&links);
+		for (size_t i = 0; i < links.n; i++)
+			look_for_ours(&links, &links.list[i]);
 		for (size_t i = 0; i < links.n; i++)
 			look_at(&links, &links.list[i]);
 		report_foreign(doctor, &links);
+		report_leaving(doctor, &links);
 		report_redirects(doctor, &links);
 	}
 	if (links.socket)

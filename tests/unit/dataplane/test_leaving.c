@@ -7,6 +7,7 @@
  */
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 
 #include "dataplane/clsact.h"
 #include "dataplane/links.h"
@@ -280,6 +281,64 @@ static void what_somebody_removes_is_put_back(void **state)
 	assert_string_equal(node.problems.list[0].code, "repaired");
 }
 
+static const struct bh_problem *problem_about(const char *code, const char *object)
+{
+	for (size_t i = 0; i < node.problems.n; i++) {
+		if (!strcmp(node.problems.list[i].code, code) &&
+			!strcmp(node.problems.list[i].object, object))
+			return &node.problems.list[i];
+	}
+	return NULL;
+}
+
+/* A filter on an interface's ingress that lets everything pass; before or behind clsact's ours. */
+static void put_filter(const char *interface, uint32_t priority, int prog)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)if_nametoindex(interface),
+		.attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog, .handle = 7, .priority = priority);
+	int err = bpf_tc_hook_create(&hook);
+
+	assert_true(!err || err == -EEXIST);
+	assert_int_equal(bpf_tc_attach(&hook, &opts), 0);
+}
+
+static void filters_that_may_wipe_the_mark_are_named(void **state)
+{
+	const struct bpf_insn pass[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "stranger", "GPL", pass, 2, NULL);
+
+	assert_true(prog >= 0);
+	apply(PLAIN);
+	put_filter("host0", 60000, prog);
+	put_filter("uplink0", 60000, prog);
+	bh_leaving_check(&node.leaving);
+	assert_null(problem_about("wipes-marks", "host0 ingress"));
+	apply(DEFERS);
+	bh_leaving_check(&node.leaving);
+	assert_non_null(problem_about("wipes-marks", "host0 ingress"));
+	assert_non_null(strstr(problem_about("wipes-marks", "host0 ingress")->text, "stranger"));
+	/* Nothing that comes in there has a mark yet. */
+	assert_null(problem_about("wipes-marks", "uplink0 ingress"));
+	assert_null(problem_about("wipes-marks", "br0 ingress"));
+	put_filter("br0", 1, prog);
+	sh("tc filter del dev host0 ingress prio 60000");
+	bh_leaving_check(&node.leaving);
+	assert_non_null(problem_about("wipes-marks", "br0 ingress"));
+	assert_null(problem_about("wipes-marks", "host0 ingress"));
+	/* What runs before ours is overwritten by it. */
+	sh("tc qdisc del dev br0 clsact");
+	if (mode == BH_ATTACH_CLSACT)
+		put_filter("host0", 1, prog);
+	bh_leaving_check(&node.leaving);
+	assert_null(problem_about("wipes-marks", "br0 ingress"));
+	assert_null(problem_about("wipes-marks", "host0 ingress"));
+	close(prog);
+}
+
 static void a_restart_takes_them_over_and_leaves_pods_alone(void **state)
 {
 	uint32_t id;
@@ -343,6 +402,7 @@ int main(void)
 		HOW(attached_before_the_endpoints_switch_and_detached_after),             \
 		HOW(devices_come_and_go), HOW(one_that_becomes_a_pods_is_the_pods),       \
 		HOW(what_somebody_removes_is_put_back),                                   \
+		HOW(filters_that_may_wipe_the_mark_are_named),                            \
 		HOW(a_restart_takes_them_over_and_leaves_pods_alone),                     \
 		HOW(an_uplink_on_xdp_needs_them_for_services), HOW(down_takes_them_away), \
 		HOW(devices_without_a_link_layer_have_their_own)

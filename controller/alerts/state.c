@@ -76,8 +76,8 @@ static json_t *save_alert(const struct bh_alert *alert)
 
 static int compare_alerts(const void *a, const void *b)
 {
-	return strcmp((*(const struct bh_alert *const *)a)->id,
-		(*(const struct bh_alert *const *)b)->id);
+	return strcmp(
+		(*(const struct bh_alert *const *)a)->id, (*(const struct bh_alert *const *)b)->id);
 }
 
 static int compare_speakers(const void *a, const void *b)

@@ -20,17 +20,8 @@
 #include "lib/judge.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
+#include "lib/trip.h"
 #include "lib/work.h"
-
-static __always_inline bool bh_is_tcp(const struct bh_packet *p)
-{
-	return p->protocol == BH_PROTO_TCP;
-}
-
-static __always_inline bool bh_is_syn(const struct bh_packet *p)
-{
-	return bh_is_tcp(p) && (p->tcp_flags & (BH_TCP_SYN | BH_TCP_ACK)) == BH_TCP_SYN;
-}
 
 /* `flow`: that of the packet, before the packet moves it; NULL: there is none. */
 static __always_inline __u32 bh_flow_mark_of(const struct bh_packet *p, const struct bh_flow *flow)
@@ -350,6 +341,26 @@ static __always_inline bool bh_flow_account(
 	return true;
 }
 
+/*
+ * A packet in a leg that is watched: what its headers say is taken down here, and what has payload
+ * is to be looked into. Where services are in play more than one pod's part may be done at this
+ * hook, and the handshake is left for when all are.
+ */
+static __always_inline void bh_flow_watch(struct bh_packet *p, struct bh_flow *flow, bool half)
+{
+	const bool many = p->away || p->flags & BH_PACKET_SENDER_ASKED ||
+			  (flow->leg[0].flags | flow->leg[1].flags) & BH_LEG_AWAY;
+
+	if (!(flow->leg[bh_pod_side(p)].flags & BH_LEG_WATCHED) || p->hook == BH_HOOK_UPLINK)
+		return;
+	if (many || bh_packet_has_payload(p)) {
+		p->look = 1;
+		p->half = half;
+	} else if (!(p->flags & (BH_PACKET_FIRST_FRAGMENT | BH_PACKET_LATER_FRAGMENT))) {
+		bh_trip_packet(p, flow);
+	}
+}
+
 /* Fills the entry in hand for a flow that was just allowed. */
 static __always_inline void bh_flow_template(struct bh_work *work, bool midstream, __u32 edge)
 {
@@ -368,6 +379,7 @@ static __always_inline void bh_flow_template(struct bh_work *work, bool midstrea
 	flow->packets[side] = p->packets;
 	flow->octets[side] = p->octets;
 	bh_leg_store(p, flow, bh_pod_side(p), j, edge, bh_openers_by_side(p, j->openers));
+	bh_flow_watch(&work->packet, flow, true);
 }
 
 /* Which beginnings a packet without a flow may belong to. */
@@ -394,6 +406,7 @@ static __always_inline bool bh_flow_insert(
 {
 	if (bpf_map_update_elem(bh_flow_table(family, true), key, &work->flow, BPF_ANY)) {
 		bh_count(BH_COUNTER_FLOW_INSERT_FAILED, 1);
+		work->packet.look = 0;
 		return false;
 	}
 	if (over)
@@ -432,12 +445,37 @@ static __always_inline int bh_flow_new(
 	bh_record(edge, keeps, bh_flow_mark_of(p, NULL));
 	if (!keeps)
 		return j->reason;
-	work->packet.look = work->flow.leg[bh_pod_side(p)].flags & BH_LEG_WATCHED;
 	if (midstream)
 		bh_count(BH_COUNTER_MIDSTREAM, 1);
 	if (config && !(config->flags & BH_CONFIG_NO_NEW_EVENTS) && BH_REASON_PASSES(j->pending))
 		bh_event_judged(BH_EVENT_NEW);
 	return j->reason;
+}
+
+/*
+ * The entry of a key; *ret_half says in which table. What has SYN and belongs to a connection that
+ * is being opened is in the half-open table, and only there: when that entry was made, the other
+ * one was asked. `missed`: that one has been asked, and has none.
+ */
+static __always_inline struct bh_flow *bh_flow_lookup(const struct bh_config *config,
+	const struct bh_packet *p, const union bh_flow_key *key, __u64 now, bool missed,
+	bool *ret_half, const int family)
+{
+	struct bh_flow *half = NULL, *flow = NULL;
+
+	*ret_half = true;
+	if (bh_has_syn(p)) {
+		half = bpf_map_lookup_elem(bh_flow_table(family, true), key);
+		if (half && !bh_flow_begins_anew(p, half) && !bh_flow_expired(config, half, now))
+			return half;
+	}
+	if (!missed)
+		flow = bpf_map_lookup_elem(bh_flow_table(family, false), key);
+	if (flow) {
+		*ret_half = false;
+		return flow;
+	}
+	return bh_has_syn(p) ? half : bpf_map_lookup_elem(bh_flow_table(family, true), key);
 }
 
 /*
@@ -449,16 +487,10 @@ static __always_inline struct bh_flow *bh_flow_find(const struct bh_config *conf
 	struct bh_packet *p, const union bh_flow_key *key, __u64 now, bool missed, bool *ret_half,
 	bool *ret_over, const int family)
 {
-	struct bh_flow *flow =
-		missed ? NULL : bpf_map_lookup_elem(bh_flow_table(family, false), key);
+	struct bh_flow *flow = bh_flow_lookup(config, p, key, now, missed, ret_half, family);
 	const struct bh_leg *leg;
 
-	*ret_half = false;
 	*ret_over = false;
-	if (!flow) {
-		*ret_half = true;
-		flow = bpf_map_lookup_elem(bh_flow_table(family, true), key);
-	}
 	if (!flow)
 		return NULL;
 	leg = &flow->leg[bh_pod_side(p)];
@@ -540,7 +572,7 @@ static __always_inline int bh_flow_slow(bool missed, const int family)
 	} else {
 		reason = bh_flow_judge_leg(work, flow);
 	}
-	p->look |= flow->leg[bh_pod_side(p)].flags & BH_LEG_WATCHED;
+	bh_flow_watch(p, flow, half);
 	/* A forged packet that passes, because nothing is enforced, must not move the flow. */
 	if (BH_REASON_PASSES(reason) && p->hook != BH_HOOK_UPLINK &&
 		flow->leg[bh_pod_side(p)].ifindex == p->ifindex &&
@@ -619,13 +651,15 @@ static __always_inline int bh_flow_verdict(struct bh_packet *p, const int family
 	union bh_flow_key key;
 	const struct bh_leg *leg, *other;
 	struct bh_flow *flow;
-	bool both = false;
+	bool both = false, asked;
 	int reason;
 
 	if (!config)
 		return BH_REASON_INTERNAL;
 	bh_flow_key_fill(p, &key, family);
-	flow = bpf_map_lookup_elem(bh_flow_table(family, false), &key);
+	/* What a SYN may find here settles nothing. */
+	asked = !bh_has_syn(p);
+	flow = asked ? bpf_map_lookup_elem(bh_flow_table(family, false), &key) : NULL;
 	if (bh_unlikely(!flow || p->flags & BH_PACKET_STATELESS || !bh_flow_settled(p, flow) ||
 			bh_flow_expired(config, flow, now)))
 		goto slow;
@@ -649,7 +683,7 @@ static __always_inline int bh_flow_verdict(struct bh_packet *p, const int family
 	bh_flow_account(p, flow, now, both);
 	return leg->reason;
 slow:
-	reason = family == 4 ? bh_flow_slow4(!flow) : bh_flow_slow6(!flow);
+	reason = family == 4 ? bh_flow_slow4(asked && !flow) : bh_flow_slow6(asked && !flow);
 	if (bh_unlikely(p->other))
 		reason = family == 4 ? bh_flow_both4(reason) : bh_flow_both6(reason);
 	return reason;

@@ -15,7 +15,6 @@
  */
 
 #include <linux/if_ether.h>
-#include <linux/tcp.h>
 
 #include "lib/skb.h"
 #include "lib/talk.h"
@@ -25,10 +24,8 @@
 /* ---- Where it is ----------------------------------------------------------------------------- */
 
 struct bh_place {
-	__u32 l4;      /* from the frame's beginning */
-	__u32 payload; /* the same */
-	__u32 length;  /* of the payload */
-	__u32 sequence;
+	__u32 payload; /* from the frame's beginning */
+	__u32 length;
 	bool found;
 };
 
@@ -56,29 +53,13 @@ static __always_inline void bh_look_find(
 	struct __sk_buff *skb, const struct bh_packet *p, __u32 l3, struct bh_place *place)
 {
 	const __u32 network = bh_look_network(skb, l3);
-	__u32 header = 8, total;
-	struct tcphdr tcp;
-	__u8 first;
+	__u8 next;
 
-	place->found = false;
-	if (bpf_skb_load_bytes(skb, network + (p->family == 6 ? 6 : 0), &first, sizeof(first)))
-		return;
-	if (p->family == 6 && first != p->protocol)
-		return;
-	place->l4 = network + (p->family == 6 ? 40 : (first & 15) * 4);
-	place->sequence = 0;
-	if (bh_is_tcp(p)) {
-		if (bpf_skb_load_bytes(skb, place->l4, &tcp, sizeof(tcp)))
-			return;
-		header = tcp.doff * 4;
-		place->sequence = bpf_ntohl(tcp.seq);
-	}
-	total = p->octets - (p->packets - 1) * p->header_octets;
-	place->payload = place->l4 + header;
-	place->length = total - (place->payload - network);
-	if (place->payload - network > total)
-		return;
-	place->found = true;
+	place->found =
+		p->family == 4 ||
+		(!bpf_skb_load_bytes(skb, network + 6, &next, sizeof(next)) && next == p->protocol);
+	place->payload = network + p->header_octets;
+	place->length = p->octets - p->packets * p->header_octets;
 }
 
 /* Brings the beginning of the payload to hand. */
@@ -170,37 +151,6 @@ __noinline int bh_look_hello(struct __sk_buff *skb, __u32 at, __u32 length, __u3
 	return 0;
 }
 
-/* ---- The handshake --------------------------------------------------------------------------- */
-
-static __always_inline __u32 bh_look_now(void)
-{
-	__u32 now = bpf_ktime_get_ns() / 1000;
-
-	return now <= BH_TRIP_DONE ? BH_TRIP_DONE + 1 : now;
-}
-
-/*
- * At the opener's end from SYN to SYN-ACK, at the other from SYN-ACK to what comes back. What had
- * to be sent twice tells nothing: which of the two was answered?
- */
-static __always_inline void bh_look_handshake(
-	const struct bh_packet *p, struct bh_flow *flow, __u32 side)
-{
-	const bool sent = p->src_side == side, syn = p->tcp_flags & BH_TCP_SYN;
-	__u32 *trip = &flow->trip[side];
-
-	if (bh_likely(*trip == BH_TRIP_DONE))
-		return;
-	if (p->tcp_flags & BH_TCP_RST) {
-		*trip = BH_TRIP_DONE;
-	} else if (sent && syn) {
-		*trip = *trip ? BH_TRIP_DONE : bh_look_now();
-	} else if (!sent && *trip && syn == (flow->opener == side)) {
-		bh_edge_trip(flow->leg[side].edge, bh_look_now() - *trip);
-		*trip = BH_TRIP_DONE;
-	}
-}
-
 /* ---- What is spoken -------------------------------------------------------------------------- */
 
 /* What was known first stays, except that gRPC is more than HTTP/2. */
@@ -276,8 +226,7 @@ static __always_inline void bh_look_payload(struct __sk_buff *skb, const struct 
 	struct bh_flow *flow, __u32 side, const struct bh_place *place)
 {
 	const bool client = flow->opener == p->src_side, syn = p->tcp_flags & BH_TCP_SYN;
-	const __u32 offset = place->sequence + (bh_is_tcp(p) && syn) -
-			     (bh_is_tcp(p) ? flow->start[p->src_side & 1] : 0);
+	const __u32 offset = bh_is_tcp(p) ? p->sequence + syn - flow->start[p->src_side & 1] : 0;
 	struct bh_leg *leg = &flow->leg[side];
 	__u32 said, talk = leg->talk;
 
@@ -298,13 +247,6 @@ static __always_inline void bh_look_payload(struct __sk_buff *skb, const struct 
 		leg->flags &= ~BH_LEG_WATCHED;
 }
 
-/* Is it for this hook to look after that leg? */
-static __always_inline bool bh_look_here(const struct bh_packet *p, const struct bh_leg *leg)
-{
-	return leg->flags & BH_LEG_WATCHED &&
-	       (leg->flags & BH_LEG_AWAY || leg->ifindex == p->ifindex);
-}
-
 static __always_inline int bh_look_packet(struct __sk_buff *skb, __u32 l3, const int family)
 {
 	struct bh_work *work = bh_work_get();
@@ -318,20 +260,18 @@ static __always_inline int bh_look_packet(struct __sk_buff *skb, __u32 l3, const
 	if (p->flags & (BH_PACKET_FIRST_FRAGMENT | BH_PACKET_LATER_FRAGMENT))
 		return 0;
 	bh_flow_key_fill(p, &work->key, family);
-	flow = bpf_map_lookup_elem(bh_flow_table(family, false), &work->key);
+	/* A flow that has just been promoted, or was in hand twice, may be in the other one. */
+	flow = p->half ? bpf_map_lookup_elem(bh_flow_table(family, true), &work->key) : NULL;
 	if (!flow)
-		flow = bpf_map_lookup_elem(bh_flow_table(family, true), &work->key);
+		flow = bpf_map_lookup_elem(bh_flow_table(family, false), &work->key);
 	bh_look_find(skb, p, l3, &place);
 	if (!flow || !place.found)
 		return 0;
-	if (bh_is_tcp(p) && p->tcp_flags & BH_TCP_SYN)
-		flow->start[p->src_side & 1] = place.sequence + 1;
+	bh_trip_packet(p, flow);
+	if (!place.length)
+		return 0;
 	for (__u32 side = 0; side < 2; side++) {
-		if (!bh_look_here(p, &flow->leg[side]))
-			continue;
-		if (bh_is_tcp(p))
-			bh_look_handshake(p, flow, side);
-		if (place.length)
+		if (bh_trip_here(p, &flow->leg[side]))
 			bh_look_payload(skb, p, flow, side, &place);
 	}
 	return 0;

@@ -54,15 +54,19 @@ struct bh_packet {
 	__u8 known_opener; /* BH_ASK_*: of a flow that another pod has left behind; 0 = not known */
 	__u8 outward;      /* the pod in question sends it; else it is the one that gets it */
 	__u16 l4_offset;   /* from the frame's beginning, for what is parsed in a second step */
-	__u32 l4_length;
+	union {
+		__u32 l4_length; /* ICMP: octets of it and what follows */
+		__u32 sequence;  /* TCP */
+	};
 	/* Slots of endpoints, 0 = none. See lib/away.h. */
 	__u16 tag;   /* from a pod: to be marked with; else: who it is marked to come from */
 	__u16 away;  /* the pod in question, where it is not the one whose hook this is */
 	__u16 other; /* whose part is to be done as well */
 	__u16 peer;  /* the other end, whatever address it wears */
 	__u8 look;   /* to be looked into: lib/look.h */
+	__u8 half;   /* … in a flow of the half-open table */
 	__u8 code;   /* ICMP */
-	__u16 pad;
+	__u8 pad;
 };
 _Static_assert(sizeof(struct bh_packet) == 112, "no holes");
 
@@ -109,5 +113,27 @@ static __always_inline __u32 bh_pod_side(const struct bh_packet *p)
 #define BH_PROTO_UDP 17
 #define BH_PROTO_ICMP6 58
 #define BH_PROTO_SCTP 132
+
+static __always_inline bool bh_is_tcp(const struct bh_packet *p)
+{
+	return p->protocol == BH_PROTO_TCP;
+}
+
+static __always_inline bool bh_is_syn(const struct bh_packet *p)
+{
+	return bh_is_tcp(p) && (p->tcp_flags & (BH_TCP_SYN | BH_TCP_ACK)) == BH_TCP_SYN;
+}
+
+/* Either of a handshake's first two. */
+static __always_inline bool bh_has_syn(const struct bh_packet *p)
+{
+	return bh_is_tcp(p) && p->tcp_flags & BH_TCP_SYN;
+}
+
+/* Is there anything behind the headers? `octets` is that of all segments by now. */
+static __always_inline bool bh_packet_has_payload(const struct bh_packet *p)
+{
+	return p->octets != p->packets * p->header_octets;
+}
 
 #endif

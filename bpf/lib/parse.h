@@ -96,6 +96,7 @@ static __always_inline int bh_parse_tcp(struct bh_packet *p, void *at, void *end
 		return BH_REASON_TCP_FLAGS;
 	p->sport = tcp->source;
 	p->dport = tcp->dest;
+	p->sequence = bpf_ntohl(tcp->seq);
 	p->flags |= BH_PACKET_PORTS;
 	p->header_octets += header;
 	return BH_REASON_NONE;

@@ -244,6 +244,15 @@ struct frame tcp(int family, const struct party *from, uint16_t sport, const str
 	return f;
 }
 
+struct frame tcp_headers(int family, const struct party *from, uint16_t sport,
+	const struct party *to, uint16_t dport, uint8_t flags)
+{
+	struct frame f = ip(family, from, to);
+
+	frame_tcp(&f, sport, dport, flags);
+	return f;
+}
+
 struct frame udp(int family, const struct party *from, uint16_t sport, const struct party *to,
 	uint16_t dport)
 {

@@ -78,6 +78,9 @@ void frame_set(struct frame *f, enum frame_layer layer, size_t offset, const voi
 struct frame ip(int family, const struct party *from, const struct party *to);
 struct frame tcp(int family, const struct party *from, uint16_t sport, const struct party *to,
 	uint16_t dport, uint8_t flags);
+/* … and without. */
+struct frame tcp_headers(int family, const struct party *from, uint16_t sport,
+	const struct party *to, uint16_t dport, uint8_t flags);
 struct frame udp(int family, const struct party *from, uint16_t sport, const struct party *to,
 	uint16_t dport);
 struct frame sctp(int family, const struct party *from, uint16_t sport, const struct party *to,

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef BULKHEAD_BPF_TRIP_H
+#define BULKHEAD_BPF_TRIP_H
+
+/*
+ * A TCP handshake: where each side's stream begins, and how long the other end takes to answer. It
+ * needs nothing but the headers, so it is done while the flow is in hand; only what has payload is
+ * looked into (lib/look.h).
+ */
+
+#include "lib/edge.h"
+#include "lib/packet.h"
+
+static __always_inline __u32 bh_trip_now(void)
+{
+	__u32 now = bpf_ktime_get_ns() / 1000;
+
+	return now <= BH_TRIP_DONE ? BH_TRIP_DONE + 1 : now;
+}
+
+/*
+ * At the opener's end from SYN to SYN-ACK, at the other from SYN-ACK to what comes back. What had
+ * to be sent twice tells nothing: which of the two was answered?
+ */
+static __always_inline void bh_trip_handshake(
+	const struct bh_packet *p, struct bh_flow *flow, __u32 side)
+{
+	const bool sent = p->src_side == side, syn = p->tcp_flags & BH_TCP_SYN;
+	__u32 *trip = &flow->trip[side];
+
+	if (bh_likely(*trip == BH_TRIP_DONE))
+		return;
+	if (p->tcp_flags & BH_TCP_RST) {
+		*trip = BH_TRIP_DONE;
+	} else if (sent && syn) {
+		*trip = *trip ? BH_TRIP_DONE : bh_trip_now();
+	} else if (!sent && *trip && syn == (flow->opener == side)) {
+		bh_edge_trip(flow->leg[side].edge, bh_trip_now() - *trip);
+		*trip = BH_TRIP_DONE;
+	}
+}
+
+/* Is it for this hook to look after that leg? */
+static __always_inline bool bh_trip_here(const struct bh_packet *p, const struct bh_leg *leg)
+{
+	return leg->flags & BH_LEG_WATCHED &&
+	       (leg->flags & BH_LEG_AWAY || leg->ifindex == p->ifindex);
+}
+
+/* One packet of a watched flow, at one hook. */
+static __always_inline void bh_trip_packet(const struct bh_packet *p, struct bh_flow *flow)
+{
+	if (!bh_is_tcp(p))
+		return;
+	if (p->tcp_flags & BH_TCP_SYN)
+		flow->start[p->src_side & 1] = p->sequence + 1;
+	for (__u32 side = 0; side < 2; side++) {
+		if (bh_trip_here(p, &flow->leg[side]))
+			bh_trip_handshake(p, flow, side);
+	}
+}
+
+#endif

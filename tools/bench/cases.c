@@ -38,7 +38,7 @@ static struct frame segment(const struct party *to)
 
 static struct frame opening(const struct party *to)
 {
-	return tcp(4, &web, SPORT, to, DPORT, SYN);
+	return tcp_headers(4, &web, SPORT, to, DPORT, SYN);
 }
 
 static struct party class_peer(uint32_t i)
@@ -327,7 +327,7 @@ static double new_flows(const struct bench_case *c, unsigned scale)
 
 static double new_flows6(const struct bench_case *c, unsigned scale)
 {
-	struct frame f = tcp(6, &web, SPORT, c->peer, DPORT, SYN);
+	struct frame f = tcp_headers(6, &web, SPORT, c->peer, DPORT, SYN);
 
 	return bench_walk(
 		bed_program_fd(BED_FROM_POD), &web, &f, c->flows, c->flows, TC_ACT_UNSPEC);

@@ -23,6 +23,7 @@
 
 static struct load_variant variants[LOAD_VARIANTS_MAX];
 static unsigned n_variants;
+static int only_kind = LOAD_KINDS; /* all of them */
 static struct load_time samples[LOAD_KINDS][LOAD_VARIANTS_MAX][LOAD_ROUNDS_MAX];
 
 static void read_variants(void)
@@ -82,6 +83,15 @@ static void check(void)
 		exit(1);
 }
 
+static int kind_of(const char *name)
+{
+	for (int kind = 0; kind < LOAD_KINDS; kind++) {
+		if (strcmp(name, load_kinds[kind]) == 0)
+			return kind;
+	}
+	errx(2, "%s: no such load; there are request, connect, udp, stream", name);
+}
+
 static void shuffle(unsigned *order)
 {
 	for (unsigned i = 0; i < n_variants; i++)
@@ -101,6 +111,8 @@ static void measure(int rounds, double scale)
 
 	for (int round = -1; round < rounds; round++) {
 		for (int kind = 0; kind < LOAD_KINDS; kind++) {
+			if (only_kind != LOAD_KINDS && only_kind != kind)
+				continue;
 			shuffle(order);
 			for (unsigned i = 0; i < n_variants; i++) {
 				struct load_time taken = load_sample(
@@ -119,9 +131,14 @@ static void measure(int rounds, double scale)
 
 static void print(int rounds)
 {
+	const char *before = "";
+
 	printf("{");
 	for (int kind = 0; kind < LOAD_KINDS; kind++) {
-		printf("%s\"%s\":{", kind ? ",\n" : "", load_kinds[kind]);
+		if (only_kind != LOAD_KINDS && only_kind != kind)
+			continue;
+		printf("%s\"%s\":{", before, load_kinds[kind]);
+		before = ",\n";
 		for (unsigned i = 0; i < n_variants; i++) {
 			printf("%s\n\"%s\":[", i ? "," : "", variants[i].name);
 			for (int round = 0; round < rounds; round++)
@@ -138,7 +155,7 @@ int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"rounds", required_argument, NULL, 'r'},
 		{"scale", required_argument, NULL, 's'}, {"check", no_argument, NULL, 'c'},
-		{NULL, 0, NULL, 0}};
+		{"kind", required_argument, NULL, 'k'}, {NULL, 0, NULL, 0}};
 	bool only_check = false;
 	double scale = 1;
 	int option, rounds = 31;
@@ -150,11 +167,13 @@ int main(int argc, char **argv)
 			scale = atof(optarg);
 		else if (option == 'c')
 			only_check = true;
+		else if (option == 'k')
+			only_kind = kind_of(optarg);
 		else
 			return 2;
 	}
 	if (optind != argc || rounds < 1 || rounds > LOAD_ROUNDS_MAX || scale < 0.1 || scale > 100)
-		errx(2, "Usage: bench-load [--rounds N] [--scale X] [--check] < VARIANTS");
+		errx(2, "Usage: bench-load [--rounds N] [--scale X] [--kind NAME] [--check] < VARIANTS");
 	read_variants();
 	pin();
 	srandom(1);

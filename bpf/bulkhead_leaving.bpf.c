@@ -37,7 +37,7 @@ static __always_inline int bh_pass_device(struct __sk_buff *skb, const int hook,
 	reason = bh_skb_parse(skb, l3);
 	if (outward)
 		bh_packet_marked(p, bh_skb_tag(skb));
-	reason = bh_verdict_passing(p, reason, outward);
+	reason = bh_verdict_passing(work, reason, outward);
 	bh_look(skb, p, l3);
 	bh_skb_mark(skb, 0);
 	return BH_REASON_PASSES(reason) ? TC_ACT_UNSPEC : TC_ACT_SHOT;

@@ -7,9 +7,9 @@
  *   parse     bytes → struct bh_packet, or why not                         lib/parse.h
  *   flow      a known flow's verdict costs one lookup                      lib/flow.h
  *   judge     who is the pod, who the peer, what do its programs say       lib/judge.h
- *   record    the leg, the edge, the event                                 lib/flow.h, edge.h,
- * event.h look      what is spoken, in a flow's first packets                    lib/look.h out on
- * to the next program, or dropped
+ *   record    counters, the edge, the event                                lib/record.h
+ *   look      what is spoken, in a flow's first packets                    lib/look.h
+ *   out       on to the next program, or dropped
  *
  * Passing is TC_ACT_UNSPEC: TC_ACT_OK would skip every program behind this one.
  */
@@ -33,6 +33,10 @@ static __always_inline int bh_tc(struct __sk_buff *skb, const int hook)
 
 	if (!work)
 		return TC_ACT_SHOT;
+	if (hook == BH_HOOK_FROM_POD)
+		work->voucher.slot = 0;
+	else if (bh_skb_vouched(skb, work))
+		return TC_ACT_UNSPEC;
 	p = &work->packet;
 	bh_packet_begin(p, skb->ifindex, hook, skb->gso_segs ?: 1);
 	reason = bh_skb_parse(skb, false);
@@ -43,11 +47,15 @@ static __always_inline int bh_tc(struct __sk_buff *skb, const int hook)
 		else
 			bh_packet_marked(p, bh_skb_tag(skb));
 	}
-	reason = bh_verdict(p, reason);
+	reason = bh_verdict(work, reason);
 	bh_look(skb, p, false);
 	/* Always: the pod could have marked it, too. */
-	if (hook == BH_HOOK_FROM_POD)
-		bh_skb_mark(skb, p->tag);
+	if (hook == BH_HOOK_FROM_POD) {
+		if (work->voucher.slot)
+			bh_skb_vouch(skb, work);
+		else
+			bh_skb_mark(skb, p->tag);
+	}
 	return BH_REASON_PASSES(reason) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
 

@@ -48,8 +48,9 @@ int bh_xdp_pod(struct xdp_md *xdp)
 	if (!work)
 		return XDP_DROP;
 	bh_packet_begin(&work->packet, xdp->ingress_ifindex, BH_HOOK_FROM_POD, 1);
+	work->packet.blind = 1;
 	reason = bh_xdp_parse(xdp);
-	reason = bh_verdict(&work->packet, reason);
+	reason = bh_verdict(work, reason);
 	return BH_REASON_PASSES(reason) ? XDP_PASS : XDP_DROP;
 }
 
@@ -106,6 +107,6 @@ int bh_xdp_uplink(struct xdp_md *xdp)
 	if (!endpoint)
 		return XDP_PASS;
 	p->ifindex = endpoint->ifindex;
-	reason = bh_verdict(p, BH_REASON_NONE);
+	reason = bh_verdict(work, BH_REASON_NONE);
 	return BH_REASON_PASSES(reason) ? XDP_PASS : XDP_DROP;
 }

@@ -119,12 +119,14 @@ static void tell_closed(struct bh_flows *flows, uint8_t family, const union bh_f
 		.time = clock->monotonic,
 		.type = BH_EVENT_CLOSED,
 		.reason = leg->reason,
-		.pending = leg->pending,
+		.pending = flow->pending[side],
 		.hook = side == opener ? BH_HOOK_FROM_POD : BH_HOOK_TO_POD,
 		.family = family,
 		.protocol = family == 4 ? key->v4.protocol : key->v6.protocol,
 		.direction = side == opener ? BH_EGRESS : BH_INGRESS,
-		.ifindex = leg->ifindex,
+		.ifindex = leg->slot < BH_ENDPOINTS_MAX
+				   ? flows->object->endpoints[leg->slot].ifindex
+				   : 0,
 		.slot = leg->slot,
 		.local = local_of(flows, leg, family, &ends[side == opener ? 0 : 1]),
 		.remote = leg->reason == BH_REASON_NODE
@@ -135,8 +137,8 @@ static void tell_closed(struct bh_flows *flows, uint8_t family, const union bh_f
 		.ethertype = family == 4 ? 0x0800 : 0x86dd,
 		.sport = ends[0].port,
 		.dport = ends[1].port,
-		.flags = flow->flags,
-		.packets = {flow->packets[opener], flow->packets[!opener]},
+		.flags = flow->flags & (__u8)~BH_FLOW_WATCHED,
+		.packets = {bh_flow_packets(flow, opener), bh_flow_packets(flow, !opener)},
 		.octets = {flow->octets[opener], flow->octets[!opener]},
 		.started = flow->started,
 	};

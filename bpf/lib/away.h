@@ -71,7 +71,7 @@ static __always_inline __u32 bh_away_sender(const struct bh_packet *p, const str
 
 	if (p->flags & BH_PACKET_FROM_HOST)
 		return 0;
-	if (leg && leg->ifindex && !(leg->flags & BH_LEG_AWAY) && (!p->tag || p->tag == leg->slot))
+	if (leg && leg->epoch && !(leg->flags & BH_LEG_AWAY) && (!p->tag || p->tag == leg->slot))
 		return 0;
 	if (p->tag)
 		return p->tag;
@@ -81,8 +81,7 @@ static __always_inline __u32 bh_away_sender(const struct bh_packet *p, const str
 	if (flow && flow->opener != p->src_side && !(flow->flags & BH_FLOW_MIDSTREAM))
 		return 0;
 	/* These leave nothing behind by which its own hook could be seen to have passed them. */
-	if (!flow && (p->flags & BH_PACKET_STATELESS ||
-			     (p->protocol == BH_PROTO_TCP && p->tcp_flags & BH_TCP_RST)))
+	if (!flow && (p->flags & BH_PACKET_STATELESS || bh_is_tcp_afterthought(p)))
 		return 0;
 	return bh_away_by_address();
 }

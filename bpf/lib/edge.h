@@ -169,6 +169,18 @@ static __always_inline void bh_edge_count(
 		edge->refusals++;
 }
 
+/* A packet to the edge's pod, in a flow that is there: as bh_edge_count() does. */
+static __always_inline void bh_edge_count_vouched(const struct bh_voucher *voucher, __u64 now)
+{
+	struct bh_edge *edge = bpf_map_lookup_elem(&bh_edges, &voucher->edge);
+
+	if (!edge)
+		return;
+	edge->packets[1] += voucher->packets;
+	edge->octets[1] += voucher->octets;
+	edge->last = now;
+}
+
 /* A refusal that is no packet of the edge: an ICMP error. */
 static __always_inline void bh_edge_refused(__u32 slot)
 {

@@ -157,7 +157,23 @@ __noinline int bh_event_judged(__u32 type)
 	return 0;
 }
 
-/* The end of the TCP connection in hand, with what it carried up to and including this packet. */
+/* The address that an end of the flow in hand is known by: a pod of this node, by its own. */
+static __always_inline const void *bh_event_end(
+	const struct bh_packet *p, const struct bh_leg *leg, __u32 side)
+{
+	const struct bh_endpoint *endpoint = leg->epoch ? bh_endpoint_at(leg->slot) : NULL;
+
+	if (endpoint && p->family == 4 && endpoint->n_addr4)
+		return &endpoint->addr4[0];
+	if (endpoint && p->family == 6 && endpoint->n_addr6)
+		return endpoint->addr6[0];
+	return p->src_side == side ? p->src : p->dst;
+}
+
+/*
+ * The end of the TCP connection in hand, with what it carried up to and including this packet. As
+ * its beginning, it is told from the opener's end, if that is here.
+ */
 __noinline int bh_event_closed(void)
 {
 	const struct bh_config *config = bh_config_get();
@@ -175,27 +191,29 @@ __noinline int bh_event_closed(void)
 	p = &work->packet;
 	flow = &work->flow;
 	opener = flow->opener & 1;
-	side = bh_pod_side(p);
-	leg = &flow->leg[side];
+	side = flow->leg[opener].epoch ? opener : opener ^ 1;
+	leg = &flow->leg[side & 1];
 	endpoint = bh_endpoint_at(leg->slot);
-	peer = bh_identity_find(config, p->family, bh_judge_peer_address(p));
+	peer = bh_identity_find(
+		config, p->family, bh_event_end(p, &flow->leg[(side ^ 1) & 1], side ^ 1));
 	e = bh_event_begin(p, BH_EVENT_CLOSED, p->src_side == opener);
 	if (!e)
 		return 0;
 	e->reason = leg->reason;
-	e->pending = leg->pending;
+	e->pending = flow->pending[side & 1];
 	e->direction = side == opener ? BH_EGRESS : BH_INGRESS;
+	e->ifindex = endpoint ? endpoint->ifindex : p->ifindex;
 	e->slot = leg->slot;
 	e->local = endpoint ? endpoint->workload : BH_WORKLOAD_WORLD;
 	e->remote = peer ? peer->workload : BH_WORKLOAD_WORLD;
 	if (leg->reason == BH_REASON_NODE)
 		e->remote = BH_WORKLOAD_NODE;
 	e->class = peer ? peer->class : BH_CLASS_NONE;
-	e->rule = flow->rule[side];
-	e->pending_rule = flow->pending_rule[side];
-	e->flags = flow->flags;
-	e->packets[0] = flow->packets[opener];
-	e->packets[1] = flow->packets[opener ^ 1];
+	e->rule = flow->rule[side & 1];
+	e->pending_rule = flow->pending_rule[side & 1];
+	e->flags = flow->flags & ~BH_FLOW_WATCHED;
+	e->packets[0] = bh_flow_packets(flow, opener);
+	e->packets[1] = bh_flow_packets(flow, opener ^ 1);
 	e->octets[0] = flow->octets[opener];
 	e->octets[1] = flow->octets[opener ^ 1];
 	e->started = flow->started;

@@ -18,8 +18,10 @@
 #include "lib/event.h"
 #include "lib/flowkey.h"
 #include "lib/judge.h"
+#include "lib/leg.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
+#include "lib/record.h"
 #include "lib/trip.h"
 #include "lib/work.h"
 
@@ -65,137 +67,6 @@ static __always_inline bool bh_flow_begins_anew(
 }
 
 /*
- * The leg here was judged for another pod: one that is gone, or one that this packet only passes
- * by. Its flow is nothing that this pod may live off.
- */
-static __always_inline bool bh_leg_of_another(const struct bh_packet *p, const struct bh_leg *leg)
-{
-	const struct bh_endpoint *endpoint;
-
-	if (!leg->epoch)
-		return false;
-	endpoint = bh_endpoint_at(leg->slot);
-	return leg->ifindex != p->ifindex || !endpoint || endpoint->ifindex != p->ifindex ||
-	       leg->epoch < endpoint->born;
-}
-
-/* A forwarded packet in a flow of the node itself, whatever source address it wears. */
-static __always_inline bool bh_leg_of_node_only(const struct bh_packet *p, const struct bh_leg *leg)
-{
-	return leg->reason == BH_REASON_NODE && !bh_packet_from_pod(p) &&
-	       !(p->flags & BH_PACKET_FROM_HOST);
-}
-
-static __always_inline void bh_edge_key_of(
-	const struct bh_packet *p, const struct bh_judgement *j, struct bh_edge_key *key)
-{
-	const bool source_opened = (j->direction == BH_EGRESS) == bh_packet_from_pod(p);
-
-	key->local = j->local;
-	key->remote = j->remote;
-	key->port = p->flags & BH_PACKET_PORTS ? bpf_ntohs(source_opened ? p->dport : p->sport) : 0;
-	key->protocol = p->protocol;
-	key->direction = j->direction;
-	key->verdict = j->reason;
-	key->pending = j->pending;
-	key->flags = j->peer_local ? BH_EDGE_PEER_LOCAL : 0;
-	key->family = p->family;
-}
-
-/* On the uplink a packet that passes is counted at the pod's own hook. */
-static __always_inline bool bh_counted_elsewhere(const struct bh_work *work)
-{
-	return work->packet.hook == BH_HOOK_UPLINK && BH_REASON_PASSES(work->judgement.reason);
-}
-
-static __always_inline bool bh_has_edge(const struct bh_work *work)
-{
-	return work->judgement.slot && work->packet.family && work->packet.kind == BH_KIND_FLOW;
-}
-
-/* The slot of the edge that the judgement in hand counts on. */
-__noinline __u32 bh_record_edge(void)
-{
-	struct bh_work *work = bh_work_get();
-
-	if (!work || !bh_has_edge(work) || bh_counted_elsewhere(work))
-		return BH_EDGE_OVERFLOW;
-	bh_edge_key_of(&work->packet, &work->judgement, &work->edge);
-	return bh_edge_slot(work->judgement.rule, work->judgement.pending_rule);
-}
-
-/*
- * Counters, the edge at `slot`, and events, for the judgement in hand. `begins`: so does its flow.
- * `mark`: enum bh_mark.
- */
-__noinline int bh_record(__u32 slot, __u32 begins, __u32 mark)
-{
-	struct bh_work *work = bh_work_get();
-	const struct bh_judgement *j;
-	const struct bh_packet *p;
-
-	if (!work || bh_counted_elsewhere(work))
-		return 0;
-	p = &work->packet;
-	j = &work->judgement;
-	bh_count(j->reason, p->packets);
-	if (bh_has_edge(work))
-		bh_edge_count(
-			slot, p, bh_packet_from_pod(p), bpf_jiffies64(), begins ? 1 : 0, mark);
-	if (!BH_REASON_PASSES(j->reason))
-		bh_event_judged(BH_EVENT_DENIED);
-	else if (!BH_REASON_PASSES(j->pending))
-		bh_event_judged(BH_EVENT_WOULD_DENY);
-	return 0;
-}
-
-/* A leg is watched from its first packet on, if that is the flow's beginning as well. */
-static __always_inline __u8 bh_leg_watched(
-	const struct bh_packet *p, const struct bh_flow *flow, const struct bh_leg *leg)
-{
-	if (leg->epoch)
-		return leg->flags & BH_LEG_WATCHED;
-	if (bh_is_tcp(p))
-		return flow->flags & (BH_FLOW_MIDSTREAM | BH_FLOW_SEEDED) ? 0 : BH_LEG_WATCHED;
-	return p->protocol == BH_PROTO_UDP && p->flags & BH_PACKET_PORTS ? BH_LEG_WATCHED : 0;
-}
-
-/* Stores a judgement in the leg. The epoch last: who reads the old one judges again. */
-static __always_inline void bh_leg_store(const struct bh_packet *p, struct bh_flow *flow,
-	__u32 side, const struct bh_judgement *j, __u32 edge, __u8 openers)
-{
-	struct bh_leg *leg = &flow->leg[side & 1];
-
-	leg->reason = j->reason;
-	leg->pending = j->pending;
-	leg->edge = edge;
-	leg->slot = j->slot;
-	leg->ifindex = p->ifindex;
-	leg->openers = openers;
-	leg->flags = j->leg_flags | bh_leg_watched(p, flow, leg);
-	/* What is known of the conversation is true of the edge that counts it now, too. */
-	if (leg->talk)
-		bh_edge_talk(edge, leg->talk, flow->tls);
-	flow->rule[side & 1] = j->rule;
-	flow->pending_rule[side & 1] = j->pending_rule;
-	*(volatile __u64 *)&leg->epoch = j->epoch;
-}
-
-/* What a pod's own hook has judged is its own to judge again. */
-static __always_inline bool bh_leg_may_store(const struct bh_packet *p, const struct bh_leg *leg)
-{
-	return !p->away || !leg->epoch || leg->flags & BH_LEG_AWAY;
-}
-
-/* BH_ASK_* are about source and destination, a leg's openers about sides. */
-static __always_inline __u8 bh_openers_by_side(const struct bh_packet *p, __u32 openers)
-{
-	if (!p->src_side)
-		return openers;
-	return (openers & BH_ASK_SOURCE ? 2 : 0) | (openers & BH_ASK_DESTINATION ? 1 : 0);
-}
-
-/*
  * A leg that has no verdict in force: the second hook of a new flow, another epoch, or a leg that
  * is denied and stays so. Returns the reason.
  */
@@ -225,8 +96,8 @@ static __always_inline int bh_flow_judge_leg(struct bh_work *work, struct bh_flo
 	}
 	openers = bh_openers_by_side(p, j->openers);
 	/* Both ends must be able to believe in the same opener. */
-	if (midstream && other->ifindex && BH_REASON_PASSES(j->reason) && !j->refused &&
-		!(openers & other->openers) && j->reason != BH_REASON_OPEN)
+	if (midstream && other->epoch && BH_REASON_PASSES(j->reason) && !j->refused &&
+		!(openers & flow->openers[side ^ 1]) && j->reason != BH_REASON_OPEN)
 		j->reason = BH_REASON_ISOLATED;
 	if (!first)
 		bh_count(BH_COUNTER_REJUDGED, 1);
@@ -235,26 +106,55 @@ static __always_inline int bh_flow_judge_leg(struct bh_work *work, struct bh_flo
 	bh_record(edge, (first && !j->refused) || (refused_so_far && BH_REASON_PASSES(j->reason)),
 		bh_flow_mark_of(p, flow));
 	if (!j->refused && j->slot && p->hook != BH_HOOK_UPLINK && bh_leg_may_store(p, leg))
-		bh_leg_store(p, flow, side, j, edge, openers);
+		bh_leg_store(flow, side, j, edge, openers);
 	return j->reason;
 }
 
-static __always_inline void bh_flow_close(struct bh_work *work, struct bh_flow *flow)
+static __always_inline void bh_flow_close(struct bh_flow *flow)
 {
 	const struct bh_config *config = bh_config_get();
+	struct bh_work *work = bh_work_get();
 
 	flow->state = BH_FLOW_CLOSED;
-	if (flow->flags & BH_FLOW_CLOSE_SENT || !config || config->flags & BH_CONFIG_NO_NEW_EVENTS)
+	if (flow->flags & BH_FLOW_CLOSE_SENT || !work || !config ||
+		config->flags & BH_CONFIG_NO_NEW_EVENTS)
 		return;
 	flow->flags |= BH_FLOW_CLOSE_SENT;
 	memcpy(&work->flow, flow, sizeof(*flow));
 	bh_event_closed();
 }
 
-/* Advances the state by one packet; returns true when both ends are now known to be there. */
-static __always_inline bool bh_flow_advance(struct bh_work *work, struct bh_flow *flow)
+/* How a connection ends that was there: FIN from either end, and its acknowledgement. */
+static __always_inline void bh_flow_wind_up(const struct bh_packet *p, struct bh_flow *flow)
 {
-	const struct bh_packet *p = &work->packet;
+	if (p->tcp_flags & BH_TCP_FIN) {
+		flow->flags |= p->src_side & 1 ? BH_FLOW_FIN1 : BH_FLOW_FIN0;
+		if (flow->state < BH_FLOW_CLOSING)
+			flow->state = BH_FLOW_CLOSING;
+	} else if (flow->state == BH_FLOW_CLOSING &&
+		   (flow->flags & (BH_FLOW_FIN0 | BH_FLOW_FIN1)) == (BH_FLOW_FIN0 | BH_FLOW_FIN1)) {
+		/* Both have said FIN, and this one only acknowledges. */
+		bh_flow_close(flow);
+	}
+}
+
+/*
+ * Both ends have said all there was, and no hook of the node is still to see this packet. Its entry
+ * is given back now, not when it times out: the next connection takes it, and finds it in the
+ * processor's cache. What a late repetition of the end finds is said at bh_flow_keeps().
+ */
+static __always_inline bool bh_flow_over(const struct bh_packet *p, const struct bh_flow *flow)
+{
+	const struct bh_leg *other = &flow->leg[bh_pod_side(p) ^ 1];
+
+	return flow->state == BH_FLOW_CLOSED &&
+	       (flow->flags & (BH_FLOW_FIN0 | BH_FLOW_FIN1)) == (BH_FLOW_FIN0 | BH_FLOW_FIN1) &&
+	       (p->hook != BH_HOOK_FROM_POD || !other->epoch || other->flags & BH_LEG_AWAY);
+}
+
+/* Advances the state by one packet; returns true when both ends are now known to be there. */
+static __always_inline bool bh_flow_advance(const struct bh_packet *p, struct bh_flow *flow)
+{
 	const __u32 side = p->src_side & 1;
 
 	if (!bh_is_tcp(p)) {
@@ -266,19 +166,17 @@ static __always_inline bool bh_flow_advance(struct bh_work *work, struct bh_flow
 	if (p->tcp_flags & BH_TCP_RST) {
 		if (bh_flow_mark_of(p, flow) == BH_MARK_REFUSAL)
 			flow->flags |= BH_FLOW_REFUSED;
-		bh_flow_close(work, flow);
+		bh_flow_close(flow);
 		return false;
 	}
-	if (p->tcp_flags & BH_TCP_FIN) {
-		flow->flags |= side ? BH_FLOW_FIN1 : BH_FLOW_FIN0;
-		if (flow->state < BH_FLOW_CLOSING)
-			flow->state = BH_FLOW_CLOSING;
+	if (p->tcp_flags & BH_TCP_FIN || flow->state >= BH_FLOW_CLOSING) {
+		bh_flow_wind_up(p, flow);
 		return false;
 	}
 	switch (flow->state) {
 	case BH_FLOW_NEW:
 		if (flow->flags & BH_FLOW_MIDSTREAM) {
-			if (!flow->packets[side ^ 1])
+			if (!bh_flow_packets(flow, side ^ 1))
 				return false;
 			flow->state = BH_FLOW_ESTABLISHED;
 			return true;
@@ -291,11 +189,6 @@ static __always_inline bool bh_flow_advance(struct bh_work *work, struct bh_flow
 			return false;
 		flow->state = BH_FLOW_ESTABLISHED;
 		return true;
-	case BH_FLOW_CLOSING:
-		/* Both have said FIN, and this one only acknowledges. */
-		if ((flow->flags & (BH_FLOW_FIN0 | BH_FLOW_FIN1)) == (BH_FLOW_FIN0 | BH_FLOW_FIN1))
-			bh_flow_close(work, flow);
-		return false;
 	}
 	return false;
 }
@@ -311,17 +204,6 @@ static __always_inline void bh_flow_promote(
 	bpf_map_delete_elem(bh_flow_table(family, true), key);
 }
 
-/* Is the leg's verdict one that lets this very packet pass? */
-static __always_inline bool bh_leg_in_force(const struct bh_packet *p, const struct bh_leg *leg)
-{
-	const struct bh_endpoint *endpoint = bh_endpoint_at(leg->slot);
-
-	return endpoint && leg->ifindex == p->ifindex &&
-	       leg->epoch == BH_READ_ONCE(endpoint->epoch) && BH_REASON_PASSES(leg->reason) &&
-	       !bh_leg_of_node_only(p, leg) &&
-	       (!bh_packet_from_pod(p) || bh_endpoint_mac(endpoint, p->smac) || p->away);
-}
-
 /*
  * Counts a packet in its flow. Returns true at the one hook that also moves the flow on: the
  * source's own if it is here, else the destination's. `both`: the source's part is done here, too.
@@ -333,32 +215,49 @@ static __always_inline bool bh_flow_account(
 
 	if (flow->seen != (__u32)now)
 		flow->seen = now;
-	if (!bh_packet_from_pod(p) && flow->leg[side].ifindex && !both)
+	if (!bh_packet_from_pod(p) && flow->leg[side].epoch && !both)
 		return false;
 	/* Not atomic: see struct bh_flow. Two atomic adds were a fifth of the whole way. */
-	flow->packets[side] += p->packets;
 	flow->octets[side] += p->octets;
+	flow->packets[side] += p->packets;
+	if (bh_unlikely(flow->packets[side] < p->packets))
+		flow->packets_high[side]++;
 	return true;
 }
 
+/* Is the flow to be watched, from this packet on which begins it? */
+static __always_inline bool bh_flow_watchable(const struct bh_packet *p, bool midstream)
+{
+	return bh_is_tcp(p) ? !midstream
+			    : p->protocol == BH_PROTO_UDP && p->flags & BH_PACKET_PORTS;
+}
+
 /*
- * A packet in a leg that is watched: what its headers say is taken down here, and what has payload
- * is to be looked into. Where services are in play more than one pod's part may be done at this
- * hook, and the handshake is left for when all are.
+ * A packet of a flow that is watched, at one hook of the node: what its headers say is taken down
+ * here, and what has payload is to be looked into.
  */
 static __always_inline void bh_flow_watch(struct bh_packet *p, struct bh_flow *flow, bool half)
 {
-	const bool many = p->away || p->flags & BH_PACKET_SENDER_ASKED ||
-			  (flow->leg[0].flags | flow->leg[1].flags) & BH_LEG_AWAY;
-
-	if (!(flow->leg[bh_pod_side(p)].flags & BH_LEG_WATCHED) || p->hook == BH_HOOK_UPLINK)
+	if (bh_likely(!(flow->flags & BH_FLOW_WATCHED)) ||
+		p->flags & (BH_PACKET_FIRST_FRAGMENT | BH_PACKET_LATER_FRAGMENT))
 		return;
-	if (many || bh_packet_has_payload(p)) {
-		p->look = 1;
-		p->half = half;
-	} else if (!(p->flags & (BH_PACKET_FIRST_FRAGMENT | BH_PACKET_LATER_FRAGMENT))) {
-		bh_trip_packet(p, flow);
-	}
+	bh_trip_packet(p, flow);
+	p->look = bh_packet_has_payload(p);
+	p->half = half;
+}
+
+/*
+ * Payload is looked into where the packet is counted in its flow, once; where that hook cannot see
+ * it, at the next one.
+ */
+static __always_inline void bh_flow_watch_late(
+	struct bh_packet *p, const struct bh_flow *flow, bool half)
+{
+	if (!(flow->leg[p->src_side & 1].flags & BH_LEG_BLIND) ||
+		!(flow->flags & BH_FLOW_WATCHED) || !bh_packet_has_payload(p))
+		return;
+	p->look = 1;
+	p->half = half;
 }
 
 /* Fills the entry in hand for a flow that was just allowed. */
@@ -374,11 +273,13 @@ static __always_inline void bh_flow_template(struct bh_work *work, bool midstrea
 	flow->state = BH_FLOW_NEW;
 	flow->opener = source_opened ? side : side ^ 1;
 	flow->flags = midstream ? BH_FLOW_MIDSTREAM : 0;
+	if (bh_flow_watchable(p, midstream))
+		flow->flags |= BH_FLOW_WATCHED;
 	flow->started = bpf_jiffies64();
 	flow->seen = flow->started;
 	flow->packets[side] = p->packets;
 	flow->octets[side] = p->octets;
-	bh_leg_store(p, flow, bh_pod_side(p), j, edge, bh_openers_by_side(p, j->openers));
+	bh_leg_store(flow, bh_pod_side(p), j, edge, bh_openers_by_side(p, j->openers));
 	bh_flow_watch(&work->packet, flow, true);
 }
 
@@ -392,12 +293,15 @@ static __always_inline __u32 bh_flow_ask(const struct bh_packet *p)
 	return p->known_opener ?: BH_ASK_SOURCE | BH_ASK_DESTINATION;
 }
 
-/* May the packet that was just judged leave a flow behind? */
+/*
+ * May the packet that was just judged leave a flow behind? Of a connection that has no entry (any
+ * more), what carries nothing passes or not by itself.
+ */
 static __always_inline bool bh_flow_keeps(const struct bh_packet *p, const struct bh_judgement *j)
 {
 	return BH_REASON_PASSES(j->reason) && !j->refused && j->slot &&
 	       !(p->flags & BH_PACKET_STATELESS) && p->hook != BH_HOOK_UPLINK &&
-	       !(bh_is_tcp(p) && p->tcp_flags & BH_TCP_RST);
+	       !bh_is_tcp_afterthought(p);
 }
 
 /* Puts the entry in hand into the half-open table; what it replaces (`over`) leaves the other. */
@@ -518,6 +422,33 @@ static __always_inline struct bh_flow *bh_flow_find(const struct bh_config *conf
 	return flow;
 }
 
+/*
+ * Both ends are pods of this node, and the receiver's leg lets the packet pass, too: all that its
+ * hook would find out is known here, where the entry is in hand. It counts the packet then, and
+ * does nothing else (bh_skb_vouched()). Not where that hook has something of its own to remember: a
+ * fragment's ports, a reset, a flow that is over, a service's part.
+ */
+static __always_inline void bh_flow_vouch(
+	struct bh_work *work, const struct bh_flow *flow, const struct bh_leg *other)
+{
+	const struct bh_packet *p = &work->packet;
+	const struct bh_endpoint *endpoint;
+
+	if (p->hook != BH_HOOK_FROM_POD || p->away || p->blind || p->tag || !other->epoch ||
+		other->flags || other->reason == BH_REASON_NODE ||
+		!BH_REASON_PASSES(other->reason) || flow->state == BH_FLOW_CLOSED ||
+		p->flags & (BH_PACKET_FIRST_FRAGMENT | BH_PACKET_LATER_FRAGMENT) ||
+		(bh_is_tcp(p) && p->tcp_flags & BH_TCP_RST))
+		return;
+	endpoint = bh_endpoint_at(other->slot);
+	if (!endpoint || other->epoch != BH_READ_ONCE(endpoint->epoch))
+		return;
+	work->voucher.slot = other->slot;
+	work->voucher.edge = other->edge;
+	work->voucher.packets = p->packets;
+	work->voucher.octets = p->octets;
+}
+
 /* Every packet to a service's address takes its sender along. */
 static __always_inline void bh_flow_mark(struct bh_packet *p, const struct bh_leg *leg)
 {
@@ -528,7 +459,8 @@ static __always_inline void bh_flow_mark(struct bh_packet *p, const struct bh_le
 /*
  * What the quick way below leaves: no flow, a leg without a verdict in force, or a packet that
  * moves the flow's state. `missed`: it found nothing in the table of established flows, which
- * is then not asked again. Returns the reason; with p->other set, bh_flow_both() has to go on.
+ * is then not asked again; the key is in hand. Returns the reason; with p->other set,
+ * bh_flow_both() has to go on.
  */
 static __always_inline int bh_flow_slow(bool missed, const int family)
 {
@@ -536,7 +468,7 @@ static __always_inline int bh_flow_slow(bool missed, const int family)
 	struct bh_work *work = bh_work_get();
 	__u64 now = bpf_jiffies64();
 	struct bh_flow *flow = NULL;
-	bool half = true, over = false;
+	bool half = true, over = false, moved;
 	const struct bh_leg *other;
 	union bh_flow_key *key;
 	struct bh_packet *p;
@@ -546,7 +478,6 @@ static __always_inline int bh_flow_slow(bool missed, const int family)
 		return BH_REASON_INTERNAL;
 	p = &work->packet;
 	key = &work->key;
-	bh_flow_key_fill(p, key, family);
 	if (!(p->flags & BH_PACKET_STATELESS))
 		flow = bh_flow_find(config, p, key, now, missed, &half, &over, family);
 	if (p->hook == BH_HOOK_TO_POD && !p->away && !(p->flags & BH_PACKET_SENDER_ASKED)) {
@@ -571,12 +502,21 @@ static __always_inline int bh_flow_slow(bool missed, const int family)
 				0, bh_flow_mark_of(p, flow));
 	} else {
 		reason = bh_flow_judge_leg(work, flow);
+		/* A forged packet that passes, because nothing is enforced, must not move it. */
+		if (work->judgement.refused)
+			return reason;
+	}
+	if (!BH_REASON_PASSES(reason) || p->hook == BH_HOOK_UPLINK ||
+		!bh_leg_is_here(p, &flow->leg[bh_pod_side(p)]))
+		return reason;
+	if (!bh_flow_account(p, flow, now, false)) {
+		bh_flow_watch_late(p, flow, half);
+		return reason;
 	}
 	bh_flow_watch(p, flow, half);
-	/* A forged packet that passes, because nothing is enforced, must not move the flow. */
-	if (BH_REASON_PASSES(reason) && p->hook != BH_HOOK_UPLINK &&
-		flow->leg[bh_pod_side(p)].ifindex == p->ifindex &&
-		bh_flow_account(p, flow, now, false) && bh_flow_advance(work, flow) && half)
+	moved = bh_flow_advance(p, flow);
+	bh_flow_vouch(work, flow, other);
+	if (moved && half)
 		bh_flow_promote(key, flow, family);
 	return reason;
 }
@@ -634,32 +574,85 @@ __noinline int bh_flow_both6(__u32 reason)
 	return bh_flow_both(reason, 6);
 }
 
-/* Nothing about the flow but its counters will change. */
+/*
+ * Nothing about the flow will change but its counters, and how a connection ends. One way only is a
+ * flow, too: who sends more of what nobody has answered changes nothing.
+ */
 static __always_inline bool bh_flow_settled(const struct bh_packet *p, const struct bh_flow *flow)
 {
 	if (bh_is_tcp(p))
-		return flow->state == BH_FLOW_ESTABLISHED &&
-		       !(p->tcp_flags & (BH_TCP_SYN | BH_TCP_FIN | BH_TCP_RST));
-	return flow->state == BH_FLOW_REPLIED;
+		return flow->state >= BH_FLOW_ESTABLISHED &&
+		       !(p->tcp_flags & (BH_TCP_SYN | BH_TCP_RST));
+	return flow->state == BH_FLOW_REPLIED ||
+	       (flow->state == BH_FLOW_NEW && flow->opener == p->src_side);
 }
 
-/* A packet with a flow key: the quick way of a packet of a known flow. Returns the reason. */
-static __always_inline int bh_flow_verdict(struct bh_packet *p, const int family)
+/* Of a connection in the table of established flows. */
+static __always_inline bool bh_flow_ends(const struct bh_packet *p, const struct bh_flow *flow)
+{
+	return bh_is_tcp(p) && (flow->state != BH_FLOW_ESTABLISHED || p->tcp_flags & BH_TCP_FIN);
+}
+
+/*
+ * A flow that may be settled, from either table. What is answered is in the large one, and so is
+ * every connection; of what goes one way only, the half-open table is asked first where it had the
+ * last such packet: that is a lookup less for each of them.
+ */
+static __always_inline struct bh_flow *bh_flow_settled_find(
+	struct bh_work *work, bool *ret_half, bool *ret_missed, const int family)
+{
+	const bool tcp = bh_is_tcp(&work->packet);
+	union bh_flow_key *key = &work->key;
+	struct bh_flow *flow;
+	__u8 *one_way;
+
+	*ret_half = false;
+	*ret_missed = false;
+	if (tcp) {
+		flow = bpf_map_lookup_elem(bh_flow_table(family, false), key);
+		*ret_missed = !flow;
+		return flow;
+	}
+	one_way = &work->one_way[bh_flow_key_mix(key, family) % BH_ONE_WAY];
+	if (*one_way) {
+		*ret_half = true;
+		flow = bpf_map_lookup_elem(bh_flow_table(family, true), key);
+		if (flow)
+			return flow;
+		*one_way = 0;
+	}
+	*ret_half = false;
+	flow = bpf_map_lookup_elem(bh_flow_table(family, false), key);
+	if (flow)
+		return flow;
+	*ret_half = *ret_missed = true;
+	flow = bpf_map_lookup_elem(bh_flow_table(family, true), key);
+	*one_way = flow != NULL;
+	return flow;
+}
+
+/*
+ * The packet in hand, which has a flow key: the quick way of a packet of a known flow. Returns the
+ * reason.
+ */
+static __always_inline int bh_flow_verdict(struct bh_work *work, const int family)
 {
 	const struct bh_config *config = bh_config_get();
 	__u64 now = bpf_jiffies64();
-	union bh_flow_key key;
+	struct bh_packet *p = &work->packet;
+	union bh_flow_key *key = &work->key;
 	const struct bh_leg *leg, *other;
 	struct bh_flow *flow;
-	bool both = false, asked;
+	bool both = false, half = false, missed = false;
 	int reason;
 
 	if (!config)
 		return BH_REASON_INTERNAL;
-	bh_flow_key_fill(p, &key, family);
+	bh_flow_key_fill(p, key, family);
 	/* What a SYN may find here settles nothing. */
-	asked = !bh_has_syn(p);
-	flow = asked ? bpf_map_lookup_elem(bh_flow_table(family, false), &key) : NULL;
+	if (bh_unlikely(bh_has_syn(p)))
+		goto slow;
+	flow = bh_flow_settled_find(work, &half, &missed, family);
 	if (bh_unlikely(!flow || p->flags & BH_PACKET_STATELESS || !bh_flow_settled(p, flow) ||
 			bh_flow_expired(config, flow, now)))
 		goto slow;
@@ -669,7 +662,7 @@ static __always_inline int bh_flow_verdict(struct bh_packet *p, const int family
 	if (p->hook == BH_HOOK_UPLINK)
 		return leg->reason;
 	other = &flow->leg[bh_pod_side(p) ^ 1];
-	/* One branch for all that is neither about services nor at its beginning. */
+	/* One branch for all that is about services. */
 	if (bh_unlikely(leg->flags | other->flags | p->tag)) {
 		both = (other->flags & BH_LEG_AWAY || p->tag) && !p->away;
 		if (both && !bh_away_in_force(p, other))
@@ -677,13 +670,21 @@ static __always_inline int bh_flow_verdict(struct bh_packet *p, const int family
 		if (both)
 			bh_edge_count(other->edge, p, !bh_packet_from_pod(p), now, 0, BH_MARK_NONE);
 		bh_flow_mark(p, leg);
-		p->look = (leg->flags | (both ? other->flags : 0)) & BH_LEG_WATCHED;
+		bh_flow_watch_late(p, flow, half);
 	}
 	bh_edge_count(leg->edge, p, bh_packet_from_pod(p), now, 0, BH_MARK_NONE);
-	bh_flow_account(p, flow, now, both);
-	return leg->reason;
+	reason = leg->reason;
+	if (bh_flow_account(p, flow, now, both)) {
+		bh_flow_watch(p, flow, half);
+		if (bh_unlikely(bh_flow_ends(p, flow)))
+			bh_flow_wind_up(p, flow);
+	}
+	bh_flow_vouch(work, flow, other);
+	if (bh_unlikely(bh_flow_over(p, flow)))
+		bpf_map_delete_elem(bh_flow_table(family, false), key);
+	return reason;
 slow:
-	reason = family == 4 ? bh_flow_slow4(asked && !flow) : bh_flow_slow6(asked && !flow);
+	reason = family == 4 ? bh_flow_slow4(missed) : bh_flow_slow6(missed);
 	if (bh_unlikely(p->other))
 		reason = family == 4 ? bh_flow_both4(reason) : bh_flow_both6(reason);
 	return reason;

@@ -70,4 +70,14 @@ static __always_inline void bh_flow_key_fill(
 			&key->v6, p->src, p->dst, p->sport, p->dport, p->protocol);
 }
 
+/* A few bits of the key: cheap, and no more than a hint. */
+static __always_inline __u32 bh_flow_key_mix(const union bh_flow_key *key, const int family)
+{
+	const __u32 *words = (const __u32 *)key;
+	__u32 mix = family == 4 ? words[0] ^ words[1] ^ words[2] : words[3] ^ words[7] ^ words[8];
+
+	mix ^= mix >> 16;
+	return mix ^ mix >> 8;
+}
+
 #endif

@@ -196,7 +196,7 @@ static __always_inline __u8 bh_judge_leg_flags(
 	const bool out = bh_packet_from_pod(p);
 
 	if (!p->away)
-		return out && j->service ? BH_LEG_SERVICE : 0;
+		return (out && j->service ? BH_LEG_SERVICE : 0) | (p->blind ? BH_LEG_BLIND : 0);
 	/* Who reaches itself is believed for the mark, whatever the address. */
 	return bh_endpoint_owns(endpoint, p->family, out ? p->src : p->dst) && p->peer != j->slot
 		       ? BH_LEG_AWAY

@@ -3,15 +3,14 @@
 #define BULKHEAD_BPF_LOOK_H
 
 /*
- * A second look at a flow's first packets, once their verdict has been reached: what is spoken, and
- * how long the other end takes to answer. Only while a leg is marked BH_LEG_WATCHED, which ends
- * with an answer or after BH_LOOKS payloads of one side; no packet behind that pays anything.
+ * A second look at a flow's first packets, once their verdict has been reached: what is spoken.
+ * Only while the flow is marked BH_FLOW_WATCHED, which ends with an answer or after BH_LOOKS
+ * payloads of one side; no packet behind that pays anything. A packet is looked into at one hook of
+ * the node, that which counts it in its flow, and the edges of both its ends are told.
  *
  * Of a TCP connection only what is known to be the beginning of a side's stream counts, by its
  * sequence number, so that nobody's upload is taken for what it contains. What is cut into pieces
  * shorter than its signature stays unknown.
- *
- * Each leg has its own answer, and tells its own edge, as with everything else that is counted.
  */
 
 #include <linux/if_ether.h>
@@ -181,13 +180,13 @@ static __always_inline bool bh_look_worth(
 		       (offset == 8 || offset == 16));
 }
 
-static __always_inline bool bh_look_done(const struct bh_flow *flow, const struct bh_leg *leg)
+static __always_inline bool bh_look_done(const struct bh_flow *flow)
 {
-	const __u32 app = BH_TALK_APP(leg->talk);
+	const __u32 app = BH_TALK_APP(flow->talk);
 
-	if ((leg->looks & 15) >= BH_LOOKS || leg->looks >> 4 >= BH_LOOKS)
+	if ((flow->looks & 15) >= BH_LOOKS || flow->looks >> 4 >= BH_LOOKS)
 		return true;
-	switch (BH_TALK_ENCRYPTED(leg->talk)) {
+	switch (BH_TALK_ENCRYPTED(flow->talk)) {
 	case BH_ENCRYPTED_NO:
 		return app != BH_APP_HTTP2;
 	case BH_ENCRYPTED_YES:
@@ -198,9 +197,10 @@ static __always_inline bool bh_look_done(const struct bh_flow *flow, const struc
 
 /* Reads the payload in hand. Returns what it says, BH_TALK_*. */
 static __always_inline __u32 bh_look_read(struct __sk_buff *skb, const struct bh_packet *p,
-	struct bh_flow *flow, __u32 talk, const struct bh_place *place, bool client)
+	struct bh_flow *flow, const struct bh_place *place, bool client)
 {
 	const struct bh_work *work = bh_work_get();
+	const __u32 talk = flow->talk;
 	__u32 said;
 
 	if (!work)
@@ -222,29 +222,38 @@ static __always_inline __u32 bh_look_read(struct __sk_buff *skb, const struct bh
 	return said;
 }
 
+/* What was found out, to the edge of an end; `news`: it is more than was known. */
+static __always_inline void bh_look_tell(struct __sk_buff *skb, const struct bh_leg *leg,
+	const struct bh_flow *flow, const struct bh_place *place, bool news, __u32 said)
+{
+	if (!leg->epoch)
+		return;
+	if (news)
+		bh_edge_talk(leg->edge, flow->talk, flow->tls);
+	if (said & BH_TALK_HELLO)
+		bh_look_hello(skb, place->payload, place->length, leg->edge);
+}
+
 static __always_inline void bh_look_payload(struct __sk_buff *skb, const struct bh_packet *p,
-	struct bh_flow *flow, __u32 side, const struct bh_place *place)
+	struct bh_flow *flow, const struct bh_place *place)
 {
 	const bool client = flow->opener == p->src_side, syn = p->tcp_flags & BH_TCP_SYN;
 	const __u32 offset = bh_is_tcp(p) ? p->sequence + syn - flow->start[p->src_side & 1] : 0;
-	struct bh_leg *leg = &flow->leg[side];
-	__u32 said, talk = leg->talk;
+	const __u32 talk = flow->talk, tls = flow->tls;
+	__u32 said = 0;
+	bool news;
 
-	leg->looks += p->src_side ? 16 : 1;
-	if (bh_look_worth(flow, leg->talk, client, offset) &&
+	flow->looks += p->src_side ? 16 : 1;
+	if (bh_look_worth(flow, talk, client, offset) &&
 		!bh_look_load(skb, place->payload, place->length)) {
-		said = bh_look_read(skb, p, flow, leg->talk, place, client);
-		talk = bh_talk_merge(leg->talk, said);
-		if (said & BH_TALK_HELLO)
-			bh_look_hello(skb, place->payload, place->length, leg->edge);
+		said = bh_look_read(skb, p, flow, place, client);
+		flow->talk = bh_talk_merge(talk, said);
 	}
-	if (talk == leg->talk && !bh_look_done(flow, leg))
-		return;
-	leg->talk = talk;
-	if (talk) /* at the end once more: the version may have been found at the other end */
-		bh_edge_talk(leg->edge, talk, flow->tls);
-	if (bh_look_done(flow, leg))
-		leg->flags &= ~BH_LEG_WATCHED;
+	if (bh_look_done(flow))
+		flow->flags &= ~BH_FLOW_WATCHED;
+	news = flow->talk != talk || flow->tls != tls;
+	bh_look_tell(skb, &flow->leg[0], flow, place, news, said);
+	bh_look_tell(skb, &flow->leg[1], flow, place, news, said);
 }
 
 static __always_inline int bh_look_packet(struct __sk_buff *skb, __u32 l3, const int family)
@@ -257,23 +266,13 @@ static __always_inline int bh_look_packet(struct __sk_buff *skb, __u32 l3, const
 	if (!work)
 		return 0;
 	p = &work->packet;
-	if (p->flags & (BH_PACKET_FIRST_FRAGMENT | BH_PACKET_LATER_FRAGMENT))
-		return 0;
-	bh_flow_key_fill(p, &work->key, family);
-	/* A flow that has just been promoted, or was in hand twice, may be in the other one. */
+	/* Its key is still in hand. A flow that has just been promoted is in the other one. */
 	flow = p->half ? bpf_map_lookup_elem(bh_flow_table(family, true), &work->key) : NULL;
 	if (!flow)
 		flow = bpf_map_lookup_elem(bh_flow_table(family, false), &work->key);
 	bh_look_find(skb, p, l3, &place);
-	if (!flow || !place.found)
-		return 0;
-	bh_trip_packet(p, flow);
-	if (!place.length)
-		return 0;
-	for (__u32 side = 0; side < 2; side++) {
-		if (bh_trip_here(p, &flow->leg[side]))
-			bh_look_payload(skb, p, flow, side, &place);
-	}
+	if (flow && place.found && place.length)
+		bh_look_payload(skb, p, flow, &place);
 	return 0;
 }
 

@@ -66,7 +66,7 @@ struct bh_packet {
 	__u8 look;   /* to be looked into: lib/look.h */
 	__u8 half;   /* … in a flow of the half-open table */
 	__u8 code;   /* ICMP */
-	__u8 pad;
+	__u8 blind;  /* its payload cannot be looked into at this hook */
 };
 _Static_assert(sizeof(struct bh_packet) == 112, "no holes");
 
@@ -134,6 +134,13 @@ static __always_inline bool bh_has_syn(const struct bh_packet *p)
 static __always_inline bool bh_packet_has_payload(const struct bh_packet *p)
 {
 	return p->octets != p->packets * p->header_octets;
+}
+
+/* Only says that a connection ends, or that something has arrived: none is taken up by that. */
+static __always_inline bool bh_is_tcp_afterthought(const struct bh_packet *p)
+{
+	return bh_is_tcp(p) && !(p->tcp_flags & BH_TCP_SYN) &&
+	       (p->tcp_flags & (BH_TCP_FIN | BH_TCP_RST) || !bh_packet_has_payload(p));
 }
 
 #endif

@@ -6,6 +6,8 @@
 
 #include <linux/pkt_cls.h>
 
+#include "lib/edge.h"
+#include "lib/endpoint.h"
 #include "lib/parse.h"
 #include "lib/work.h"
 
@@ -58,18 +60,49 @@ static __always_inline int bh_skb_parse(struct __sk_buff *skb, const bool l3)
 /* Is it marked at all: has the hook of a pod here seen it? */
 static __always_inline bool bh_skb_is_marked(const struct __sk_buff *skb)
 {
-	return (skb->tc_index & BH_TAG_MASK) == BH_TAG;
+	const __u32 tag = skb->tc_index & BH_TAG_MASK;
+
+	return tag == BH_TAG || tag == BH_TAG_VOUCHED;
 }
 
 /* Who it is marked to come from; 0: nobody that matters any more. */
 static __always_inline __u32 bh_skb_tag(const struct __sk_buff *skb)
 {
-	return bh_skb_is_marked(skb) ? skb->tc_index & ~BH_TAG_MASK : 0;
+	return (skb->tc_index & BH_TAG_MASK) == BH_TAG ? skb->tc_index & ~BH_TAG_MASK : 0;
 }
 
 static __always_inline void bh_skb_mark(struct __sk_buff *skb, __u32 slot)
 {
 	skb->tc_index = BH_TAG | slot;
+}
+
+/* The packet in hand is on its way to the pod it is vouched for to. */
+static __always_inline void bh_skb_vouch(struct __sk_buff *skb, struct bh_work *work)
+{
+	work->voucher.length = skb->len;
+	skb->tc_index = BH_TAG_VOUCHED | work->voucher.slot;
+}
+
+/*
+ * At the receiver's hook: is it vouched for? From the sender's hook a packet comes here at once, on
+ * the same processor, or it comes with a mark and no voucher, and is judged like any other; as is
+ * one whose destination has been rewritten on the way to another pod, and one that was cut up.
+ */
+static __always_inline bool bh_skb_vouched(const struct __sk_buff *skb, struct bh_work *work)
+{
+	const struct bh_voucher *voucher = &work->voucher;
+	const __u32 slot = voucher->slot;
+	const struct bh_endpoint *endpoint;
+
+	if (!slot || skb->tc_index != (BH_TAG_VOUCHED | slot))
+		return false;
+	work->voucher.slot = 0;
+	endpoint = bh_endpoint_at(slot);
+	if (!endpoint || endpoint->ifindex != skb->ifindex || !skb->ingress_ifindex ||
+		voucher->length != skb->len)
+		return false;
+	bh_edge_count_vouched(voucher, bpf_jiffies64());
+	return true;
 }
 
 #endif

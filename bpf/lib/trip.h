@@ -20,44 +20,39 @@ static __always_inline __u32 bh_trip_now(void)
 
 /*
  * At the opener's end from SYN to SYN-ACK, at the other from SYN-ACK to what comes back. What had
- * to be sent twice tells nothing: which of the two was answered?
+ * to be sent twice tells nothing: which of the two was answered? `now`: 0 until it was read.
  */
 static __always_inline void bh_trip_handshake(
-	const struct bh_packet *p, struct bh_flow *flow, __u32 side)
+	const struct bh_packet *p, struct bh_flow *flow, __u32 side, __u32 *now)
 {
 	const bool sent = p->src_side == side, syn = p->tcp_flags & BH_TCP_SYN;
 	__u32 *trip = &flow->trip[side];
 
-	if (bh_likely(*trip == BH_TRIP_DONE))
+	if (bh_likely(*trip == BH_TRIP_DONE) || !flow->leg[side].epoch)
 		return;
 	if (p->tcp_flags & BH_TCP_RST) {
 		*trip = BH_TRIP_DONE;
 	} else if (sent && syn) {
-		*trip = *trip ? BH_TRIP_DONE : bh_trip_now();
+		*now = *now ?: bh_trip_now();
+		*trip = *trip ? BH_TRIP_DONE : *now;
 	} else if (!sent && *trip && syn == (flow->opener == side)) {
-		bh_edge_trip(flow->leg[side].edge, bh_trip_now() - *trip);
+		*now = *now ?: bh_trip_now();
+		bh_edge_trip(flow->leg[side].edge, *now - *trip);
 		*trip = BH_TRIP_DONE;
 	}
 }
 
-/* Is it for this hook to look after that leg? */
-static __always_inline bool bh_trip_here(const struct bh_packet *p, const struct bh_leg *leg)
-{
-	return leg->flags & BH_LEG_WATCHED &&
-	       (leg->flags & BH_LEG_AWAY || leg->ifindex == p->ifindex);
-}
-
-/* One packet of a watched flow, at one hook. */
+/* One packet of a watched flow, at the one hook that counts it there. */
 static __always_inline void bh_trip_packet(const struct bh_packet *p, struct bh_flow *flow)
 {
+	__u32 now = 0;
+
 	if (!bh_is_tcp(p))
 		return;
 	if (p->tcp_flags & BH_TCP_SYN)
 		flow->start[p->src_side & 1] = p->sequence + 1;
-	for (__u32 side = 0; side < 2; side++) {
-		if (bh_trip_here(p, &flow->leg[side]))
-			bh_trip_handshake(p, flow, side);
-	}
+	bh_trip_handshake(p, flow, 0, &now);
+	bh_trip_handshake(p, flow, 1, &now);
 }
 
 #endif

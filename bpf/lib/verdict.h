@@ -76,8 +76,9 @@ __noinline int bh_passing_pod(__u32 outward)
 }
 
 /* As bh_verdict(), for what passes a device where no pod is. */
-static __always_inline int bh_verdict_passing(struct bh_packet *p, int broken, bool outward)
+static __always_inline int bh_verdict_passing(struct bh_work *work, int broken, bool outward)
 {
+	struct bh_packet *p = &work->packet;
 	const __u32 ifindex = p->ifindex;
 	int reason;
 
@@ -96,17 +97,18 @@ static __always_inline int bh_verdict_passing(struct bh_packet *p, int broken, b
 	if (!bh_passing_pod(outward))
 		return BH_REASON_NOT_LOCAL;
 	if (p->family == 4)
-		reason = bh_flow_verdict(p, 4);
+		reason = bh_flow_verdict(work, 4);
 	else
-		reason = bh_flow_verdict(p, 6);
+		reason = bh_flow_verdict(work, 6);
 	bh_away_end(p, ifindex, outward);
 	if (bh_unlikely(p->flags & BH_PACKET_FIRST_FRAGMENT) && BH_REASON_PASSES(reason))
 		bh_fragment_remember();
 	return reason;
 }
 
-static __always_inline int bh_verdict(struct bh_packet *p, int broken)
+static __always_inline int bh_verdict(struct bh_work *work, int broken)
 {
+	struct bh_packet *p = &work->packet;
 	int reason;
 
 	/* Towards a pod, a client's broadcast is a datagram like any other. */
@@ -120,9 +122,9 @@ static __always_inline int bh_verdict(struct bh_packet *p, int broken)
 	if (bh_unlikely(bh_is_multicast(p)))
 		p->flags |= BH_PACKET_STATELESS;
 	if (p->family == 4)
-		reason = bh_flow_verdict(p, 4);
+		reason = bh_flow_verdict(work, 4);
 	else
-		reason = bh_flow_verdict(p, 6);
+		reason = bh_flow_verdict(work, 6);
 	if (bh_unlikely(p->flags & BH_PACKET_FIRST_FRAGMENT) && BH_REASON_PASSES(reason))
 		bh_fragment_remember();
 	return reason;

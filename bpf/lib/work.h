@@ -31,8 +31,21 @@ struct bh_judgement {
 	__u8 leg_flags;  /* BH_LEG_* */
 };
 
+/*
+ * What a packet's first hook leaves for the second, see bh_flow_vouch(): the receiver's slot (0: no
+ * packet is vouched for), and what to count for it. It is good for one packet, the very next.
+ */
+struct bh_voucher {
+	__u32 slot;
+	__u32 length; /* of the frame */
+	__u32 edge;
+	__u32 packets;
+	__u32 octets;
+};
+
 #define BH_OPTIONS_MAX 40
 #define BH_PAYLOAD_MAX 256
+#define BH_ONE_WAY 256
 
 union bh_flow_key {
 	struct bh_flow_key4 v4;
@@ -42,6 +55,7 @@ union bh_flow_key {
 struct bh_work {
 	struct bh_packet packet;
 	union bh_flow_key key; /* of the flow, on the slow way */
+	struct bh_voucher voucher;
 	struct bh_judgement judgement;
 	struct bh_edge_key edge;
 	struct bh_flow flow; /* an entry to be */
@@ -49,6 +63,8 @@ struct bh_work {
 	/* The beginning of a payload, zero behind its end; a power of two, too. See lib/talk.h. */
 	__u8 payload[BH_PAYLOAD_MAX] __attribute__((aligned(8)));
 	struct bh_hello hello; /* an event to be */
+	/* By a mix of the flow key: was the last such packet's flow in the half-open table? */
+	__u8 one_way[BH_ONE_WAY];
 };
 
 BH_MAP_DEF(bh_work, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct bh_work, 1, 0);

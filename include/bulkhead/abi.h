@@ -16,7 +16,7 @@
 #include "bulkhead/reasons.h"
 #include "bulkhead/talk.h"
 
-#define BH_ABI 3
+#define BH_ABI 4
 
 /* ---- Names ---------------------------------------------------------------------------------- */
 
@@ -65,6 +65,8 @@ enum bh_hook {
  */
 #define BH_TAG 0xb000u
 #define BH_TAG_MASK 0xf000u
+/* … of a packet whose sender's hook has found out all that the receiver's would: its slot. */
+#define BH_TAG_VOUCHED 0xa000u
 
 /* ---- Configuration: one element, memory-mapped by the dataplane --------------------------- */
 
@@ -285,30 +287,28 @@ enum bh_flow_state {
 #define BH_LEG_AWAY (1u << 1)
 /* … and they do not wear the pod's address any more: only their mark says whose they are. */
 #define BH_LEG_MASKED (1u << 2)
-/* What is spoken is still being found out: its packets are looked into (bpf/lib/look.h). */
-#define BH_LEG_WATCHED (1u << 3)
+/* Judged at a hook that sees no payload behind the headers (XDP). */
+#define BH_LEG_BLIND (1u << 3)
 
-/* What a leg knows of what is spoken, in one byte: enum bh_app, and enum bh_encrypted above it. */
+/* What is known of what is spoken, in one byte: enum bh_app, and enum bh_encrypted above it. */
 #define BH_TALK_APP_MASK 0x1fu
 #define BH_TALK_ENCRYPTED_SHIFT 5
 
 /* Segments or datagrams with payload that are looked into, of each direction. */
 #define BH_LOOKS 4u
 
-/* One end of the flow, a pod of this host, as it was judged; all zero if that end is not here. */
+/*
+ * One end of the flow, a pod of this host, as it was judged; all zero if that end is not here. What
+ * a packet needs of it, and nothing else.
+ */
 struct bh_leg {
 	__u64 epoch; /* the endpoint's, when this leg was judged */
-	__u32 ifindex;
-	__u32 edge;   /* slot in the edge counters */
-	__u16 slot;   /* endpoint */
-	__u8 reason;  /* enum bh_reason of the verdict in force */
-	__u8 pending; /* … of the pending program; equal to `reason` when there is none other */
-	__u8 openers; /* midstream flows: bit N = this leg allows that side N has opened it */
-	__u8 flags;   /* BH_LEG_* */
-	__u8 looks;   /* how many there were, of side 0 in the low four bits, of side 1 above */
-	__u8 talk;    /* BH_TALK_* */
+	__u32 edge;  /* slot in the edge counters */
+	__u16 slot;  /* endpoint */
+	__u8 reason; /* enum bh_reason of the verdict in force */
+	__u8 flags;  /* BH_LEG_* */
 };
-_Static_assert(sizeof(struct bh_leg) == 24, "leg layout");
+_Static_assert(sizeof(struct bh_leg) == 16, "leg layout");
 
 #define BH_FLOW_MIDSTREAM (1u << 0) /* taken up without its beginning: the opener is a guess */
 #define BH_FLOW_FIN0 (1u << 1)      /* side 0 has sent FIN */
@@ -316,39 +316,54 @@ _Static_assert(sizeof(struct bh_leg) == 24, "leg layout");
 #define BH_FLOW_CLOSE_SENT (1u << 3) /* the closed event has been emitted */
 #define BH_FLOW_SEEDED (1u << 4)     /* from the kernel's connection tracking */
 #define BH_FLOW_REFUSED (1u << 5)    /* RST was the answer to its SYN */
+/* What is spoken is still being found out: its packets are looked into (bpf/lib/look.h). */
+#define BH_FLOW_WATCHED (1u << 6)
 
 /*
- * The first 64 bytes are what a packet of a known flow reads and writes. With the kernel's 48-byte
- * element header and the 16-byte IPv4 key in front, they are exactly one cache line.
+ * The first 64 bytes are all that a packet of a known flow reads and writes, and one cache line:
+ * the kernel's 48-byte element header and the 16-byte IPv4 key in front of them are another. What
+ * else there is to know is read where something begins, ends, or is judged again.
+ *
+ * Packets and octets (of layer 3) are counted by the side that sent. They are for the flow's own
+ * record only, and not atomic: where two CPUs carry one direction of a flow at the same moment, one
+ * of their packets may go uncounted here. The edges count every one.
  */
 struct bh_flow {
 	struct bh_leg leg[2]; /* by side */
 	__u32 seen;           /* low bits of jiffies at the last packet */
 	__u8 state;           /* enum bh_flow_state */
 	__u8 opener;          /* side that opened it */
-	__u8 flags;
-	__u8 tls; /* minor version that the server chose, 0x0304 is 4; 0: not known */
-	/* While watched: the sequence number of the first octet each side sends; 0: not known. */
-	__u32 start[2];
-	/*
-	 * Second line: accounting, by the side that sent. Octets are of layer 3. For the flow's own
-	 * record only, and not atomic: where two CPUs carry one direction of a flow at the same
-	 * moment, one of their packets may go uncounted here. The edges count every one.
-	 */
-	__u64 packets[2];
+	__u8 flags;           /* BH_FLOW_* */
+	__u8 talk;            /* BH_TALK_* */
 	__u64 octets[2];
+	__u32 packets[2]; /* low bits: see bh_flow_packets() */
+	/* Second line. */
+	__u32 packets_high[2];
 	__u32 rule[2]; /* by leg: the rule that decided */
 	__u32 pending_rule[2];
 	__u64 started; /* jiffies */
+	/* While watched: the sequence number of the first octet each side sends; 0: not known. */
+	__u32 start[2];
 	/*
 	 * TCP handshake, by leg, in microseconds that wrap: when the opener's leg saw the SYN go,
 	 * or the server's the SYN-ACK. 0: not yet; BH_TRIP_DONE: nothing to wait for any more.
 	 */
 	__u32 trip[2];
+	__u8 pending[2]; /* by leg: enum bh_reason of the pending program's verdict */
+	__u8 openers[2]; /* by leg, midstream flows: bit N = it allows that side N has opened it */
+	__u8 looks;      /* how many there were, of side 0 in the low four bits, of side 1 above */
+	__u8 tls;        /* minor version that the server chose, 0x0304 is 4; 0: not known */
+	__u8 reserved[10];
 };
 #define BH_TRIP_DONE 1u
 _Static_assert(sizeof(struct bh_flow) == 128, "flow layout");
-_Static_assert(__builtin_offsetof(struct bh_flow, packets) == 64, "flow hot line");
+_Static_assert(__builtin_offsetof(struct bh_flow, packets_high) == 64, "flow hot line");
+
+/* Packets that `side` has sent. */
+static inline __u64 bh_flow_packets(const struct bh_flow *flow, __u32 side)
+{
+	return (__u64)flow->packets_high[side & 1] << 32 | flow->packets[side & 1];
+}
 
 /* Datagram whose first fragment was passed: where the others find their ports. */
 struct bh_fragment_key {

@@ -99,9 +99,10 @@ static void closed_flow_is_told_with_its_sums(void **state)
 	assert_int_equal(e->packets[1], 2);
 	assert_int_equal(e->octets[0], 10 * frame_octets(&data));
 	assert_int_equal(e->octets[1], 2 * frame_octets(&rst));
-	assert_int_equal(e->local, db.workload);
-	assert_int_equal(e->remote, web.workload);
-	assert_int_equal(e->direction, BH_INGRESS);
+	assert_int_equal(e->local, web.workload);
+	assert_int_equal(e->remote, db.workload);
+	assert_int_equal(e->direction, BH_EGRESS);
+	assert_int_equal(e->ifindex, web.ifindex);
 	assert_true(e->started > 0);
 }
 

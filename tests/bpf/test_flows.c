@@ -87,8 +87,8 @@ static void finds_one_entry_from_both_ends(void **state)
 	assert_int_equal(flow_of(&answer, &flow), ESTABLISHED_TABLE);
 	assert_int_equal(flow_count(4, ESTABLISHED_TABLE), 1);
 	assert_int_equal(flow.opener, 0); /* 10.1.0.1 is the lower end */
-	assert_int_equal(flow.leg[0].ifindex, web.ifindex);
-	assert_int_equal(flow.leg[1].ifindex, db.ifindex);
+	assert_int_equal(flow.leg[0].slot, web.slot);
+	assert_int_equal(flow.leg[1].slot, db.slot);
 }
 
 static void knows_the_opener_when_it_is_the_higher_end(void **state)
@@ -149,8 +149,11 @@ static void close_by_both(int family)
 	flow_state(&fin, ESTABLISHED_TABLE, BH_FLOW_CLOSING);
 	expect_known(between(&db, &web, &fin_back));
 	flow_state(&fin, ESTABLISHED_TABLE, BH_FLOW_CLOSING);
-	expect_known(between(&web, &db, &last));
+	expect_known(from_pod(&web, &last));
 	flow_state(&fin, ESTABLISHED_TABLE, BH_FLOW_CLOSED);
+	/* The last hook that needs the entry gives it back. */
+	expect_known(to_pod(&db, &last));
+	assert_int_equal(flow_of(&fin, NULL), NOWHERE);
 }
 
 static void closes_when_both_have_said_fin(void **state)
@@ -187,6 +190,38 @@ static void ports_of_a_finished_flow_are_used_again(void **state)
 	flow_state(&syn, HALF_OPEN, BH_FLOW_NEW);
 	assert_int_equal(flow_count(4, ESTABLISHED_TABLE), 0);
 	handshake(4, &web, 40000, &db, 80);
+}
+
+/* The last acknowledgement was lost, say. */
+static void repeated_end_of_a_finished_flow_begins_none(void **state)
+{
+	struct frame fin_back = tcp(4, &db, 80, &web, 40000, FIN | ACK);
+	struct frame last = tcp_headers(4, &web, 40000, &db, 80, ACK);
+	struct outcome outcome;
+
+	only_web_to_db_port_80();
+	close_by_both(4);
+	outcome = between(&db, &web, &fin_back);
+	expect(outcome, POLICY);
+	assert_int_equal(outcome.n_events, 0);
+	outcome = between(&web, &db, &last);
+	expect(outcome, POLICY);
+	assert_int_equal(outcome.n_events, 0);
+	assert_int_equal(flow_of(&last, NULL), NOWHERE);
+	assert_int_equal(counter(BH_COUNTER_MIDSTREAM), 0);
+}
+
+static void finished_flow_with_the_world_is_gone_at_its_only_hook(void **state)
+{
+	struct frame fin = tcp(4, &web, 40000, &remote, 80, FIN | ACK);
+	struct frame fin_back = tcp(4, &remote, 80, &web, 40000, FIN | ACK);
+	struct frame last = tcp_headers(4, &web, 40000, &remote, 80, ACK);
+
+	handshake(4, &web, 40000, &remote, 80);
+	expect_known(from_pod(&web, &fin));
+	expect_known(to_pod(&web, &fin_back));
+	expect_known(from_pod(&web, &last));
+	assert_int_equal(flow_of(&last, NULL), NOWHERE);
 }
 
 static void reset_closes_at_once(void **state)
@@ -519,6 +554,8 @@ int main(void)
 		bed_test(denies_new_syn_from_finished_flow),
 		bed_test(denies_new_syn_from_finished_ipv6_flow),
 		bed_test(ports_of_a_finished_flow_are_used_again),
+		bed_test(repeated_end_of_a_finished_flow_begins_none),
+		bed_test(finished_flow_with_the_world_is_gone_at_its_only_hook),
 		bed_test(reset_closes_at_once),
 		bed_test(half_closed_flow_still_carries_the_other_way),
 		bed_test(udp_answer_promotes),

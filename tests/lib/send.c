@@ -23,7 +23,7 @@ static int take_event(void *context, void *data, size_t size)
 
 	if (hello->type == BH_EVENT_HELLO) {
 		assert_int_equal(size, offsetof(struct bh_hello, data) + hello->length);
-		memcpy(&outcome->hello, data, size);
+		memcpy(&outcome->hello[outcome->n_hellos % 2], data, size);
 		outcome->n_hellos++;
 		return 0;
 	}

@@ -23,7 +23,7 @@ struct outcome {
 	unsigned n_events;
 	struct bh_event event[EVENTS_SEEN_MAX];
 	unsigned n_hellos;
-	struct bh_hello hello; /* the last of them */
+	struct bh_hello hello[2]; /* the last two */
 };
 
 struct outcome from_pod(const struct party *pod, const struct frame *f);

@@ -158,7 +158,7 @@ static void established_in_dry_run(const struct bench_case *c)
 	establish(4);
 }
 
-/* … for every flow that is walked over. `flags`: of its legs. */
+/* … for every flow that is walked over, with BH_FLOW_WATCHED or without. */
 static void store_all(const struct bench_case *c, uint8_t flags)
 {
 	struct frame f = segment(&db);
@@ -167,7 +167,7 @@ static void store_all(const struct bench_case *c, uint8_t flags)
 	fresh(c);
 	establish(4);
 	flow_of(&f, &flow);
-	flow.leg[0].flags = flow.leg[1].flags = flags;
+	flow.flags = (flow.flags & (uint8_t)~BH_FLOW_WATCHED) | flags;
 	for (unsigned i = 0; i < c->flows; i++) {
 		f = tcp(4, &web, 0x8000 | (i & 0x7fff), &db, DPORT | i >> 15, ACK | PSH);
 		flow_store(&f, ESTABLISHED_TABLE, &flow);
@@ -182,7 +182,7 @@ static void established_all(const struct bench_case *c)
 /* Their first payloads are still to be looked into. */
 static void watched_all(const struct bench_case *c)
 {
-	store_all(c, BH_LEG_WATCHED);
+	store_all(c, BH_FLOW_WATCHED);
 }
 
 static void without_inserts(const struct bench_case *c)

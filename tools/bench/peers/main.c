@@ -173,7 +173,8 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	if (optind != argc || rounds < 1 || rounds > LOAD_ROUNDS_MAX || scale < 0.1 || scale > 100)
-		errx(2, "Usage: bench-load [--rounds N] [--scale X] [--kind NAME] [--check] < VARIANTS");
+		errx(2, "Usage: bench-load [--rounds N] [--scale X] [--kind NAME] [--check] < "
+			"VARIANTS");
 	read_variants();
 	pin();
 	srandom(1);

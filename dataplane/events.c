@@ -12,17 +12,19 @@
 #include <unistd.h>
 
 #include "dataplane/endpoints.h"
+#include "dataplane/reports.h"
 #include "proto/cleanup.h"
 
 #define BATCH_RECORDS 1024
 #define CONSUME_MAX 32768 /* records at once: the loop has other things to do */
 /* An upper bound of one packed record without its uid: tags and full varints of every field. */
-#define RECORD_BYTES 200
+#define RECORD_BYTES 300
 
 struct bh_events {
 	struct bh_object *object;
 	const struct bh_endpoints *endpoints;
 	struct ring_buffer *ring;
+	struct bh_reports *reports; /* or NULL */
 	struct bh_wire *wire;
 	struct bh_times times;
 	void (*take_hello)(void *data, const struct bh_hello *hello);
@@ -88,7 +90,30 @@ uint64_t bh_times_of_monotonic(const struct bh_times *times, uint64_t ns)
 
 /* ---- Records -------------------------------------------------------------------------------- */
 
-static void fill(struct bh_events *events, size_t i, const struct bh_event *event)
+/* Of a flow that ended, or lasts: what is spoken in it, and what was told of it before. */
+static void fill_sums(
+	const struct bh_events *events, Bulkhead__Wire__Flow *flow, const struct bh_event *event)
+{
+	struct bh_told before = {};
+
+	flow->started_ns = bh_times_of_jiffies(&events->times, event->started);
+	flow->app = event->talk & BH_TALK_APP_MASK;
+	flow->encrypted = event->talk >> BH_TALK_ENCRYPTED_SHIFT;
+	flow->tls = event->tls ? 0x0300u + event->tls - 1 : 0;
+	flow->round_trip_us = event->trip_us;
+	if (events->reports)
+		bh_reports_tell(events->reports, event,
+			flow->type == BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED, events->times.jiffies,
+			&before);
+	flow->told_ns = bh_times_of_jiffies(&events->times, before.jiffies);
+	flow->told_packets_out = before.packets[0];
+	flow->told_packets_in = before.packets[1];
+	flow->told_octets_out = before.octets[0];
+	flow->told_octets_in = before.octets[1];
+}
+
+static void fill(struct bh_events *events, size_t i, const struct bh_event *event,
+	Bulkhead__Wire__FlowType type)
 {
 	Bulkhead__Wire__Flow *flow = &events->flows[i];
 	size_t length = event->family == 4 ? 4 : event->family == 6 ? 16 : 0;
@@ -96,7 +121,7 @@ static void fill(struct bh_events *events, size_t i, const struct bh_event *even
 	bulkhead__wire__flow__init(flow);
 	memcpy(events->ips[i], event->src, 16);
 	memcpy(events->ips[i] + 16, event->dst, 16);
-	flow->type = (Bulkhead__Wire__FlowType)event->type;
+	flow->type = type;
 	flow->time_ns = bh_times_of_monotonic(&events->times, event->time);
 	flow->reason = event->reason;
 	flow->pending = event->pending;
@@ -112,17 +137,17 @@ static void fill(struct bh_events *events, size_t i, const struct bh_event *even
 	flow->dport = ntohs(event->dport);
 	flow->protocol = event->protocol;
 	flow->tcp_flags = event->tcp_flags;
-	flow->suppressed = event->suppressed;
 	flow->flags = event->flags;
 	flow->packets_out = event->packets[0];
 	flow->packets_in = event->packets[1];
 	flow->octets_out = event->octets[0];
 	flow->octets_in = event->octets[1];
-	flow->started_ns = event->type == BH_EVENT_CLOSED
-				   ? bh_times_of_jiffies(&events->times, event->started)
-				   : 0;
 	flow->ethertype = event->ethertype;
 	flow->hook = event->hook;
+	if (event->type == BH_EVENT_CLOSED)
+		fill_sums(events, flow, event);
+	else
+		flow->suppressed = event->suppressed;
 	events->pointers[i] = flow;
 	events->bytes += RECORD_BYTES + strlen(flow->uid);
 }
@@ -149,11 +174,27 @@ static void flush(struct bh_events *events)
 	events->bytes = 0;
 }
 
-void bh_events_add(struct bh_events *events, const struct bh_event *event)
+static void add(
+	struct bh_events *events, const struct bh_event *event, Bulkhead__Wire__FlowType type)
 {
 	if (events->n == BATCH_RECORDS || events->bytes >= BH_WIRE_PART_TARGET)
 		flush(events);
-	fill(events, events->n++, event);
+	fill(events, events->n++, event, type);
+}
+
+void bh_events_add_closed(struct bh_events *events, const struct bh_event *event)
+{
+	add(events, event, BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED);
+}
+
+void bh_events_add_active(struct bh_events *events, const struct bh_event *event)
+{
+	add(events, event, BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE);
+}
+
+void bh_events_set_reports(struct bh_events *events, struct bh_reports *reports)
+{
+	events->reports = reports;
 }
 
 void bh_events_set_hello(struct bh_events *events,
@@ -178,7 +219,7 @@ static int on_record(void *arg, void *data, size_t size)
 	if (size >= offsetof(struct bh_hello, data) && event->type == BH_EVENT_HELLO)
 		on_hello(events, data, size);
 	else if (size >= sizeof(*event) && event->type && event->type < BH_EVENT_TYPES)
-		bh_events_add(events, event);
+		add(events, event, (Bulkhead__Wire__FlowType)event->type);
 	/* Anything negative ends the round; the ring goes on from the next record. */
 	return ++events->taken >= CONSUME_MAX ? -EAGAIN : 0;
 }

@@ -14,6 +14,7 @@
 #include "proto/wire.h"
 
 struct bh_endpoints;
+struct bh_reports;
 struct bh_events;
 
 /* All three must outlive the events. Returns 0 or -errno. */
@@ -32,8 +33,15 @@ int bh_events_consume(struct bh_events *events, struct bh_wire *wire);
 uint64_t bh_events_high(const struct bh_events *events);
 void bh_events_sum_up(struct bh_events *events);
 
-/* Queues a record that did not come from the ring, for the next consume. */
-void bh_events_add(struct bh_events *events, const struct bh_event *event);
+/*
+ * Queues a record that did not come from the ring, for the next consume: of a flow that ended, or
+ * of one that lasts.
+ */
+void bh_events_add_closed(struct bh_events *events, const struct bh_event *event);
+void bh_events_add_active(struct bh_events *events, const struct bh_event *event);
+
+/* Who knows what was told of flows before; until then nothing was. Must outlive the events. */
+void bh_events_set_reports(struct bh_events *events, struct bh_reports *reports);
 
 /* Who gets what TLS clients say first; until then nobody. */
 void bh_events_set_hello(struct bh_events *events,

@@ -31,7 +31,8 @@ struct bh_flows {
 	struct bh_object *object;
 	const struct bh_tables *tables;
 	struct bh_events *events;
-	size_t at; /* flow_maps being read; FLOW_MAPS = no round is under way */
+	struct bh_reports *reports; /* or NULL */
+	size_t at;                  /* flow_maps being read; FLOW_MAPS = no round is under way */
 	bool reading;
 	struct bh_walk walk;
 	uint64_t counting[FLOW_MAPS];
@@ -106,10 +107,9 @@ static uint32_t local_of(const struct bh_flows *flows, const struct bh_leg *leg,
 	return workload_of(flows, family, end);
 }
 
-/* The closed event of a flow that ended by silence, as the programs make it for one that was ended.
- */
-static void tell_closed(struct bh_flows *flows, uint8_t family, const union bh_flow_key *key,
-	const struct bh_flow *flow, const struct bh_clock *clock)
+/* What is to be told of a flow, in the form in which the programs tell of one that was ended. */
+static struct bh_event event_of(const struct bh_flows *flows, uint8_t family,
+	const union bh_flow_key *key, const struct bh_flow *flow, const struct bh_clock *clock)
 {
 	uint8_t opener = flow->opener & 1, side = flow->leg[opener].epoch ? opener : !opener;
 	const struct bh_leg *leg = &flow->leg[side];
@@ -138,6 +138,9 @@ static void tell_closed(struct bh_flows *flows, uint8_t family, const union bh_f
 		.sport = ends[0].port,
 		.dport = ends[1].port,
 		.flags = flow->flags & (__u8)~BH_FLOW_WATCHED,
+		.talk = flow->talk,
+		.tls = flow->tls,
+		.trip_us = bh_flow_trip_us(flow),
 		.packets = {bh_flow_packets(flow, opener), bh_flow_packets(flow, !opener)},
 		.octets = {flow->octets[opener], flow->octets[!opener]},
 		.started = flow->started,
@@ -145,7 +148,13 @@ static void tell_closed(struct bh_flows *flows, uint8_t family, const union bh_f
 
 	memcpy(event.src, ends[0].ip, 16);
 	memcpy(event.dst, ends[1].ip, 16);
-	bh_events_add(flows->events, &event);
+	return event;
+}
+
+static bool is_told_of(const struct bh_flows *flows, const struct bh_flow *flow)
+{
+	return !(flow->flags & BH_FLOW_CLOSE_SENT) && (flow->leg[0].epoch || flow->leg[1].epoch) &&
+	       !(flows->object->config->flags & BH_CONFIG_NO_NEW_EVENTS);
 }
 
 /* Nobody has seen it for long: is that still so, now? */
@@ -155,6 +164,7 @@ static void end_flow(struct bh_flows *flows, const void *key, uint8_t family, bo
 	struct bh_flow flow;
 	struct bh_clock clock;
 	union bh_flow_key copy = {};
+	struct bh_event event;
 
 	if (bpf_map_lookup_elem(fd, key, &flow) < 0 || bh_object_clock(flows->object, &clock) < 0 ||
 		!is_expired(flows->object->config, &flow, clock.jiffies))
@@ -162,10 +172,19 @@ static void end_flow(struct bh_flows *flows, const void *key, uint8_t family, bo
 	if (bpf_map_delete_elem(fd, key) < 0)
 		return;
 	memcpy(&copy, key, flows->walk.key_size);
-	if (!half && !(flow.flags & BH_FLOW_CLOSE_SENT) &&
-		(flow.leg[0].epoch || flow.leg[1].epoch) &&
-		!(flows->object->config->flags & BH_CONFIG_NO_NEW_EVENTS))
-		tell_closed(flows, family, &copy, &flow, &clock);
+	if (half || !is_told_of(flows, &flow))
+		return;
+	event = event_of(flows, family, &copy, &flow, &clock);
+	bh_events_add_closed(flows->events, &event);
+}
+
+/* It goes on; but it is old, and it is its turn. */
+static void tell_active(struct bh_flows *flows, uint8_t family, const union bh_flow_key *key,
+	const struct bh_flow *flow, const struct bh_clock *clock)
+{
+	struct bh_event event = event_of(flows, family, key, flow, clock);
+
+	bh_events_add_active(flows->events, &event);
 }
 
 static void mark_edges(struct bh_flows *flows, const struct bh_flow *flow)
@@ -206,10 +225,19 @@ static void count_fragments(struct bh_flows *flows)
 
 /* ---- Rounds --------------------------------------------------------------------------------- */
 
+void bh_flows_set_reports(struct bh_flows *flows, struct bh_reports *reports)
+{
+	flows->reports = reports;
+}
+
 void bh_flows_begin(struct bh_flows *flows)
 {
+	struct bh_clock clock;
+
 	if (flows->at < FLOW_MAPS)
 		return;
+	if (flows->reports && bh_object_clock(flows->object, &clock) == 0)
+		bh_reports_begin(flows->reports, clock.jiffies);
 	flows->at = 0;
 	flows->reading = false;
 	memset(flows->counting, 0, sizeof(flows->counting));
@@ -224,21 +252,28 @@ static void end_round(struct bh_flows *flows)
 	flows->marking = marked;
 	memcpy(flows->counted, flows->counting, sizeof(flows->counted));
 	count_fragments(flows);
+	if (flows->reports)
+		bh_reports_end(flows->reports);
 	flows->rounds++;
 }
 
-static void look_at_slice(struct bh_flows *flows, uint64_t jiffies)
+static void look_at_slice(struct bh_flows *flows, const struct bh_clock *clock)
 {
 	uint8_t family = flow_maps[flows->at].family;
 	bool half = flow_maps[flows->at].half;
 
 	for (uint32_t i = 0; i < flows->walk.n; i++) {
 		const struct bh_flow *flow = bh_walk_value(&flows->walk, i);
+		const void *key = bh_walk_key(&flows->walk, i);
 
 		mark_edges(flows, flow);
 		flows->counting[flows->at]++;
-		if (is_expired(flows->object->config, flow, jiffies))
-			end_flow(flows, bh_walk_key(&flows->walk, i), family, half);
+		if (is_expired(flows->object->config, flow, clock->jiffies))
+			end_flow(flows, key, family, half);
+		else if (!half && flows->reports &&
+			 bh_reports_due(flows->reports, family, key, flow) &&
+			 is_told_of(flows, flow))
+			tell_active(flows, family, key, flow, clock);
 	}
 }
 
@@ -258,7 +293,7 @@ bool bh_flows_step(struct bh_flows *flows)
 		flows->reading = true;
 	}
 	if (bh_walk_step(&flows->walk) > 0 && bh_object_clock(flows->object, &clock) == 0) {
-		look_at_slice(flows, clock.jiffies);
+		look_at_slice(flows, &clock);
 		return true;
 	}
 	bh_walk_end(&flows->walk);

@@ -17,6 +17,7 @@
 
 #include "dataplane/events.h"
 #include "dataplane/object.h"
+#include "dataplane/reports.h"
 #include "dataplane/tables.h"
 
 struct bh_flows;
@@ -24,6 +25,9 @@ struct bh_flows;
 int bh_flows_new(struct bh_object *object, const struct bh_tables *tables, struct bh_events *events,
 	struct bh_flows **ret_flows, struct bh_why *why);
 void bh_flows_free(struct bh_flows *flows);
+
+/* Flows that last are told of as these say; until then they are not. Must outlive the flows. */
+void bh_flows_set_reports(struct bh_flows *flows, struct bh_reports *reports);
 
 /* Begins a round; nothing happens while one is under way. */
 void bh_flows_begin(struct bh_flows *flows);

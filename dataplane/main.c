@@ -12,8 +12,9 @@
  *   every 50–200 ms        the event ring                                  events.c
  *   every second           the edge counters                               edges.c
  *   every 2 s or 15 s      pods looked for (2 s while one is missing)
- *   every 10 s             hooks checked, flow tables swept                attach.c, flows.c
- *                          programs that redirect past pods named         redirects.c
+ *   every 10 s             hooks checked, flow tables swept, flows that
+ *                          last told of                                    attach.c, flows.c,
+ * reports.c programs that redirect past pods named         redirects.c
  *
  * SIGTERM and SIGINT end the daemon. What is pinned in the kernel goes on enforcing.
  */
@@ -66,6 +67,7 @@ struct daemon {
 	struct bh_hold hold;
 	struct bh_events *events;
 	struct bh_flows *flows;
+	struct bh_reports *reports;
 	struct bh_edges *edges;
 	struct bh_wire *wire;
 	struct bh_serve serve;
@@ -265,6 +267,21 @@ static int open_kernel(struct daemon *d, struct bh_why *why)
 	return 0;
 }
 
+static int open_reports(struct daemon *d, struct bh_why *why)
+{
+	struct bh_times now;
+	int err = bh_times_now(d->object, &now);
+
+	if (!err)
+		err = bh_reports_new((uint64_t)d->options.flow_active_s * now.hz, now.jiffies,
+			!d->object->fresh, &d->reports);
+	if (err < 0)
+		return bh_fail(why, err, "records of flows that last: %s", strerror(-err));
+	bh_events_set_reports(d->events, d->reports);
+	bh_flows_set_reports(d->flows, d->reports);
+	return 0;
+}
+
 static int open_modules(struct daemon *d, struct bh_why *why)
 {
 	int err = bh_tables_open(&d->tables, d->object, why);
@@ -291,6 +308,8 @@ static int open_modules(struct daemon *d, struct bh_why *why)
 		err = bh_flows_new(d->object, &d->tables, d->events, &d->flows, why);
 	if (!err)
 		err = bh_edges_new(d->object, d->flows, &d->edges, why);
+	if (!err && d->options.flow_active_s)
+		err = open_reports(d, why);
 	if (!err)
 		bh_events_set_hello(d->events, bh_edges_take_hello, d->edges);
 	return err;
@@ -417,6 +436,7 @@ static void daemon_close(struct daemon *d)
 	bh_edges_free(d->edges);
 	bh_flows_free(d->flows);
 	bh_events_free(d->events);
+	bh_reports_free(d->reports);
 	if (d->leaving_open)
 		bh_leaving_close(&d->leaving);
 	if (d->hold_open)

@@ -21,6 +21,7 @@ enum {
 	OPTION_HOLD,
 	OPTION_HOLD_EXCLUDE,
 	OPTION_HOLD_TIMEOUT,
+	OPTION_FLOW_ACTIVE,
 	OPTION_LOG_LEVEL,
 };
 
@@ -39,6 +40,9 @@ static const struct argp_option options[] = {
 		"Interfaces, or whose bridge, are called so are no pods'", 0},
 	{"hold-timeout", OPTION_HOLD_TIMEOUT, "SECONDS", 0,
 		"After which an interface that is still held is named as a problem (30)", 0},
+	{"flow-active", OPTION_FLOW_ACTIVE, "SECONDS", 0,
+		"A flow that lasts has a record in each such time, not only at its end (60; 0: no)",
+		0},
 	{"log-level", OPTION_LOG_LEVEL, "error|warning|info|debug", 0, "What is logged (info)", 0},
 	{"down", OPTION_DOWN, NULL, 0,
 		"Take everything of this instance out of the kernel, and end", 0},
@@ -84,14 +88,15 @@ static void parse_excludes(char *text, struct bh_hold_options *hold, struct argp
 	}
 }
 
-static uint64_t parse_seconds(const char *text, const char *option, struct argp_state *state)
+static uint64_t parse_seconds(
+	const char *text, unsigned long min, const char *option, struct argp_state *state)
 {
 	unsigned long seconds;
 	char *end;
 
 	seconds = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || seconds < 1 || seconds > 86400)
-		argp_error(state, "%s '%s': a number of seconds, 1 to 86400", option, text);
+	if (*text < '0' || *text > '9' || *end || seconds < min || seconds > 86400)
+		argp_error(state, "%s '%s': a number of seconds, %lu to 86400", option, text, min);
 	return seconds;
 }
 
@@ -140,7 +145,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		parse_excludes(arg, &parsed->hold, state);
 		return 0;
 	case OPTION_HOLD_TIMEOUT:
-		parsed->hold.timeout_ms = 1000 * parse_seconds(arg, "--hold-timeout", state);
+		parsed->hold.timeout_ms = 1000 * parse_seconds(arg, 1, "--hold-timeout", state);
+		return 0;
+	case OPTION_FLOW_ACTIVE:
+		parsed->flow_active_s = (uint32_t)parse_seconds(arg, 0, "--flow-active", state);
 		return 0;
 	case OPTION_LOG_LEVEL:
 		choice = choose(arg, words);
@@ -170,6 +178,7 @@ void bh_options_parse(int argc, char **argv, struct bh_options *ret_options)
 		.run_dir = "/run/bulkhead",
 		.log_level = BH_LOG_INFO,
 		.hold = {.timeout_ms = 30000},
+		.flow_active_s = 60,
 	};
 	argp_program_version = "bulkhead-dataplane " BH_VERSION;
 	argp_err_exit_status = EXIT_USAGE;

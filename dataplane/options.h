@@ -20,6 +20,7 @@ struct bh_options {
 	const char *uplink; /* or NULL */
 	bool xdp_generic;
 	struct bh_hold_options hold;
+	uint32_t flow_active_s; /* 0: flows that last are not told of */
 	enum bh_log_level log_level;
 	uint32_t sizes[BH_MAP_COUNT];
 };

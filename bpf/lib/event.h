@@ -212,6 +212,9 @@ __noinline int bh_event_closed(void)
 	e->rule = flow->rule[side & 1];
 	e->pending_rule = flow->pending_rule[side & 1];
 	e->flags = flow->flags & ~BH_FLOW_WATCHED;
+	e->talk = flow->talk;
+	e->tls = flow->tls;
+	e->trip_us = bh_flow_trip_us(flow);
 	e->packets[0] = bh_flow_packets(flow, opener);
 	e->packets[1] = bh_flow_packets(flow, opener ^ 1);
 	e->octets[0] = flow->octets[opener];

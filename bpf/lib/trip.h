@@ -15,7 +15,7 @@ static __always_inline __u32 bh_trip_now(void)
 {
 	__u32 now = bpf_ktime_get_ns() / 1000;
 
-	return now <= BH_TRIP_DONE ? BH_TRIP_DONE + 1 : now;
+	return now << 1 ?: 2;
 }
 
 /*
@@ -26,9 +26,9 @@ static __always_inline void bh_trip_handshake(
 	const struct bh_packet *p, struct bh_flow *flow, __u32 side, __u32 *now)
 {
 	const bool sent = p->src_side == side, syn = p->tcp_flags & BH_TCP_SYN;
-	__u32 *trip = &flow->trip[side];
+	__u32 *trip = &flow->trip[side], us;
 
-	if (bh_likely(*trip == BH_TRIP_DONE) || !flow->leg[side].epoch)
+	if (bh_likely(*trip & BH_TRIP_DONE) || !flow->leg[side].epoch)
 		return;
 	if (p->tcp_flags & BH_TCP_RST) {
 		*trip = BH_TRIP_DONE;
@@ -37,8 +37,9 @@ static __always_inline void bh_trip_handshake(
 		*trip = *trip ? BH_TRIP_DONE : *now;
 	} else if (!sent && *trip && syn == (flow->opener == side)) {
 		*now = *now ?: bh_trip_now();
-		bh_edge_trip(flow->leg[side].edge, *now - *trip);
-		*trip = BH_TRIP_DONE;
+		us = (*now - *trip) >> 1;
+		bh_edge_trip(flow->leg[side].edge, us);
+		*trip = us << 1 | BH_TRIP_DONE;
 	}
 }
 

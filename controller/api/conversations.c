@@ -33,6 +33,8 @@ static const char *type_word(uint8_t type)
 		return "new";
 	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED:
 		return "closed";
+	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE:
+		return "active";
 	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_DENIED:
 		return "denied";
 	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_WOULD_DENY:
@@ -106,6 +108,14 @@ static json_t *end_object(
 	return object;
 }
 
+static json_t *delta_object(const struct bh_flow_record *record)
+{
+	const struct bh_flow_delta delta = bh_flow_delta(record);
+
+	return json_pack("{s:o, s:o, s:o}", "since", bh_json_time(delta.since_ns), "packets",
+		bh_json_both_ways(delta.packets), "bytes", bh_json_both_ways(delta.octets));
+}
+
 static json_t *flow_object(
 	const struct bh_api *api, const struct bh_sight *sight, const struct bh_flow_record *record)
 {
@@ -140,6 +150,13 @@ static json_t *flow_object(
 	json_object_set_new(object, "packets", bh_json_both_ways(record->packets));
 	json_object_set_new(object, "bytes", bh_json_both_ways(record->octets));
 	json_object_set_new(object, "started", bh_json_time(record->started_ns));
+	json_object_set_new(object, "delta", delta_object(record));
+	bh_json_set_text(object, "app", bh_app_word(record->talk.app));
+	bh_json_set_text(object, "encrypted", bh_encrypted_word(record->talk.encrypted));
+	bh_json_set_text(object, "tlsVersion", bh_tls_word(record->talk.tls_version));
+	json_object_set_new(object, "roundTrip",
+		record->talk.round_trip_us ? json_integer(record->talk.round_trip_us)
+					   : json_null());
 	return object;
 }
 
@@ -342,6 +359,8 @@ static void add_summary(const struct bh_api *api, json_t *object, const struct b
 	json_object_set_new(object, "flowsDenied", json_integer((json_int_t)edge->flows_denied));
 	json_object_set_new(
 		object, "flowsWouldDeny", json_integer((json_int_t)edge->flows_would_deny));
+	json_object_set_new(
+		object, "packetsDenied", json_integer((json_int_t)edge->packets_denied));
 	json_object_set_new(object, "resets", json_integer((json_int_t)edge->resets));
 	json_object_set_new(object, "refusals", json_integer((json_int_t)edge->refusals));
 	bh_json_add_talk(object, &edge->talk);

@@ -522,28 +522,11 @@ static json_t *denied_by(const struct bh_conversation *conversation)
 	return array;
 }
 
-static const char *tls_version(uint16_t version)
-{
-	switch (version) {
-	case 0x0300:
-		return "3.0 (SSL)";
-	case 0x0301:
-		return "1.0";
-	case 0x0302:
-		return "1.1";
-	case 0x0303:
-		return "1.2";
-	case 0x0304:
-		return "1.3";
-	}
-	return "";
-}
-
 void bh_json_add_talk(json_t *object, const struct bh_talk *talk)
 {
 	bh_json_set_text(object, "app", bh_app_word(talk->app));
 	bh_json_set_text(object, "encrypted", bh_encrypted_word(talk->encrypted));
-	bh_json_set_text(object, "tlsVersion", tls_version(talk->tls_version));
+	bh_json_set_text(object, "tlsVersion", bh_tls_word(talk->tls_version));
 	bh_json_set_text(object, "sni", talk->sni);
 	json_object_set_new(object, "roundTrip",
 		talk->rtt_n ? json_pack("{s:I, s:I, s:I}", "min", (json_int_t)talk->rtt_min_us,
@@ -576,6 +559,8 @@ json_t *bh_json_conversation(struct bh_view *view, const struct bh_conversation 
 		object, "flowsDenied", json_integer((json_int_t)conversation->flows_denied));
 	json_object_set_new(
 		object, "flowsWouldDeny", json_integer((json_int_t)conversation->flows_would_deny));
+	json_object_set_new(
+		object, "packetsDenied", json_integer((json_int_t)conversation->packets_denied));
 	json_object_set_new(object, "resets", json_integer((json_int_t)counts->resets));
 	json_object_set_new(object, "refusals", json_integer((json_int_t)counts->refusals));
 	json_object_set_new(object, "first", bh_json_time(counts->first_ns));

@@ -3,7 +3,8 @@
 /*
  * Who talks to whom, pod by pod: what history has kept of flow records. Those know which pods, how
  * many flows, and how each was judged; why is taken from the edge of their workloads that is judged
- * the same. Records may be lost, and only flows that have ended tell their packets and bytes.
+ * the same. Records may be lost, and flows tell their packets and bytes while they last, now and
+ * then, and when they end.
  */
 
 #include <inttypes.h>
@@ -248,6 +249,6 @@ void bh_view_fill_pods(struct bh_view *view)
 	view->window.exact = false;
 	view->window.note = bh_arena_printf(&view->arena,
 		"made of flow records, of which %" PRIu64
-		" are known to be lost; packets and bytes are of flows that have ended",
+		" are known to be lost; packets and bytes are as of the flows' latest records",
 		answer->lost);
 }

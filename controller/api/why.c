@@ -69,7 +69,7 @@ static int by_last(const void *a, const void *b)
 	return found ? found : bh_conversation_compare(x, y);
 }
 
-/* The worst state first, and what has more flows of it. */
+/* The worst state first, and what has more of it. */
 static int by_denied(const void *a, const void *b)
 {
 	const struct bh_conversation *x = *(struct bh_conversation *const *)a;
@@ -77,8 +77,9 @@ static int by_denied(const void *a, const void *b)
 	int found = order(x->state, y->state);
 
 	if (found == 0)
-		found = order(x->flows_denied + x->flows_would_deny,
-			y->flows_denied + y->flows_would_deny);
+		found = order(x->packets_denied, y->packets_denied);
+	if (found == 0)
+		found = order(x->flows_would_deny, y->flows_would_deny);
 	return found ? found : bh_conversation_compare(x, y);
 }
 
@@ -296,6 +297,8 @@ static json_t *point_object(const struct bh_history_point *point)
 	json_object_set_new(object, "flowsDenied", json_integer((json_int_t)point->flows_denied));
 	json_object_set_new(
 		object, "flowsWouldDeny", json_integer((json_int_t)point->flows_would_deny));
+	json_object_set_new(
+		object, "packetsDenied", json_integer((json_int_t)point->packets_denied));
 	json_object_set_new(object, "resets", json_integer((json_int_t)counts->resets));
 	return object;
 }

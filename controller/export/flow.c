@@ -34,6 +34,8 @@ const char *bh_export_type_word(const struct bh_flow_record *record)
 		return "new";
 	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED:
 		return "closed";
+	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE:
+		return "active";
 	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_DENIED:
 		return "denied";
 	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_WOULD_DENY:

@@ -9,6 +9,7 @@
 #include "bulkhead/reasons.h"
 #include "controller/flows/reasons.h"
 #include "controller/model/memory.h"
+#include "controller/topology/words.h"
 #include "proto/cleanup.h"
 
 /* Of one end's labels. */
@@ -244,7 +245,8 @@ static void put_event(struct bh_text *text, const struct bh_flow_record *record)
 		bh_text_format(text, ",\"event_type\":{\"type\":%d,\"sub_type\":%d}", EVENT_DROP,
 			drop->number);
 		bh_text_format(text, ",\"drop_reason_desc\":\"%s\"", drop->word);
-	} else if (record->type == BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED) {
+	} else if (record->type == BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED ||
+		   record->type == BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE) {
 		bh_text_format(text, ",\"event_type\":{\"type\":%d%s},", EVENT_TRACE,
 			from_pod ? ",\"sub_type\":5" : "");
 		bh_text_format(text, "\"trace_observation_point\":\"%s\"",
@@ -292,11 +294,32 @@ static void put_summary(struct bh_text *text, const struct bh_flow_record *recor
 	}
 }
 
+static void put_sums(struct bh_text *text, const uint64_t packets[2], const uint64_t octets[2])
+{
+	bh_text_format(text,
+		",\"packets\":{\"fromClient\":%" PRIu64 ",\"fromServer\":%" PRIu64
+		"},\"bytes\":{\"fromClient\":%" PRIu64 ",\"fromServer\":%" PRIu64 "}",
+		packets[0], packets[1], octets[0], octets[1]);
+}
+
+/* What is not known is left out. No `l7`: Hubble's is a request with its answer. */
+static void put_talk(struct bh_text *text, const struct bh_flow_talk *talk)
+{
+	if (talk->app)
+		put_field(text, "app", bh_app_word(talk->app));
+	if (talk->encrypted)
+		put_field(text, "encrypted", bh_encrypted_word(talk->encrypted));
+	put_field(text, "tlsVersion", bh_tls_word(talk->tls_version));
+	if (talk->round_trip_us)
+		bh_text_format(text, ",\"roundTrip\":%" PRIu32, talk->round_trip_us);
+}
+
 /* What only we have. Numbers of a Struct are doubles: exact to 2^53. */
 static void put_extensions(
 	struct bh_text *text, const struct bh_export_flow *flow, uint64_t instance)
 {
 	const struct bh_flow_record *record = flow->record;
+	const struct bh_flow_delta delta = bh_flow_delta(record);
 
 	bh_text_add(text,
 		",\"extensions\":{\"@type\":\"type.googleapis.com/google.protobuf.Struct\","
@@ -311,10 +334,11 @@ static void put_extensions(
 		put_field(text, "rule", flow->rule->text);
 	if (flow->pending_rule)
 		put_field(text, "pendingRule", flow->pending_rule->text);
-	bh_text_format(text,
-		",\"packets\":{\"fromClient\":%" PRIu64 ",\"fromServer\":%" PRIu64
-		"},\"bytes\":{\"fromClient\":%" PRIu64 ",\"fromServer\":%" PRIu64 "}",
-		record->packets[0], record->packets[1], record->octets[0], record->octets[1]);
+	put_sums(text, record->packets, record->octets);
+	bh_text_add(text, ",\"delta\":{\"since\":");
+	put_time(text, delta.since_ns ? delta.since_ns : record->time_ns);
+	put_sums(text, delta.packets, delta.octets);
+	bh_text_add(text, "}");
 	bh_text_format(text, ",\"protocol\":%u,\"ethertype\":%u,\"suppressed\":%" PRIu32,
 		(unsigned int)record->protocol, (unsigned int)record->ethertype,
 		record->suppressed);
@@ -322,6 +346,7 @@ static void put_extensions(
 		bh_text_add(text, ",\"started\":");
 		put_time(text, record->started_ns);
 	}
+	put_talk(text, &record->talk);
 	bh_text_add(text, "}}}");
 }
 

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bulkhead/abi.h"
 #include "bulkhead/reasons.h"
 #include "controller/export/escape.h"
 #include "controller/flows/reasons.h"
+#include "controller/topology/words.h"
 
 #define VERSION 10
 #define TEMPLATE_SET 2
@@ -17,7 +19,15 @@
 #define REVERSE 29305
 
 /* firewallEvent (IANA, element 233) */
-enum { EVENT_CREATED = 1, EVENT_DELETED = 2, EVENT_DENIED = 3, EVENT_ALERT = 4 };
+enum {
+	EVENT_CREATED = 1,
+	EVENT_DELETED = 2,
+	EVENT_DENIED = 3,
+	EVENT_ALERT = 4,
+	EVENT_UPDATE = 5,
+};
+/* flowEndReason (IANA, element 136); 0 is none of them: nothing has ended */
+enum { END_NONE = 0, END_IDLE = 1, END_ACTIVE = 2, END_DETECTED = 3 };
 /* forwardingStatus (RFC 7270): two bits of status, six of reason */
 enum { STATUS_FORWARDED = 64, STATUS_DROPPED = 128, STATUS_DROPPED_ACL = 129 };
 
@@ -51,6 +61,8 @@ static const struct field fields[] = {
 	{IANA, 61, 1, ALL},        /* flowDirection */
 	{IANA, 233, 1, ALL},       /* firewallEvent */
 	{IANA, 89, 1, ALL},        /* forwardingStatus */
+	{IANA, 136, 1, ALL},       /* flowEndReason */
+	{IANA, 96, VARIABLE, ALL}, /* applicationName */
 	{IANA, 1, 8, ALL},         /* octetDeltaCount */
 	{IANA, 2, 8, ALL},         /* packetDeltaCount */
 	{IANA_REVERSE, 1, 8, ALL}, /* reverseOctetDeltaCount */
@@ -69,6 +81,9 @@ static const struct field fields[] = {
 	{OURS, BH_IPFIX_PENDING_RULE, VARIABLE, ALL},
 	{OURS, BH_IPFIX_SUPPRESSED, 4, ALL},
 	{OURS, BH_IPFIX_NODE, VARIABLE, ALL},
+	{OURS, BH_IPFIX_ENCRYPTED, VARIABLE, ALL},
+	{OURS, BH_IPFIX_TLS_VERSION, VARIABLE, ALL},
+	{OURS, BH_IPFIX_ROUND_TRIP, 4, ALL},
 };
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
 
@@ -172,6 +187,8 @@ static int firewall_event(const struct bh_flow_record *record)
 	switch (record->type) {
 	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED:
 		return EVENT_DELETED;
+	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE:
+		return EVENT_UPDATE;
 	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_DENIED:
 		return EVENT_DENIED;
 	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_WOULD_DENY:
@@ -190,24 +207,31 @@ static int forwarding_status(const struct bh_flow_record *record)
 		       : STATUS_DROPPED;
 }
 
-static uint64_t start_ms(const struct bh_flow_record *record)
+/* The programs mark what they have told the end of; the rest was ended by silence. */
+static int end_reason(const struct bh_flow_record *record)
 {
-	return (record->started_ns ? record->started_ns : record->time_ns) / 1000000;
+	switch (record->type) {
+	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE:
+		return END_ACTIVE;
+	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED:
+		return record->flags & BH_FLOW_CLOSE_SENT ? END_DETECTED : END_IDLE;
+	default:
+		return END_NONE;
+	}
 }
 
-/*
- * Collectors add deltas up: the record of a flow's end has everything it carried, so that of its
- * beginning has nothing. What was denied has no other record.
- */
-static uint64_t delta(const struct bh_flow_record *record, const uint64_t counts[2], bool reverse)
+/* Of what the record counts: collectors make rates of it. */
+static uint64_t start_ms(const struct bh_flow_record *record)
 {
-	int event = firewall_event(record);
+	uint64_t since_ns = bh_flow_delta(record).since_ns;
 
-	return event == EVENT_DELETED || event == EVENT_DENIED ? counts[reverse] : 0;
+	return (since_ns ? since_ns : record->time_ns) / 1000000;
 }
 
 static uint8_t *put_iana(uint8_t *at, const struct field *field, const struct bh_flow_record *r)
 {
+	const bool reverse = field->scope == IANA_REVERSE;
+
 	switch (field->id) {
 	case 152:
 		return put(at, start_ms(r), 8);
@@ -235,10 +259,14 @@ static uint8_t *put_iana(uint8_t *at, const struct field *field, const struct bh
 		return put(at, (uint64_t)firewall_event(r), 1);
 	case 89:
 		return put(at, (uint64_t)forwarding_status(r), 1);
+	case 136:
+		return put(at, (uint64_t)end_reason(r), 1);
+	case 96:
+		return put_string(at, r->talk.app ? bh_app_word(r->talk.app) : "");
 	case 1:
-		return put(at, delta(r, r->octets, field->scope == IANA_REVERSE), 8);
+		return put(at, bh_flow_delta(r).octets[reverse], 8);
 	default: /* 2 */
-		return put(at, delta(r, r->packets, field->scope == IANA_REVERSE), 8);
+		return put(at, bh_flow_delta(r).packets[reverse], 8);
 	}
 }
 
@@ -284,6 +312,13 @@ static uint8_t *put_ours(uint8_t *at, uint16_t id, const struct bh_export_flow *
 		return put_string(at, flow->pending_rule ? flow->pending_rule->text : "");
 	case BH_IPFIX_NODE:
 		return put_string(at, flow->node);
+	case BH_IPFIX_ENCRYPTED:
+		return put_string(at,
+			record->talk.encrypted ? bh_encrypted_word(record->talk.encrypted) : "");
+	case BH_IPFIX_TLS_VERSION:
+		return put_string(at, bh_tls_word(record->talk.tls_version));
+	case BH_IPFIX_ROUND_TRIP:
+		return put(at, record->talk.round_trip_us, 4);
 	default: /* BH_IPFIX_SUPPRESSED */
 		return put(at, record->suppressed, 4);
 	}
@@ -298,7 +333,7 @@ size_t bh_ipfix_record(const struct bh_export_flow *flow, uint8_t bytes[BH_IPFIX
 	uint8_t bit = family == 4 ? V4 : family == 6 ? V6 : FRAME;
 	uint8_t *at = bytes;
 
-	_Static_assert(13 * (BH_IPFIX_STRING_MAX + 1) + 128 <= BH_IPFIX_RECORD_MAX,
+	_Static_assert(16 * (BH_IPFIX_STRING_MAX + 1) + 128 <= BH_IPFIX_RECORD_MAX,
 		"a record of the longest strings fits");
 	for (size_t i = 0; i < N_FIELDS; i++) {
 		if (!(fields[i].templates & bit))

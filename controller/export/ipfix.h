@@ -36,13 +36,16 @@ enum bh_ipfix_element {
 	BH_IPFIX_PENDING_RULE,
 	BH_IPFIX_SUPPRESSED, /* unsigned32: records like this one that were not reported */
 	BH_IPFIX_NODE,
+	BH_IPFIX_ENCRYPTED,   /* "yes", "no", "": not known */
+	BH_IPFIX_TLS_VERSION, /* "1.3" */
+	BH_IPFIX_ROUND_TRIP,  /* unsigned32: of the handshake, microseconds; 0: not known */
 };
 
 #define BH_IPFIX_HEADER 16
 #define BH_IPFIX_SET_HEADER 4
 /* A string is cut there, at a character. One byte then holds its length. */
 #define BH_IPFIX_STRING_MAX 254
-#define BH_IPFIX_RECORD_MAX 4096
+#define BH_IPFIX_RECORD_MAX 4608
 #define BH_IPFIX_TEMPLATES_MAX 1024
 
 /* RFC 5612's number for examples: whoever has one of their own says so. */

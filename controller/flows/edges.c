@@ -306,10 +306,12 @@ static void sum_up(struct bh_edge_view *view)
 	for (size_t i = 0; i < view->n_variants; i++) {
 		const struct bh_edge_variant *v = &view->variants[i];
 
-		if (bh_reason_drops(v->verdict))
+		if (bh_reason_drops(v->verdict)) {
 			view->flows_denied += v->flows;
-		else if (bh_reason_drops(v->pending))
+			view->packets_denied += v->packets[0] + v->packets[1];
+		} else if (bh_reason_drops(v->pending)) {
 			view->flows_would_deny += v->flows;
+		}
 		if (!view->first_ns || (v->first_ns && v->first_ns < view->first_ns))
 			view->first_ns = v->first_ns;
 		if (v->last_ns > view->last_ns)

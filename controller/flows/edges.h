@@ -53,6 +53,7 @@ struct bh_edge_view {
 	uint64_t flows;
 	uint64_t flows_denied; /* at either end */
 	uint64_t flows_would_deny;
+	uint64_t packets_denied; /* at either end: with or without a flow */
 	uint64_t resets;
 	uint64_t refusals;
 	struct bh_talk talk; /* what is spoken: as either end knows it */

@@ -122,6 +122,11 @@ static struct bh_flow_record *record_of(struct bh_names *names, const Bulkhead__
 	record->packets[1] = flow->packets_in;
 	record->octets[0] = flow->octets_out;
 	record->octets[1] = flow->octets_in;
+	record->told_ns = flow->told_ns;
+	record->told_packets[0] = flow->told_packets_out;
+	record->told_packets[1] = flow->told_packets_in;
+	record->told_octets[0] = flow->told_octets_out;
+	record->told_octets[1] = flow->told_octets_in;
 	record->reason = flow->reason;
 	record->pending = flow->pending;
 	record->rule = flow->rule;
@@ -135,6 +140,7 @@ static struct bh_flow_record *record_of(struct bh_names *names, const Bulkhead__
 	record->hook = (uint8_t)flow->hook;
 	record->egress = flow->egress;
 	record->verdict = verdict_of(flow);
+	record->talk = bh_talk_of_flow(flow);
 	record->src.ip = src_ip;
 	record->src.port = (uint16_t)flow->sport;
 	record->src.workload = flow->egress ? flow->local : flow->remote;
@@ -165,6 +171,27 @@ void bh_flow_log_add(
 		log->bytes += record->bytes;
 		*slot(log, log->next++) = record;
 	}
+}
+
+static uint64_t untold(uint64_t now, uint64_t told)
+{
+	return now > told ? now - told : 0;
+}
+
+struct bh_flow_delta bh_flow_delta(const struct bh_flow_record *record)
+{
+	struct bh_flow_delta delta = {
+		.since_ns = record->told_ns ? record->told_ns : record->started_ns};
+
+	if (record->type != BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED &&
+		record->type != BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE &&
+		record->type != BULKHEAD__WIRE__FLOW_TYPE__FLOW_DENIED)
+		return delta;
+	for (int i = 0; i < 2; i++) {
+		delta.packets[i] = untold(record->packets[i], record->told_packets[i]);
+		delta.octets[i] = untold(record->octets[i], record->told_octets[i]);
+	}
+	return delta;
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 
 #include "bulkhead.pb-c.h"
 #include "controller/flows/names.h"
+#include "controller/flows/talk.h"
 
 #define BH_FLOW_LOG_RECORDS 100000
 #define BH_FLOW_LOG_BYTES (64u * 1024 * 1024)
@@ -40,6 +41,10 @@ struct bh_flow_record {
 	uint64_t started_ns;
 	uint64_t packets[2]; /* by the opener, by the responder */
 	uint64_t octets[2];
+	/* Of these, what records before this one have told, and when the last was made; 0: none. */
+	uint64_t told_ns;
+	uint64_t told_packets[2];
+	uint64_t told_octets[2];
 	uint32_t reason; /* enum bh_reason */
 	uint32_t pending;
 	uint32_t rule;
@@ -53,11 +58,23 @@ struct bh_flow_record {
 	uint8_t hook;
 	bool egress; /* seen from the pod that reports it: it is the source */
 	enum bh_flow_verdict verdict;
-	struct bh_flow_end src; /* opener */
+	struct bh_flow_talk talk; /* of a flow that ended, or lasts */
+	struct bh_flow_end src;   /* opener */
 	struct bh_flow_end dst;
 	size_t bytes;
 	char text[]; /* the names */
 };
+
+/*
+ * What no record before it has told: of a flow that lasts or ended what it has carried since the
+ * last one, of what was denied the packet itself, else nothing. So it may be added up.
+ */
+struct bh_flow_delta {
+	uint64_t since_ns; /* 0: not known, as the beginning is not */
+	uint64_t packets[2];
+	uint64_t octets[2];
+};
+struct bh_flow_delta bh_flow_delta(const struct bh_flow_record *record);
 
 struct bh_flow_log;
 

@@ -106,13 +106,27 @@ bool bh_talk_server_name(const uint8_t *hello, size_t size, char ret_name[BH_SNI
 
 /* ---- Reports --------------------------------------------------------------------------------- */
 
+static uint8_t app_of(uint32_t number)
+{
+	return number < BH_APPS ? (uint8_t)number : BH_APP_UNKNOWN;
+}
+
+static uint8_t encrypted_of(uint32_t number)
+{
+	return number <= BH_ENCRYPTED_YES ? (uint8_t)number : BH_ENCRYPTED_UNKNOWN;
+}
+
+static uint16_t tls_of(uint32_t version)
+{
+	return version >= 0x0300 && version <= 0x0304 ? (uint16_t)version : 0;
+}
+
 void bh_talk_of_edge(const struct Bulkhead__Wire__Edge *edge, struct bh_talk *ret_talk)
 {
 	struct bh_talk talk = {
-		.app = edge->app < BH_APPS ? (uint8_t)edge->app : BH_APP_UNKNOWN,
-		.encrypted = edge->encrypted <= BH_ENCRYPTED_YES ? (uint8_t)edge->encrypted
-								 : BH_ENCRYPTED_UNKNOWN,
-		.tls_version = edge->tls >= 0x0300 && edge->tls <= 0x0304 ? (uint16_t)edge->tls : 0,
+		.app = app_of(edge->app),
+		.encrypted = encrypted_of(edge->encrypted),
+		.tls_version = tls_of(edge->tls),
 		.rtt_min_us = edge->trips ? edge->trip_min_us : 0,
 		.rtt_sum_us = edge->trip_sum_us,
 		.rtt_n = edge->trips,
@@ -121,6 +135,16 @@ void bh_talk_of_edge(const struct Bulkhead__Wire__Edge *edge, struct bh_talk *re
 	if (edge->hello.len && talk.encrypted != BH_ENCRYPTED_NO)
 		bh_talk_server_name(edge->hello.data, edge->hello.len, talk.sni);
 	*ret_talk = talk;
+}
+
+struct bh_flow_talk bh_talk_of_flow(const struct Bulkhead__Wire__Flow *flow)
+{
+	return (struct bh_flow_talk){
+		.app = app_of(flow->app),
+		.encrypted = encrypted_of(flow->encrypted),
+		.tls_version = tls_of(flow->tls),
+		.round_trip_us = flow->round_trip_us,
+	};
 }
 
 void bh_talk_learn(struct bh_talk *to, const struct bh_talk *from)

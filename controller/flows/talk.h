@@ -14,6 +14,7 @@
 #include "bulkhead/talk.h"
 
 struct Bulkhead__Wire__Edge;
+struct Bulkhead__Wire__Flow;
 
 #define BH_SNI_MAX 64 /* with the terminating zero; longer names are cut */
 
@@ -30,6 +31,15 @@ struct bh_talk {
 
 /* What a report says. Values that nobody knows count as unknown. */
 void bh_talk_of_edge(const struct Bulkhead__Wire__Edge *edge, struct bh_talk *ret_talk);
+
+/* What is spoken in one flow. */
+struct bh_flow_talk {
+	uint8_t app;
+	uint8_t encrypted;
+	uint16_t tls_version;
+	uint32_t round_trip_us; /* of its handshake; 0: not known */
+};
+struct bh_flow_talk bh_talk_of_flow(const struct Bulkhead__Wire__Flow *flow);
 
 /* Takes over what `from` knows to be spoken. */
 void bh_talk_learn(struct bh_talk *to, const struct bh_talk *from);

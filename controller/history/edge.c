@@ -3,6 +3,14 @@
 
 #include <string.h>
 
+#include "controller/flows/reasons.h"
+
+uint64_t bh_history_packets_denied(
+	const struct bh_history_counts *counts, const struct bh_history_key *key)
+{
+	return bh_reason_drops(key->verdict) ? counts->packets[0] + counts->packets[1] : 0;
+}
+
 void bh_history_add_counts(struct bh_history_counts *to, const struct bh_history_counts *from)
 {
 	for (int i = 0; i < 2; i++) {

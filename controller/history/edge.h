@@ -60,6 +60,13 @@ static inline bool bh_history_counts_for(const struct bh_history_key *key, bool 
 	return key->egress || !key->peer_local || !client_seen;
 }
 
+/*
+ * How many packets the end that saw this row has dropped. Whether they began a flow is another
+ * matter: what is denied before anybody has let it through begins none.
+ */
+uint64_t bh_history_packets_denied(
+	const struct bh_history_counts *counts, const struct bh_history_key *key);
+
 /* Adds up; the earliest first, the latest last. */
 void bh_history_add_counts(struct bh_history_counts *to, const struct bh_history_counts *from);
 /* Takes over what `from` knows; the round-trips add up. */

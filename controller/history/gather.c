@@ -281,6 +281,7 @@ static void add_point(struct bh_gather *gather, const struct variants *variants,
 		point->flows_denied += edge.counts.flows;
 	else if (bh_reason_drops(key->pending))
 		point->flows_would_deny += edge.counts.flows;
+	point->packets_denied += bh_history_packets_denied(&edge.counts, key);
 	if (bh_history_counts_for(key, variants->client_seen))
 		bh_history_add_counts(&point->counts, &edge.counts);
 }

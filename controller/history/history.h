@@ -108,6 +108,7 @@ struct bh_history_point {
 	struct bh_history_counts counts; /* once, at the client's end first */
 	uint64_t flows_denied;           /* at either end */
 	uint64_t flows_would_deny;
+	uint64_t packets_denied;
 };
 
 /*
@@ -128,7 +129,7 @@ struct bh_history_pod {
 	uint64_t began; /* records of flows that began, ended, … with this verdict */
 	uint64_t ended;
 	uint64_t denials;    /* packets, those that were not reported one by one included */
-	uint64_t packets[2]; /* of flows that ended */
+	uint64_t packets[2]; /* of flows that ended, or last: as told by now */
 	uint64_t octets[2];
 	uint64_t first_ns;
 	uint64_t last_ns;

@@ -360,15 +360,18 @@ static struct pod_entry *new_pod(
 
 static void count_record(struct bh_history_pod *pod, const struct bh_flow_record *record)
 {
+	const struct bh_flow_delta delta = bh_flow_delta(record);
+
 	switch (record->type) {
 	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_NEW:
 		pod->began++;
 		break;
+	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE:
 	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED:
-		pod->ended++;
+		pod->ended += record->type == BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED;
 		for (int i = 0; i < 2; i++) {
-			pod->packets[i] += record->packets[i];
-			pod->octets[i] += record->octets[i];
+			pod->packets[i] += delta.packets[i];
+			pod->octets[i] += delta.octets[i];
 		}
 		break;
 	default:

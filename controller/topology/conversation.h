@@ -13,6 +13,7 @@
  */
 
 #include "controller/history/edge.h"
+#include "controller/topology/words.h"
 #include "controller/topology/world.h"
 
 /* What a viewer may see. NULL in place of one: everything. */
@@ -46,6 +47,7 @@ struct bh_conversation {
 	struct bh_history_counts counts;
 	uint64_t flows_denied; /* at either end */
 	uint64_t flows_would_deny;
+	uint64_t packets_denied; /* at either end: with or without a flow */
 	struct bh_talk talk;
 	/* The latest row of each end, NULL where that end is not on this node. */
 	const struct bh_history_edge *egress;
@@ -86,17 +88,5 @@ int bh_conversation_compare(const struct bh_conversation *a, const struct bh_con
 /* The row whose verdict (in force, or pending) stands for the conversation, or NULL. */
 const struct bh_history_edge *bh_conversation_deciding(
 	const struct bh_conversation *conversation, bool pending);
-
-/* "TCP", "ICMPv6", or the number, into `text`. */
-#define BH_PROTOCOL_TEXT_MAX 8
-const char *bh_protocol_word(uint8_t protocol, char text[BH_PROTOCOL_TEXT_MAX]);
-/* The number of such a word in any case; -1 for what is none. */
-int bh_protocol_number(const char *word);
-/* "postgresql"; "unknown" for what is none. */
-const char *bh_app_word(uint8_t app);
-int bh_app_number(const char *word);
-/* "unknown", "no", "yes" */
-const char *bh_encrypted_word(uint8_t encrypted);
-int bh_encrypted_number(const char *word);
 
 #endif

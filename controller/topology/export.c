@@ -139,6 +139,7 @@ static void csv_line(struct bh_text *to, const struct bh_conversation *conversat
 	csv_number(to, conversation->counts.flows);
 	csv_number(to, conversation->flows_denied);
 	csv_number(to, conversation->flows_would_deny);
+	csv_number(to, conversation->packets_denied);
 	csv_number(to, conversation->counts.resets);
 	csv_number(to, conversation->counts.refusals);
 	csv_cell(to, bh_export_time(conversation->counts.first_ns, time), false);
@@ -152,7 +153,8 @@ void bh_export_csv(struct bh_text *to, const struct bh_conversations *conversati
 	bh_text_add(to, "id,client_namespace,client_kind,client_name,server_namespace,server_kind,"
 			"server_name,protocol,port,state,app,encrypted,bytes_from_client,"
 			"bytes_from_server,packets_from_client,packets_from_server,flows,"
-			"flows_denied,flows_would_deny,resets,refusals,first,last,text\r\n");
+			"flows_denied,flows_would_deny,packets_denied,resets,refusals,first,last,"
+			"text\r\n");
 	for (size_t i = 0; i < conversations->n; i++) {
 		if (bh_filter_takes(filter, &conversations->items[i], text, text_data))
 			csv_line(to, &conversations->items[i], text, text_data);

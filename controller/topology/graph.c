@@ -15,6 +15,7 @@ void bh_aggregate_add(struct bh_aggregate *to, const struct bh_conversation *con
 		.flows = conversation->counts.flows,
 		.flows_denied = conversation->flows_denied,
 		.flows_would_deny = conversation->flows_would_deny,
+		.packets_denied = conversation->packets_denied,
 		.packets = {conversation->counts.packets[0], conversation->counts.packets[1]},
 		.octets = {conversation->counts.octets[0], conversation->counts.octets[1]},
 		.last_ns = conversation->counts.last_ns,
@@ -31,6 +32,7 @@ void bh_aggregate_merge(struct bh_aggregate *to, const struct bh_aggregate *from
 	to->flows += from->flows;
 	to->flows_denied += from->flows_denied;
 	to->flows_would_deny += from->flows_would_deny;
+	to->packets_denied += from->packets_denied;
 	for (int i = 0; i < 2; i++) {
 		to->packets[i] += from->packets[i];
 		to->octets[i] += from->octets[i];

@@ -42,6 +42,7 @@ struct bh_aggregate {
 	uint64_t flows;
 	uint64_t flows_denied;
 	uint64_t flows_would_deny;
+	uint64_t packets_denied;
 	uint64_t packets[2];
 	uint64_t octets[2];
 	uint64_t last_ns;

@@ -59,12 +59,13 @@ json_t *bh_json_both_ways(const uint64_t counts[2])
 
 static json_t *aggregate_object(const struct bh_aggregate *sum)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "conversations",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "conversations",
 		(json_int_t)sum->conversations, "denied", (json_int_t)sum->denied, "wouldDeny",
 		(json_int_t)sum->would_deny, "flows", (json_int_t)sum->flows, "flowsDenied",
 		(json_int_t)sum->flows_denied, "flowsWouldDeny", (json_int_t)sum->flows_would_deny,
-		"packets", bh_json_both_ways(sum->packets), "bytes", bh_json_both_ways(sum->octets),
-		"last", bh_json_time(sum->last_ns));
+		"packetsDenied", (json_int_t)sum->packets_denied, "packets",
+		bh_json_both_ways(sum->packets), "bytes", bh_json_both_ways(sum->octets), "last",
+		bh_json_time(sum->last_ns));
 }
 
 static json_t *node_object(const struct bh_graph_node *node)

@@ -345,8 +345,9 @@ struct bh_flow {
 	/* While watched: the sequence number of the first octet each side sends; 0: not known. */
 	__u32 start[2];
 	/*
-	 * TCP handshake, by leg, in microseconds that wrap: when the opener's leg saw the SYN go,
-	 * or the server's the SYN-ACK. 0: not yet; BH_TRIP_DONE: nothing to wait for any more.
+	 * TCP handshake, by leg, in microseconds that wrap, times two: when the opener's leg saw
+	 * the SYN go, or the server's the SYN-ACK; 0: not yet. With BH_TRIP_DONE there is nothing
+	 * to wait for any more, and the rest is the round-trip; 0: it was not taken.
 	 */
 	__u32 trip[2];
 	__u8 pending[2]; /* by leg: enum bh_reason of the pending program's verdict */
@@ -356,6 +357,7 @@ struct bh_flow {
 	__u8 reserved[10];
 };
 #define BH_TRIP_DONE 1u
+#define BH_TRIP_US(trip) ((trip)&BH_TRIP_DONE ? (trip) >> 1 : 0u)
 _Static_assert(sizeof(struct bh_flow) == 128, "flow layout");
 _Static_assert(__builtin_offsetof(struct bh_flow, packets_high) == 64, "flow hot line");
 
@@ -363,6 +365,14 @@ _Static_assert(__builtin_offsetof(struct bh_flow, packets_high) == 64, "flow hot
 static inline __u64 bh_flow_packets(const struct bh_flow *flow, __u32 side)
 {
 	return (__u64)flow->packets_high[side & 1] << 32 | flow->packets[side & 1];
+}
+
+/* Its handshake's round-trip, of the opener's end if that is here; 0: not known. */
+static inline __u32 bh_flow_trip_us(const struct bh_flow *flow)
+{
+	const __u32 trip = BH_TRIP_US(flow->trip[flow->opener & 1]);
+
+	return trip ? trip : BH_TRIP_US(flow->trip[(flow->opener & 1) ^ 1]);
 }
 
 /* Datagram whose first fragment was passed: where the others find their ports. */
@@ -471,13 +481,18 @@ struct bh_event {
 	__u8 direction; /* of the flow, seen from this endpoint */
 	__u8 tcp_flags; /* or the ICMP type */
 	__u32 ifindex;
-	__u32 slot;
+	__u16 slot;
+	__u8 talk;   /* closed: BH_TALK_* */
+	__u8 tls;    /* … as in bh_flow */
 	__u32 local; /* workloads */
 	__u32 remote;
 	__u32 class; /* the peer's */
 	__u32 rule;
 	__u32 pending_rule;
-	__u32 suppressed; /* denials of this tuple since its last event */
+	union {
+		__u32 suppressed; /* denials of this tuple since its last event */
+		__u32 trip_us;    /* closed: the handshake's round-trip; 0: not known */
+	};
 	/* The opener first, the responder second; as on the wire for a packet of no flow. */
 	__u8 src[16]; /* IPv4 in the first four bytes */
 	__u8 dst[16];

@@ -24,7 +24,7 @@ static const struct {
 	{1, 0x24a34898b717cf30},
 	{2, 0xdcd2731c8da98b5c},
 	{3, 0xe27c37d2508ceb0c},
-	{4, 0xbb34f5d817ecd88e},
+	{4, 0x0e507a419a8e5d23},
 };
 
 /* One line per field: "name offset size". */
@@ -198,12 +198,15 @@ static const struct field fields[] = {
 	FIELD(bh_event, tcp_flags),
 	FIELD(bh_event, ifindex),
 	FIELD(bh_event, slot),
+	FIELD(bh_event, talk),
+	FIELD(bh_event, tls),
 	FIELD(bh_event, local),
 	FIELD(bh_event, remote),
 	FIELD(bh_event, class),
 	FIELD(bh_event, rule),
 	FIELD(bh_event, pending_rule),
 	FIELD(bh_event, suppressed),
+	FIELD(bh_event, trip_us),
 	FIELD(bh_event, src),
 	FIELD(bh_event, dst),
 	FIELD(bh_event, sport),
@@ -251,6 +254,7 @@ static const struct field fields[] = {
 	NUMBER(BH_FLOW_FIN1),
 	NUMBER(BH_FLOW_CLOSE_SENT),
 	NUMBER(BH_FLOW_SEEDED),
+	NUMBER(BH_TRIP_DONE),
 	NUMBER(BH_EDGE_PEER_LOCAL),
 	NUMBER(BH_EDGE_PORTS_MAX),
 	NUMBER(BH_EDGE_OVERFLOW),

@@ -622,6 +622,24 @@ static void hellos_of_an_edge_are_limited_and_counted(void **state)
 	assert_int_equal(counter(BH_COUNTER_EVENTS_SUPPRESSED + BH_EVENT_HELLO), 40 - seen);
 }
 
+/* ---- The flow's own record ------------------------------------------------------------------- */
+
+static void flow_that_ends_says_what_was_spoken(void **state)
+{
+	struct frame rst = segment(4, true, SERVER_START + 100, RST | ACK, NULL);
+	struct outcome outcome;
+	struct bh_event *e = &outcome.event[0];
+
+	open_connection(4);
+	for (const struct message *m = known[0].messages; m->octets.n; m++)
+		say(4, m);
+	outcome = from_pod(&db, &rst);
+	assert_int_equal(outcome.n_events, 1);
+	assert_int_equal(e->type, BH_EVENT_CLOSED);
+	assert_int_equal(e->talk, BH_APP_TLS | BH_ENCRYPTED_YES << BH_TALK_ENCRYPTED_SHIFT);
+	assert_int_equal(e->tls, 5); /* 1.3 */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -644,6 +662,7 @@ int main(void)
 		bed_test(client_hello_goes_through_the_ring_for_both_ends),
 		bed_test(long_client_hello_is_cut),
 		bed_test(hellos_of_an_edge_are_limited_and_counted),
+		bed_test(flow_that_ends_says_what_was_spoken),
 	};
 
 	return cmocka_run_group_tests_name("talk", tests, bed_setup, bed_teardown);

@@ -93,6 +93,36 @@ static void round_trip_is_taken_at_both_ends(void **state)
 	assert_in_range(server.trip_sum, 5000, ended - answered + 1);
 }
 
+/* That of the opener's end. */
+static void flow_that_ends_says_its_round_trip(void **state)
+{
+	struct frame rst = tcp(4, &db, 4000, &web, 40000, RST | ACK);
+	struct outcome outcome;
+
+	from_client(SYN);
+	spin(2000);
+	from_server(SYN | ACK);
+	from_client(ACK);
+	outcome = from_pod(&db, &rst);
+	assert_int_equal(outcome.n_events, 1);
+	assert_int_equal(outcome.event[0].trip_us, edge_of(&web, &db, 6, BH_EGRESS).trip_sum);
+}
+
+static void flow_whose_round_trip_was_not_taken_says_none(void **state)
+{
+	struct frame rst = tcp(4, &db, 4000, &web, 40000, RST | ACK);
+	struct outcome outcome;
+
+	from_client(SYN);
+	from_client(SYN);
+	from_server(SYN | ACK);
+	from_server(SYN | ACK);
+	from_client(ACK);
+	outcome = from_pod(&db, &rst);
+	assert_int_equal(outcome.n_events, 1);
+	assert_int_equal(outcome.event[0].trip_us, 0);
+}
+
 static void handshake_may_carry_data(void **state)
 {
 	with_payload = true;
@@ -219,6 +249,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		bed_test(round_trip_is_taken_at_both_ends),
+		bed_test(flow_that_ends_says_its_round_trip),
+		bed_test(flow_whose_round_trip_was_not_taken_says_none),
 		bed_test(handshake_may_carry_data),
 		bed_test(lowest_round_trip_is_kept),
 		bed_test(what_was_sent_twice_is_not_taken),

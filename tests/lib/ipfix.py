@@ -25,6 +25,8 @@ NAMES = {
     (0, 28): "destinationIPv6Address",
     (0, 61): "flowDirection",
     (0, 89): "forwardingStatus",
+    (0, 96): "applicationName",
+    (0, 136): "flowEndReason",
     (0, 152): "flowStartMilliseconds",
     (0, 153): "flowEndMilliseconds",
     (0, 233): "firewallEvent",
@@ -45,6 +47,9 @@ NAMES = {
     (ENTERPRISE, 111): "pendingRule",
     (ENTERPRISE, 112): "suppressed",
     (ENTERPRISE, 113): "node",
+    (ENTERPRISE, 114): "encrypted",
+    (ENTERPRISE, 115): "tlsVersion",
+    (ENTERPRISE, 116): "roundTrip",
 }
 
 

@@ -51,6 +51,7 @@ export function conversation(client, server, port, rest = {}) {
 		bytes: { fromClient: denied ? 60 * flows : Math.round(bytes * 0.3), fromServer: denied ? 0 : Math.round(bytes * 0.7) },
 		flows,
 		flowsDenied: denied ? flows : 0,
+		packetsDenied: denied ? flows : 0,
 		flowsWouldDeny: would ? flows : 0,
 		resets: rest.resets ?? 0,
 		refusals: null,

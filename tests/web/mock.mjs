@@ -20,12 +20,12 @@ const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript; charset=
 const zero = () => ({ fromClient: 0, fromServer: 0 });
 
 function aggregate(list) {
-	const sum = { conversations: 0, denied: 0, wouldDeny: 0, flows: 0, flowsDenied: 0, flowsWouldDeny: 0, packets: zero(), bytes: zero(), last: null };
+	const sum = { conversations: 0, denied: 0, wouldDeny: 0, flows: 0, flowsDenied: 0, flowsWouldDeny: 0, packetsDenied: 0, packets: zero(), bytes: zero(), last: null };
 	for (const c of list) {
 		sum.conversations++;
 		if (c.state === "denied") sum.denied++;
 		if (c.state === "would-deny") sum.wouldDeny++;
-		for (const name of ["flows", "flowsDenied", "flowsWouldDeny"]) sum[name] += c[name];
+		for (const name of ["flows", "flowsDenied", "flowsWouldDeny", "packetsDenied"]) sum[name] += c[name];
 		for (const name of ["packets", "bytes"]) for (const way of ["fromClient", "fromServer"]) sum[name][way] += c[name][way];
 		if (!sum.last || c.last > sum.last) sum.last = c.last;
 	}
@@ -231,7 +231,7 @@ export class Mock {
 		let list = this.filter(q);
 		if (q.has("client")) list = list.filter((c) => this.inNode(c.client, q.get("client")));
 		if (q.has("server")) list = list.filter((c) => this.inNode(c.server, q.get("server")));
-		const by = { name: (c) => c.client.id, bytes: (c) => -total(c), flows: (c) => -c.flows, last: (c) => -Date.parse(c.last), denied: (c) => -c.flowsDenied * 1e6 - c.flowsWouldDeny }[q.get("sort") ?? "name"];
+		const by = { name: (c) => c.client.id, bytes: (c) => -total(c), flows: (c) => -c.flows, last: (c) => -Date.parse(c.last), denied: (c) => -c.packetsDenied * 1e6 - c.flowsWouldDeny }[q.get("sort") ?? "name"];
 		const sorted = [...list].sort((a, b) => (by(a) < by(b) ? -1 : by(a) > by(b) ? 1 : a.id < b.id ? -1 : 1));
 		const offset = Number(q.get("offset") ?? 0);
 		return { window: this.window(q), edges: sorted.slice(offset, offset + Number(q.get("limit") ?? 300)), total: list.length };
@@ -265,7 +265,7 @@ export class Mock {
 			if (share < 0.2) continue;
 			const n = Math.ceil(c.flows / 60);
 			points.push({
-				time: new Date(t).toISOString(), seconds: step, packets: c.packets, flows: n, flowsDenied: c.flowsDenied ? n : 0, flowsWouldDeny: c.flowsWouldDeny ? Number(next() < 0.2) : 0,
+				time: new Date(t).toISOString(), seconds: step, packets: c.packets, flows: n, flowsDenied: c.flowsDenied ? n : 0, packetsDenied: c.packetsDenied ? n : 0, flowsWouldDeny: c.flowsWouldDeny ? Number(next() < 0.2) : 0,
 				bytes: { fromClient: Math.round((c.bytes.fromClient * share) / 60), fromServer: Math.round((c.bytes.fromServer * share) / 60) },
 			});
 		}

@@ -153,6 +153,11 @@ const char *bh_print_workload(const json_t *workload, char *text, size_t size);
 const char *bh_print_number(int64_t number, char *text, size_t size);
 /* "12.3 kB" */
 const char *bh_print_bytes(int64_t bytes, char *text, size_t size);
+/*
+ * What is spoken: "postgresql, plain text", "tls (db.shop.svc)", "mysql, encrypted", "ssh", "-".
+ * Who says "tls" or "ssh" has said that it is encrypted.
+ */
+const char *bh_print_app(const json_t *talk, char *text, size_t size);
 /* "80/TCP", or "ICMP" where there is no port. */
 const char *bh_print_port(int64_t port, const char *protocol, char *text, size_t size);
 /* Sum of {fromClient, fromServer}. */

@@ -106,7 +106,7 @@ _bulkhead() {
 	case $command in
 	up)
 		options+=" --config --state-dir --manifests --kube --kubeconfig --context --node --mode --user --attach --uplink
-			--xdp-generic --map-size --hold --hold-exclude --hold-timeout --history-days --history-size
+			--xdp-generic --map-size --hold --hold-exclude --hold-timeout --flow-active --history-days --history-size
 			--http --http-cert --http-key --http-host --http-tokens --log-level --export-json --export-json-size --export-json-files
 			--export-json-age --export-json-sync --export-ipfix --export-ipfix-enterprise --export-ipfix-templates
 			--export-queue --metrics-series --alert-ports --alert-hosts --alert-window --alert-learn --alert-days

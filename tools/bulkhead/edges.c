@@ -101,27 +101,6 @@ static void verdict_cells(struct libscols_line *line, unsigned int column, const
 				  : "would allow");
 }
 
-/*
- * What is spoken: "postgresql, plain text", "tls (db.shop.svc)", "mysql, encrypted", "ssh", "-".
- * Who says "tls" or "ssh" has said that it is encrypted.
- */
-static const char *print_app(const json_t *edge, char *buffer, size_t size)
-{
-	const char *app = bh_json_get_text(edge, "app");
-	const char *encrypted = bh_json_get_text(edge, "encrypted");
-	const char *sni = bh_json_get_text(edge, "sni");
-	bool obvious = strcmp(app, "tls") == 0 || strcmp(app, "ssh") == 0;
-
-	if (!*app || strcmp(app, "unknown") == 0)
-		return "-";
-	snprintf(buffer, size, "%s%s%s%s%s", app,
-		strcmp(encrypted, "no") == 0                ? ", plain text"
-		: strcmp(encrypted, "yes") == 0 && !obvious ? ", encrypted"
-							    : "",
-		*sni ? " (" : "", sni, *sni ? ")" : "");
-	return buffer;
-}
-
 static void edge_row(
 	struct libscols_table *table, const char *client, const char *server, const json_t *edge)
 {
@@ -133,7 +112,7 @@ static void edge_row(
 	bh_table_cell(line, 2, BH_PLAIN,
 		bh_print_port(bh_json_get_number(edge, "port"), bh_json_get_text(edge, "protocol"),
 			text, sizeof(text)));
-	bh_table_cell(line, 3, BH_PLAIN, print_app(edge, text, sizeof(text)));
+	bh_table_cell(line, 3, BH_PLAIN, bh_print_app(edge, text, sizeof(text)));
 	verdict_cells(line, 4, edge);
 	bh_table_cell(line, 6, BH_PLAIN,
 		bh_print_number(bh_json_get_number(edge, "flows"), text, sizeof(text)));

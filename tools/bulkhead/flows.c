@@ -129,23 +129,40 @@ static void print_verdict(const char *verdict)
 		printf("%s%-10s%s ", bh_colour(BH_GOOD), "allowed", bh_colour_end());
 }
 
+/* ", 12 packets, 3.4 kB, postgresql, plain text" */
+static void print_carried(const json_t *flow)
+{
+	const char *app;
+	char text[64];
+
+	printf(", %" PRId64 " packets, %s", bh_json_sum(json_object_get(flow, "packets")),
+		bh_print_bytes(bh_json_sum(json_object_get(flow, "bytes")), text, sizeof(text)));
+	app = bh_print_app(flow, text, sizeof(text));
+	if (strcmp(app, "-") != 0)
+		printf(", %s", app);
+}
+
+/* Ended, or lasts. */
+static bool has_sums(const char *type)
+{
+	return strcmp(type, "closed") == 0 || strcmp(type, "active") == 0;
+}
+
 static void print_flow(const json_t *flow)
 {
 	const char *type = bh_json_get_text(flow, "type");
+	bool begins = strcmp(type, "new") == 0;
 	char text[64];
 
 	printf("%s ", bh_print_time(bh_json_get_text(flow, "time"), true, text, sizeof(text)));
 	print_verdict(bh_json_get_text(flow, "verdict"));
-	printf("%-6s ", strcmp(type, "new") == 0 || strcmp(type, "closed") == 0 ? type : "");
+	printf("%-6s ", begins || has_sums(type) ? type : "");
 	print_end(json_object_get(flow, "source"));
 	printf(" → ");
 	print_end(json_object_get(flow, "destination"));
 	printf(" %s", bh_json_get_text(flow, "protocol"));
-	if (strcmp(type, "closed") == 0) {
-		printf(", %" PRId64 " packets, %s", bh_json_sum(json_object_get(flow, "packets")),
-			bh_print_bytes(
-				bh_json_sum(json_object_get(flow, "bytes")), text, sizeof(text)));
-	}
+	if (has_sums(type))
+		print_carried(flow);
 	printf("  %s%s%s", bh_colour(BH_FAINT), bh_json_get_text(flow, "text"), bh_colour_end());
 	if (bh_json_get_number(flow, "suppressed"))
 		printf(" (and %" PRId64 " more like it)", bh_json_get_number(flow, "suppressed"));
@@ -240,9 +257,9 @@ int bh_cli_flows(int argc, char **argv)
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,
-		.doc = "What was seen, record by record: new and closed flows, what was denied, "
-		       "and "
-		       "what would be if everything were enforced. -o json prints one object a "
+		.doc = "What was seen, record by record: new, active (they last) and closed flows, "
+		       "what was denied, and what would be if everything were enforced. -o json "
+		       "prints one object a "
 		       "line.",
 		.children = bh_cli_children,
 	};

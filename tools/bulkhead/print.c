@@ -140,6 +140,23 @@ const char *bh_print_bytes(int64_t bytes, char *text, size_t size)
 	return text;
 }
 
+const char *bh_print_app(const json_t *talk, char *text, size_t size)
+{
+	const char *app = bh_json_get_text(talk, "app");
+	const char *encrypted = bh_json_get_text(talk, "encrypted");
+	const char *sni = bh_json_get_text(talk, "sni");
+	bool obvious = strcmp(app, "tls") == 0 || strcmp(app, "ssh") == 0;
+
+	if (!*app || strcmp(app, "unknown") == 0)
+		return "-";
+	snprintf(text, size, "%s%s%s%s%s", app,
+		strcmp(encrypted, "no") == 0                ? ", plain text"
+		: strcmp(encrypted, "yes") == 0 && !obvious ? ", encrypted"
+							    : "",
+		*sni ? " (" : "", sni, *sni ? ")" : "");
+	return text;
+}
+
 const char *bh_print_port(int64_t port, const char *protocol, char *text, size_t size)
 {
 	if (port)

@@ -197,6 +197,7 @@ static int start_dataplane(struct up *up)
 		argv[n++] = "--hold";
 	add_option(argv, &n, "--hold-exclude", up->options.hold_exclude);
 	add_option(argv, &n, "--hold-timeout", up->options.hold_timeout);
+	add_option(argv, &n, "--flow-active", up->options.flow_active);
 	for (char *size = sizes ? strtok_r(sizes, ",", &rest) : NULL; size;
 		size = strtok_r(NULL, ",", &rest)) {
 		if (n + 2 >= ARGUMENTS_MAX)

@@ -31,6 +31,7 @@ struct bh_up_options {
 	char *hold;
 	char *hold_exclude;
 	char *hold_timeout;
+	char *flow_active;
 	char *history_days;
 	char *history_size;
 	char *http;

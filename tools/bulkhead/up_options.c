@@ -113,6 +113,9 @@ static const struct argp_option argp_options[] = {
 	{"cluster-tenant", OPTION_FIRST + 45, "NAME", 0, "X-Scope-OrgID for it, of Mimir", 0},
 	{"cluster-match", OPTION_FIRST + 46, "LABEL=VALUE,...", 0,
 		"Only series with these labels, of a Prometheus for several clusters", 0},
+	{"flow-active", OPTION_FIRST + 47, "SECONDS", 0,
+		"A flow that lasts has a record in each such time, not only at its end (60; 0: no)",
+		0},
 	{0},
 };
 
@@ -132,7 +135,7 @@ char **bh_up_option(struct bh_up_options *options, const char *name)
 		&options->alert_days, &options->alert_webhook, &options->alert_webhook_secret,
 		&options->alert_webhook_ca, &options->cluster, &options->cluster_token,
 		&options->cluster_login, &options->cluster_ca, &options->cluster_tenant,
-		&options->cluster_match};
+		&options->cluster_match, &options->flow_active};
 
 	if (strcmp(name, "run-dir") == 0)
 		return &options->run_dir;
@@ -176,6 +179,7 @@ static const struct {
 	const char *reason;
 } numbers[] = {
 	{"hold-timeout", 1, 86400, "hold-timeout is a number of seconds, 1 to 86400, not"},
+	{"flow-active", 0, 86400, "flow-active is a number of seconds, 0 to 86400, not"},
 	{"history-days", 1, 3650, "history-days is a number of days, 1 to 3650, not"},
 	{"history-size", 16, 1048576, "history-size is a number of MiB, 16 to 1048576, not"},
 	{"export-json-size", 1, 1048576, "export-json-size is a number of MiB, 1 to 1048576, not"},

@@ -94,6 +94,60 @@ static void counters_are_in_the_last_record_only(void **state)
 	assert_int_equal(value_of(&f.flow, 0, 152), 1700000001234);
 }
 
+static void record_of_a_flow_that_lasts_counts_what_none_before_has(void **state)
+{
+	struct export_fixture f;
+
+	export_fixture_init(&f);
+	f.record.type = BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE;
+	assert_int_equal(value_of(&f.flow, 0, 233), 5);
+	assert_int_equal(value_of(&f.flow, 0, 136), 2);
+	assert_int_equal(value_of(&f.flow, 0, 1), 1500);
+	assert_int_equal(value_of(&f.flow, 0, 152), 1700000000005);
+	f.record.told_ns = 1700000000 * SECOND + 500000000;
+	f.record.told_packets[0] = 10;
+	f.record.told_octets[0] = 1100;
+	f.record.told_octets[1] = 90000;
+	assert_int_equal(value_of(&f.flow, 0, 1), 400);
+	assert_int_equal(value_of(&f.flow, 0, 2), 2);
+	assert_int_equal(value_of(&f.flow, 29305, 1), 0);
+	assert_int_equal(value_of(&f.flow, 0, 152), 1700000000500);
+	/* The one of its end is no other, but for why. */
+	f.record.type = BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED;
+	assert_int_equal(value_of(&f.flow, 0, 1), 400);
+	assert_int_equal(value_of(&f.flow, 0, 136), 1);
+	f.record.flags = BH_FLOW_CLOSE_SENT;
+	assert_int_equal(value_of(&f.flow, 0, 136), 3);
+	f.record.type = BULKHEAD__WIRE__FLOW_TYPE__FLOW_NEW;
+	assert_int_equal(value_of(&f.flow, 0, 136), 0);
+	assert_int_equal(value_of(&f.flow, 0, 1), 0);
+}
+
+static void assert_text(const struct bh_export_flow *flow, uint32_t enterprise, uint16_t element,
+	const char *wanted)
+{
+	struct found found = find(flow, enterprise, element);
+
+	assert_int_equal(found.n, strlen(wanted));
+	assert_memory_equal(found.value, wanted, found.n);
+}
+
+static void what_is_spoken_is_in_it_and_empty_where_it_is_not_known(void **state)
+{
+	struct export_fixture f;
+
+	export_fixture_init(&f);
+	assert_text(&f.flow, 0, 96, "postgresql");
+	assert_text(&f.flow, BH_IPFIX_ENTERPRISE, BH_IPFIX_ENCRYPTED, "yes");
+	assert_text(&f.flow, BH_IPFIX_ENTERPRISE, BH_IPFIX_TLS_VERSION, "1.3");
+	assert_int_equal(value_of(&f.flow, BH_IPFIX_ENTERPRISE, BH_IPFIX_ROUND_TRIP), 350);
+	f.record.talk = (struct bh_flow_talk){0};
+	assert_text(&f.flow, 0, 96, "");
+	assert_text(&f.flow, BH_IPFIX_ENTERPRISE, BH_IPFIX_ENCRYPTED, "");
+	assert_text(&f.flow, BH_IPFIX_ENTERPRISE, BH_IPFIX_TLS_VERSION, "");
+	assert_int_equal(value_of(&f.flow, BH_IPFIX_ENTERPRISE, BH_IPFIX_ROUND_TRIP), 0);
+}
+
 static void tcp_flags_are_one_byte_and_only_of_tcp(void **state)
 {
 	struct export_fixture f;
@@ -196,6 +250,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counters_are_in_the_last_record_only),
+		cmocka_unit_test(record_of_a_flow_that_lasts_counts_what_none_before_has),
+		cmocka_unit_test(what_is_spoken_is_in_it_and_empty_where_it_is_not_known),
 		cmocka_unit_test(tcp_flags_are_one_byte_and_only_of_tcp),
 		cmocka_unit_test(a_frame_without_addresses_has_its_ethertype),
 		cmocka_unit_test(long_strings_are_cut_at_a_character),

@@ -97,8 +97,13 @@ static void says_a_closed_flow_in_hubbles_words(void **state)
 		"\"pendingRule\":\"shop/next egress[1]: to TCP 5432\","
 		"\"packets\":{\"fromClient\":12,\"fromServer\":9},"
 		"\"bytes\":{\"fromClient\":1500,\"fromServer\":90000},"
+		"\"delta\":{\"since\":\"2023-11-14T22:13:20.005000000Z\","
+		"\"packets\":{\"fromClient\":12,\"fromServer\":9},"
+		"\"bytes\":{\"fromClient\":1500,\"fromServer\":90000}},"
 		"\"protocol\":6,\"ethertype\":2048,\"suppressed\":0,"
-		"\"started\":\"2023-11-14T22:13:20.005000000Z\"}}},"
+		"\"started\":\"2023-11-14T22:13:20.005000000Z\","
+		"\"app\":\"postgresql\",\"encrypted\":\"yes\",\"tlsVersion\":\"1.3\","
+		"\"roundTrip\":350}}},"
 		"\"Summary\":\"TCP Flags: SYN, ACK\"},"
 		"\"node_name\":\"here\",\"time\":\"2023-11-14T22:13:21.234567890Z\"}");
 }
@@ -131,6 +136,54 @@ static void says_what_was_denied_and_by_which_policy(void **state)
 				    "kind", NULL),
 		"ClusterNetworkPolicy");
 	assert_null(json_object_get(flow, "policy_match_type"));
+	json_decref(line);
+}
+
+static void says_a_flow_that_lasts_with_what_is_new_of_it(void **state)
+{
+	struct export_fixture f;
+	json_t *line, *flow, *own, *delta;
+
+	export_fixture_init(&f);
+	f.record.type = BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE;
+	f.record.told_ns = f.record.started_ns + SECOND;
+	f.record.told_packets[0] = 11;
+	line = line_of(&f.flow);
+	flow = json_object_get(line, "flow");
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(flow, "event_type"), "type")),
+		4);
+	own = json_object_get(
+		json_object_get(json_object_get(flow, "extensions"), "value"), "bulkhead");
+	assert_string_equal(text_at(own, "type", NULL), "active");
+	delta = json_object_get(own, "delta");
+	assert_string_equal(text_at(delta, "since", NULL), "2023-11-14T22:13:21.005000000Z");
+	assert_int_equal(json_integer_value(
+				 json_object_get(json_object_get(delta, "packets"), "fromClient")),
+		1);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(own, "packets"), "fromClient")),
+		12);
+	json_decref(line);
+}
+
+static void what_is_not_known_of_the_talk_is_left_out(void **state)
+{
+	struct export_fixture f;
+	json_t *line, *own;
+
+	export_fixture_init(&f);
+	f.record.talk = (struct bh_flow_talk){0};
+	line = line_of(&f.flow);
+	own = json_object_get(line, "flow");
+	for (int i = 0; i < 3; i++)
+		own = json_object_get(
+			own, ((const char *const[]){"extensions", "value", "bulkhead"})[i]);
+	assert_non_null(own);
+	assert_null(json_object_get(own, "app"));
+	assert_null(json_object_get(own, "encrypted"));
+	assert_null(json_object_get(own, "tlsVersion"));
+	assert_null(json_object_get(own, "roundTrip"));
 	json_decref(line);
 }
 
@@ -539,6 +592,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_a_closed_flow_in_hubbles_words),
 		cmocka_unit_test(says_what_was_denied_and_by_which_policy),
+		cmocka_unit_test(says_a_flow_that_lasts_with_what_is_new_of_it),
+		cmocka_unit_test(what_is_not_known_of_the_talk_is_left_out),
 		cmocka_unit_test(says_would_deny_as_audit),
 		cmocka_unit_test(every_drop_reason_has_a_word),
 		cmocka_unit_test(a_frame_without_addresses_has_none),

@@ -181,6 +181,36 @@ static void pod_that_lies_about_its_address_is_named_all_the_same(void **state)
 	bh_flow_log_free(log);
 }
 
+static void what_nobody_can_speak_is_not_known(void **state)
+{
+	struct world *world = *state;
+	struct bh_flow_log *log = bh_flow_log_new(100, 1 << 20);
+	uint8_t web[4] = {10, 0, 0, 1};
+	Bulkhead__Wire__Flow flow = flow_between(web, web, "uid-web", true, BH_REASON_POLICY);
+	struct bh_flow_talk talk;
+
+	flow.type = BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED;
+	flow.app = BH_APP_REDIS;
+	flow.encrypted = BH_ENCRYPTED_YES;
+	flow.tls = 0x0303;
+	flow.round_trip_us = 250;
+	add(log, world->names, &flow);
+	talk = bh_flow_log_get(log, 1)->talk;
+	assert_int_equal(talk.app, BH_APP_REDIS);
+	assert_int_equal(talk.encrypted, BH_ENCRYPTED_YES);
+	assert_int_equal(talk.tls_version, 0x0303);
+	assert_int_equal(talk.round_trip_us, 250);
+	flow.app = BH_APPS + 256;
+	flow.encrypted = BH_ENCRYPTED_YES + 1;
+	flow.tls = 0x10303;
+	add(log, world->names, &flow);
+	talk = bh_flow_log_get(log, 2)->talk;
+	assert_int_equal(talk.app, BH_APP_UNKNOWN);
+	assert_int_equal(talk.encrypted, BH_ENCRYPTED_UNKNOWN);
+	assert_int_equal(talk.tls_version, 0);
+	bh_flow_log_free(log);
+}
+
 static void verdict_follows_type_and_pending_reason(void **state)
 {
 	static const struct {
@@ -192,6 +222,8 @@ static void verdict_follows_type_and_pending_reason(void **state)
 		{BULKHEAD__WIRE__FLOW_TYPE__FLOW_NEW, BH_REASON_POLICY, BH_REASON_POLICY,
 			BH_FLOW_ALLOWED},
 		{BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED, BH_REASON_OPEN, BH_REASON_ISOLATED,
+			BH_FLOW_WOULD_DENY},
+		{BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE, BH_REASON_OPEN, BH_REASON_ISOLATED,
 			BH_FLOW_WOULD_DENY},
 		{BULKHEAD__WIRE__FLOW_TYPE__FLOW_WOULD_DENY, BH_REASON_OPEN, BH_REASON_ISOLATED,
 			BH_FLOW_WOULD_DENY},
@@ -424,6 +456,7 @@ static void latest_verdict_at_either_end_stands_for_the_edge(void **state)
 	assert_int_equal(bh_edges_view(edges, &views), 1);
 	assert_true(views[0].denied);
 	assert_int_equal(views[0].flows_denied, 4);
+	assert_int_equal(views[0].packets_denied, 12);
 	assert_int_equal(views[0].flows_would_deny, 6);
 	assert_int_equal(views[0].ingress->verdict, BH_REASON_ISOLATED);
 	free(views);
@@ -577,6 +610,7 @@ int main(void)
 		TEST(address_means_the_newest_pod_that_has_it),
 		TEST(names_both_ends_when_a_flow_arrives),
 		TEST(pod_that_lies_about_its_address_is_named_all_the_same),
+		TEST(what_nobody_can_speak_is_not_known),
 		TEST(verdict_follows_type_and_pending_reason),
 		TEST(oldest_records_go_first_and_numbers_have_no_gaps),
 		TEST(bytes_are_bounded_too),

@@ -434,6 +434,10 @@ static void log_flow(
 	flow.protocol = 6;
 	flow.packets_out = 5;
 	flow.octets_out = 500;
+	if (type == BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED)
+		flow.told_octets_out = 300; /* by a record while it lasted */
+	if (type == BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE)
+		flow.octets_out = 300;
 	flow.suppressed = 2;
 	batch.n_flows = 1;
 	batch.flows = flows;
@@ -458,6 +462,7 @@ static void conversations_of_pods_come_from_records_and_say_what_is_lost(void **
 	bh_names_learn(own, &desired, NULL);
 	for (int i = 0; i < 3; i++)
 		log_flow(log, own, BULKHEAD__WIRE__FLOW_TYPE__FLOW_NEW, 0xff07);
+	log_flow(log, own, BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE, 0xff07);
 	log_flow(log, own, BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED, 0xff07);
 	log_flow(log, own, BULKHEAD__WIRE__FLOW_TYPE__FLOW_DENIED, 0xff07);
 	bh_recorder_flows(recorder, log, &next);
@@ -505,10 +510,12 @@ static void a_series_has_what_its_window_has_once_for_both_ends(void **state)
 	struct bh_store *store = open_store(NULL, 256 * MIB, 90);
 	const uint64_t begin = 20000 * DAY, end = begin + 2 * DAY;
 	static const size_t points[] = {0, 10, 100, 3000};
-	uint64_t written = 0;
+	uint64_t written = 0, both_ways = 0;
 
 	for (uint64_t at = begin; at < end; at += 600) {
 		struct bh_history_edge edges[2] = {edge_of(1, 80, at), edge_of(1, 80, at)};
+
+		both_ways = edges[1].counts.packets[0] + edges[1].counts.packets[1];
 
 		edges[0].key.peer_local = edges[1].key.peer_local = 1;
 		edges[1].key.egress = 0; /* the same packets, at the server's end */
@@ -528,16 +535,18 @@ static void a_series_has_what_its_window_has_once_for_both_ends(void **state)
 			.max_points = points[i]};
 		struct bh_gather *gather;
 		const struct bh_history_answer *answer = answer_of(store, &question, &gather);
-		uint64_t flows = 0, denied = 0, after = 0;
+		uint64_t flows = 0, denied = 0, packets = 0, after = 0;
 
 		for (size_t j = 0; j < answer->n_points; j++) {
 			assert_true(answer->points[j].start_ns >= after);
 			after = answer->points[j].start_ns + answer->points[j].length_ns;
 			flows += answer->points[j].counts.flows;
 			denied += answer->points[j].flows_denied;
+			packets += answer->points[j].packets_denied;
 		}
 		assert_int_equal(flows, written);
 		assert_int_equal(denied, written);
+		assert_int_equal(packets, written * both_ways);
 		if (points[i])
 			assert_true(answer->n_points <= points[i] + 1);
 		bh_gather_free(gather);

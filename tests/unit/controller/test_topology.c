@@ -266,6 +266,25 @@ static void a_bound_viewer_sees_namespaces_in_place_of_their_workloads(void **st
 	free(rows);
 }
 
+static void packets_denied_are_counted_where_no_flow_began(void **state)
+{
+	struct bh_world *world = make_world();
+	struct bh_history_edge rows[2] = {
+		row(1, 2, 80, BH_REASON_OPEN, BH_REASON_POLICY),
+		row(1, 2, 80, BH_REASON_ISOLATED, BH_REASON_ISOLATED),
+	};
+	struct bh_conversations conversations;
+
+	rows[1].counts = (struct bh_history_counts){.packets = {7, 0}, .first_ns = 1, .last_ns = 3};
+	bh_conversations_make(world, NULL, 2, rows, &conversations);
+	assert_int_equal(conversations.n, 1);
+	assert_int_equal(conversations.items[0].counts.flows, 1);
+	assert_int_equal(conversations.items[0].flows_denied, 0);
+	assert_int_equal(conversations.items[0].packets_denied, 7);
+	bh_conversations_clear(&conversations);
+	bh_world_free(world);
+}
+
 static void differences_are_new_vanished_and_changed(void **state)
 {
 	struct bh_world *world = make_world();
@@ -481,6 +500,7 @@ int main(void)
 		cmocka_unit_test(what_is_denied_is_folded_last),
 		cmocka_unit_test(both_ends_count_once_and_keep_their_verdicts),
 		cmocka_unit_test(a_bound_viewer_sees_namespaces_in_place_of_their_workloads),
+		cmocka_unit_test(packets_denied_are_counted_where_no_flow_began),
 		cmocka_unit_test(differences_are_new_vanished_and_changed),
 		cmocka_unit_test(files_hold_texts_that_stay_texts),
 		cmocka_unit_test(hosts_and_origins),

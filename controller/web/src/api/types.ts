@@ -96,6 +96,8 @@ export interface Aggregate {
 	flows: number;
 	flowsDenied: number;
 	flowsWouldDeny: number;
+	/** At whichever end: those that begin no flow, too. */
+	packetsDenied: number;
 	packets: BothWays;
 	bytes: BothWays;
 	last: Time;
@@ -169,6 +171,8 @@ export interface Conversation {
 	flows: number;
 	flowsDenied: number;
 	flowsWouldDeny: number;
+	/** At whichever end: those that begin no flow, too. */
+	packetsDenied: number;
 	resets: number;
 	refusals: number | null;
 	first: Time;
@@ -218,6 +222,8 @@ export interface Point {
 	flows: number;
 	flowsDenied: number;
 	flowsWouldDeny: number;
+	/** At whichever end: those that begin no flow, too. */
+	packetsDenied: number;
 }
 
 export interface Series {

@@ -57,7 +57,7 @@ export function edge(app: App, id: string, list: EdgeList | null): TemplateResul
 		html`<p>${badge(found.state)}</p>
 			<dl class="facts">
 				<dt>Conversations</dt><dd>${count(aggregate.conversations)}</dd>
-				<dt>Flows</dt><dd>${count(aggregate.flows)}${aggregate.flowsDenied ? `, ${count(aggregate.flowsDenied)} denied` : ""}</dd>
+				<dt>Flows</dt><dd>${count(aggregate.flows)}${aggregate.packetsDenied ? `, ${plural(aggregate.packetsDenied, "packet")} denied` : ""}</dd>
 				<dt>Bytes</dt><dd>${bytes(aggregate.bytes.fromClient)} sent, ${bytes(aggregate.bytes.fromServer)} received</dd>
 				<dt>Last seen</dt><dd>${when(aggregate.last)}</dd>
 			</dl>

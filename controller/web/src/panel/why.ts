@@ -130,7 +130,7 @@ function facts(w: Why): TemplateResult {
 		<dt>Packets</dt><dd>${count(w.packets.fromClient)} sent, ${count(w.packets.fromServer)} received</dd>
 		<dt>Flows</dt>
 		<dd>
-			${count(w.flows)}${w.flowsDenied ? `, ${count(w.flowsDenied)} denied` : ""}${w.flowsWouldDeny ? `, ${count(w.flowsWouldDeny)} would be denied` : ""}
+			${count(w.flows)}${w.packetsDenied ? `, ${plural(w.packetsDenied, "packet")} denied` : ""}${w.flowsWouldDeny ? `, ${count(w.flowsWouldDeny)} would be denied` : ""}
 		</dd>
 		<dt>Round trip</dt>
 		<dd>${trip ? `${micros(trip.mean)} on average, ${micros(trip.min)} at best (${count(trip.samples)} handshakes)` : html`<span class="muted">not measured</span>`}</dd>

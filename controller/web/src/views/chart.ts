@@ -44,7 +44,7 @@ function bars(series: Series): { bars: Bar[]; step: number } {
 		bar.up += p.bytes.fromClient;
 		bar.down += p.bytes.fromServer;
 		bar.flows += p.flows;
-		bar.denied += p.flowsDenied;
+		bar.denied += p.packetsDenied;
 		bar.wouldDeny += p.flowsWouldDeny;
 	});
 	return { bars: made, step };
@@ -63,7 +63,7 @@ export function chart(series: Series): TemplateResult {
 		const w = Math.max(0.8, width - (width > 3 ? 1 : 0.2));
 		const wrong = bar.denied || bar.wouldDeny;
 		const text = `${clock(new Date(bar.from).toISOString())}: ${bytes(bar.up)} sent, ${bytes(bar.down)} received, ${plural(bar.flows, "flow")}${
-			bar.denied ? `, ${bar.denied} denied` : ""
+			bar.denied ? `, ${plural(bar.denied, "packet")} denied` : ""
 		}${bar.wouldDeny ? `, ${bar.wouldDeny} would be denied` : ""}`;
 		return svg`<g>
 			<title>${text}</title>

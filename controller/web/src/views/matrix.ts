@@ -74,6 +74,7 @@ const NOTHING: Aggregate = {
 	flows: 0,
 	flowsDenied: 0,
 	flowsWouldDeny: 0,
+	packetsDenied: 0,
 	packets: { fromClient: 0, fromServer: 0 },
 	bytes: { fromClient: 0, fromServer: 0 },
 	last: null,

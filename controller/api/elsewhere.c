@@ -32,6 +32,7 @@ static void run(struct bh_task *task)
 	struct errand *errand = (struct errand *)task;
 
 	task->result = errand->command(&errand->api, &errand->call);
+	task->text = errand->call.text;
 }
 
 static void free_errand(struct bh_task *task)
@@ -48,6 +49,7 @@ static void free_errand(struct bh_task *task)
 	bh_sight_free(errand->sight);
 	json_decref(errand->request);
 	json_decref(task->result);
+	bh_text_clear(&task->text);
 	free(errand);
 }
 
@@ -67,6 +69,7 @@ static void begin(struct bh_api *api, struct bh_control_call *call, bh_api_comma
 	errand->call = *call;
 	errand->call.request = errand->request;
 	errand->call.sight = errand->sight;
+	errand->call.elsewhere = true;
 	for (int i = 0; i < BH_CONTROL_QUESTIONS; i++) {
 		if (call->tickets[i])
 			errand->call.answers[i] = bh_history_answer(api->history, call->tickets[i]);

@@ -416,14 +416,11 @@ struct decision {
 };
 #define DECISION_KEY_SIZE offsetof(struct decision, text)
 
-const char *bh_view_row_text(struct bh_view *view, const struct bh_history_edge *row, bool pending)
+const char *bh_view_decision(
+	struct bh_view *view, uint32_t reason, uint32_t rule, bool egress, uint32_t workload)
 {
 	const struct decision key = {
-		.reason = pending ? row->key.pending : row->key.verdict,
-		.rule = pending ? row->key.pending_rule : row->key.rule,
-		.workload = row->key.egress ? row->key.client : row->key.server,
-		.egress = row->key.egress,
-	};
+		.reason = reason, .rule = rule, .workload = workload, .egress = egress};
 	struct decision *known = bh_table_get(&view->texts, &key, DECISION_KEY_SIZE);
 	const struct bh_party *party;
 	bool pod;
@@ -433,15 +430,22 @@ const char *bh_view_row_text(struct bh_view *view, const struct bh_history_edge 
 		return "its node knows the rule: metrics do not say it";
 	if (known)
 		return known->text;
-	party = bh_world_find(view->world, key.workload);
+	party = view->world ? bh_world_find(view->world, workload) : NULL;
 	pod = party && party->is_pod;
-	text = bh_api_decision(view->api, key.reason, key.rule, key.egress,
-		pod ? party->namespace : NULL, pod ? party->name : NULL, key.workload);
+	text = bh_api_decision(view->api, reason, rule, egress, pod ? party->namespace : NULL,
+		pod ? party->name : NULL, workload);
 	known = bh_arena_copy(&view->arena, &key, 1, sizeof(key));
 	known->text = bh_arena_strdup(&view->arena, json_string_value(text));
 	json_decref(text);
 	bh_table_put(&view->texts, known, DECISION_KEY_SIZE, known);
 	return known->text;
+}
+
+const char *bh_view_row_text(struct bh_view *view, const struct bh_history_edge *row, bool pending)
+{
+	return bh_view_decision(view, pending ? row->key.pending : row->key.verdict,
+		pending ? row->key.pending_rule : row->key.rule, row->key.egress,
+		row->key.egress ? row->key.client : row->key.server);
 }
 
 /* What decides: the verdict in force where it denies, else the pending one where that would. */
@@ -522,7 +526,7 @@ static json_t *denied_by(const struct bh_conversation *conversation)
 	return array;
 }
 
-static const char *tls_version(uint16_t version)
+const char *bh_view_tls_version(uint16_t version)
 {
 	switch (version) {
 	case 0x0300:
@@ -543,7 +547,7 @@ void bh_json_add_talk(json_t *object, const struct bh_talk *talk)
 {
 	bh_json_set_text(object, "app", bh_app_word(talk->app));
 	bh_json_set_text(object, "encrypted", bh_encrypted_word(talk->encrypted));
-	bh_json_set_text(object, "tlsVersion", tls_version(talk->tls_version));
+	bh_json_set_text(object, "tlsVersion", bh_view_tls_version(talk->tls_version));
 	bh_json_set_text(object, "sni", talk->sni);
 	json_object_set_new(object, "roundTrip",
 		talk->rtt_n ? json_pack("{s:I, s:I, s:I}", "min", (json_int_t)talk->rtt_min_us,

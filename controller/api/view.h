@@ -86,13 +86,18 @@ void bh_view_clear(struct bh_view *view);
 const char *bh_view_text(struct bh_view *view, const struct bh_conversation *conversation);
 /* The same as a bh_filter_text, with the view as data. */
 char *bh_view_text_of(void *data, const struct bh_conversation *conversation);
-/* Why one end's verdict (in force, or pending) is what it is. */
+/* Why a verdict on a workload was reached; workload or pod as the view has it. The view's. */
+const char *bh_view_decision(
+	struct bh_view *view, uint32_t reason, uint32_t rule, bool egress, uint32_t workload);
+/* The same of one end, in force or pending. */
 const char *bh_view_row_text(struct bh_view *view, const struct bh_history_edge *row, bool pending);
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
 json_t *bh_json_window(const struct bh_window *window);
 json_t *bh_json_party(const struct bh_party *party);
+/* "1.3", or "" if it is not known. */
+const char *bh_view_tls_version(uint16_t version);
 /* "app", "encrypted", "tlsVersion", "sni" and "roundTrip" of what is spoken. */
 void bh_json_add_talk(json_t *object, const struct bh_talk *talk);
 /* Of an answer that is of a cluster: who was asked, and who did not answer. */

@@ -102,17 +102,12 @@ void bh_write_text(struct bh_writer *writer, const char *name, const char *text)
 /* Signed, as every number of an answer is. */
 void bh_write_number(struct bh_writer *writer, const char *name, uint64_t number)
 {
-	uint64_t size = (int64_t)number < 0 ? 0 - number : number;
-	char digits[24];
-	int n = count_digits(size);
+	bool negative = (int64_t)number < 0;
+	uint64_t size = negative ? 0 - number : number;
+	char digits[24] = "-";
+	char *end = put_digits(digits + negative, size, count_digits(size));
 
-	digits[0] = '-';
-	put_digits(digits + 1, size, n);
-	begin(writer, name);
-	if (size == number)
-		bh_text_add_bytes(writer->to, digits + 1, (size_t)n);
-	else
-		bh_text_add_bytes(writer->to, digits, (size_t)n + 1);
+	bh_write_json(writer, name, digits, (size_t)(end - digits));
 }
 
 void bh_write_flag(struct bh_writer *writer, const char *name, bool flag)

@@ -268,7 +268,7 @@ static bool show(struct bh_api *api, struct bh_control_call *call, bh_api_comman
 		return false;
 	if (*ret_error)
 		return true;
-	if (bh_view_elsewhere(view, call, command))
+	if (bh_view_elsewhere(view, call, command, BH_VIEW_WORKLOADS, false))
 		return false;
 	answer = view->window.history;
 	shown->n = answer ? bh_history_view(answer->n_edges, answer->edges, &shown->edges)

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "bulkhead/abi.h"
+#include "controller/api/excerpt.h"
 #include "controller/api/view.h"
 #include "controller/cluster/cluster.h"
 #include "controller/compile/lookup.h"
@@ -364,13 +365,18 @@ bool bh_view_ask(struct bh_view *view, struct bh_control_call *call, enum bh_vie
 	return ask_window(view, call, 1, ends, earlier, ret_error);
 }
 
-bool bh_view_elsewhere(
-	const struct bh_view *view, struct bh_control_call *call, bh_api_command *command)
+bool bh_view_elsewhere(const struct bh_view *view, struct bh_control_call *call,
+	bh_api_command *command, enum bh_view_ends ends, bool with_labels)
 {
 	const struct bh_history_answer *answer = view->window.history;
+	bool live = !answer && !view->cluster;
+	unsigned int parts = (live ? BH_EXCERPT_EDGES : 0) |
+			     (with_labels || ends == BH_VIEW_PODS ? BH_EXCERPT_PODS : 0);
+	size_t rows = live     ? bh_edges_count(view->api->edges)
+		      : answer ? answer->n_edges + answer->n_pods
+			       : 0;
 
-	return answer &&
-	       bh_api_elsewhere(view->api, call, command, answer->n_edges + answer->n_pods);
+	return !call->elsewhere && bh_api_elsewhere(view->api, call, command, rows, parts);
 }
 
 void bh_view_fill(struct bh_view *view, enum bh_view_ends ends, bool with_labels)

@@ -67,9 +67,9 @@ json_t *bh_view_scope(const json_t *request, struct bh_view *view);
  */
 bool bh_view_ask(struct bh_view *view, struct bh_control_call *call, enum bh_view_ends ends,
 	struct bh_window *earlier, json_t **ret_error);
-/* As bh_api_elsewhere(), once bh_view_ask() has everything. */
-bool bh_view_elsewhere(
-	const struct bh_view *view, struct bh_control_call *call, bh_api_command *command);
+/* As bh_api_elsewhere(), once bh_view_ask() has everything; arguments as of bh_view_fill(). */
+bool bh_view_elsewhere(const struct bh_view *view, struct bh_control_call *call,
+	bh_api_command *command, enum bh_view_ends ends, bool with_labels);
 /*
  * Fills the view for its window. `with_labels`: parties know their pods' labels, which costs a walk
  * over all pods. bh_view_clear() frees, also what was never filled.

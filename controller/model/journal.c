@@ -3,13 +3,19 @@
 
 #include "controller/model/memory.h"
 
-static void drop(struct bh_model *model, struct bh_stored *object)
+void bh_stored_free(struct bh_model *model, struct bh_stored *object)
 {
 	if (object->kind == BH_STORED_POLICY)
 		json_decref(object->policy.spec);
 	if (bh_stored_labels(object))
 		bh_label_store_put(&model->labels, *bh_stored_labels(object));
 	free(object);
+}
+
+static void drop(struct bh_model *model, struct bh_stored *object)
+{
+	if (!bh_frozen_keep(model, object))
+		bh_stored_free(model, object);
 }
 
 /* Who reads the journal tells these apart; of all others it is enough that there was something. */

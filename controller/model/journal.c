@@ -31,6 +31,8 @@ static enum bh_change_kind kind_of(const struct bh_stored *object, const struct 
 		return BH_CHANGE_SLICE;
 	case BH_STORED_NAMESPACE:
 		return BH_CHANGE_NAMESPACE;
+	case BH_STORED_SERVICE:
+		return BH_CHANGE_SERVICE;
 	case BH_STORED_POLICY:
 		return BH_CHANGE_POLICY;
 	default:
@@ -80,6 +82,8 @@ void bh_journal_note(struct bh_model *model, struct bh_stored *object, struct bh
 		change->pod = &before->pod;
 	else if (change->kind == BH_CHANGE_SLICE)
 		change->slice = &before->slice;
+	else if (change->kind == BH_CHANGE_SERVICE)
+		change->service = &before->service;
 	else
 		change->namespace = &before->namespace;
 	while (model->journal_bytes > BH_MODEL_JOURNAL_BYTES)

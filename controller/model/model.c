@@ -350,6 +350,13 @@ const struct bh_slice *bh_model_slice(const struct bh_model *model, const char *
 	return object && object->kind == BH_STORED_SLICE ? &object->slice : NULL;
 }
 
+const struct bh_service *bh_model_service(const struct bh_model *model, const char *uid)
+{
+	const struct bh_stored *object = find(model, uid);
+
+	return object && object->kind == BH_STORED_SERVICE ? &object->service : NULL;
+}
+
 /* A pod that lives comes before one that has ended, then the newer one, then the higher uid. */
 static bool is_newer(const struct bh_pod *a, const struct bh_pod *b)
 {

@@ -17,6 +17,7 @@
  */
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -728,10 +729,18 @@ static void end(struct controller *c)
 		close(c->pid_fd);
 }
 
+/*
+ * A heap for each of a dozen threads, most of which wait for a socket, would each keep what it once
+ * needed: 120 MB instead of 80 with 10,000 edges. One is the loop's, one that of all others.
+ */
+#define HEAPS 2
+
 int main(int argc, char **argv)
 {
 	struct controller c = {.pid_fd = -1};
 	int r;
+
+	mallopt(M_ARENA_MAX, HEAPS);
 
 	bh_options_parse(&c.options, argc, argv);
 	bh_log_open("bulkhead-controller", c.options.log_level);

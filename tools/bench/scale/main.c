@@ -289,7 +289,7 @@ static struct bh_edges *make_edges(void)
 
 /*
  * A trial of a policy and a large view run on a thread. What the loop has to do for them is all
- * that a change of policy that comes meanwhile waits for. Wall clock, as that is what it waits.
+ * that a change of policy that comes meanwhile waits for.
  */
 static void measure_excerpt(struct world *world)
 {

@@ -87,6 +87,11 @@ static void wait_for_answer(struct bh_control_call *call)
 	call->expired = call->deadline <= call->now;
 }
 
+bool bh_api_is_large(const struct bh_api *api)
+{
+	return api->work && bh_edges_count(api->edges) >= ROWS_MIN;
+}
+
 bool bh_api_elsewhere(struct bh_api *api, struct bh_control_call *call, bh_api_command *command,
 	size_t rows, unsigned int parts)
 {

@@ -6,13 +6,10 @@
 
 #include "controller/api/excerpt.h"
 #include "controller/api/view.h"
-#include "controller/flows/edges.h"
 #include "controller/model/memory.h"
 #include "proto/cleanup.h"
 
 #define EDGES_MAX 200
-/* A thousand take 3 ms. */
-#define SHORT_EDGES 1000
 
 /* What was last told of a conversation. */
 struct told {
@@ -120,7 +117,7 @@ char *bh_look(struct bh_api *api, const struct bh_sight *sight, const json_t *re
 
 bool bh_look_is_long(const struct bh_api *api)
 {
-	return api->work && bh_edges_count(api->edges) > SHORT_EDGES;
+	return bh_api_is_large(api);
 }
 
 /* ---- On a thread ----------------------------------------------------------------------------- */

@@ -148,6 +148,22 @@ size_t bh_exports_accounts(const struct bh_exports *exports,
 
 /* ---- Records --------------------------------------------------------------------------------- */
 
+static void take_one(struct bh_exports *exports, const struct bh_flow_record *record)
+{
+	bool full = exports->jsonl && bh_jsonl_is_full(exports->jsonl);
+	struct bh_export_flow flow;
+
+	if (full)
+		bh_jsonl_lose(exports->jsonl);
+	if (full && !exports->collector)
+		return;
+	flow = bh_export_flow(exports->model, exports->names, record);
+	if (exports->jsonl && !full)
+		bh_jsonl_add(exports->jsonl, &flow);
+	if (exports->collector)
+		bh_collector_add(exports->collector, &flow);
+}
+
 void bh_exports_take(struct bh_exports *exports, const struct bh_flow_log *log)
 {
 	uint64_t end = bh_flow_log_next(log);
@@ -156,15 +172,8 @@ void bh_exports_take(struct bh_exports *exports, const struct bh_flow_log *log)
 		exports->next = bh_flow_log_first(log);
 	if (!exports->jsonl && !exports->collector)
 		exports->next = end;
-	for (; exports->next < end; exports->next++) {
-		const struct bh_export_flow flow = bh_export_flow(
-			exports->model, exports->names, bh_flow_log_get(log, exports->next));
-
-		if (exports->jsonl)
-			bh_jsonl_add(exports->jsonl, &flow);
-		if (exports->collector)
-			bh_collector_add(exports->collector, &flow);
-	}
+	for (; exports->next < end; exports->next++)
+		take_one(exports, bh_flow_log_get(log, exports->next));
 }
 
 /* ---- Alerts ---------------------------------------------------------------------------------- */

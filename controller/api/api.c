@@ -58,12 +58,15 @@ static json_t *handle(struct bh_api *api, struct bh_control_call *call)
 }
 
 /* What a thread has made of it; NULL: not yet. */
-static json_t *take_result(const struct bh_api *api, const struct bh_control_call *call)
+static json_t *take_result(const struct bh_api *api, struct bh_control_call *call)
 {
-	const struct bh_task *task = bh_work_done(api->work, call->work);
+	struct bh_task *task = bh_work_done(api->work, call->work);
 
-	if (task)
+	if (task) {
+		call->text = task->text;
+		task->text = (struct bh_text){0};
 		return json_incref(task->result);
+	}
 	return call->expired ? bh_api_busy("it takes too long: ask for a shorter window") : NULL;
 }
 
@@ -73,7 +76,7 @@ json_t *bh_api_handle(void *data, struct bh_control_call *call)
 	json_t *answer = call->work && bh_work_begun(api->work, call->work) ? take_result(api, call)
 									    : handle(api, call);
 
-	if (answer || call->expired)
+	if (answer || call->text.data || call->expired)
 		bh_api_leave(data, call);
 	return answer;
 }

@@ -118,12 +118,16 @@ bool bh_api_history(struct bh_api *api, struct bh_control_call *call, int slot,
 	const struct bh_history_question *question, const struct bh_history_answer **ret_answer,
 	json_t **ret_error);
 
+/* True if the kernel counts so many edges that a thread is to look at them. */
+bool bh_api_is_large(const struct bh_api *api);
+
 /*
  * True, and the command is to return NULL, if its answer is made of so many rows that a thread runs
  * it instead, once everything of the history is there. Only for commands that look at nothing but
- * the model, what was compiled, names and the history's answers.
+ * the model, what was compiled, names, edges and the history's answers. `parts`: what of these it
+ * needs, of enum bh_excerpt_part.
  */
-bool bh_api_elsewhere(
-	struct bh_api *api, struct bh_control_call *call, bh_api_command *command, size_t rows);
+bool bh_api_elsewhere(struct bh_api *api, struct bh_control_call *call, bh_api_command *command,
+	size_t rows, unsigned int parts);
 
 #endif

@@ -130,21 +130,26 @@ static void on_done(void *data)
 
 /* ---- On the caller's thread ------------------------------------------------------------------ */
 
-static void answer(struct call *call, json_t *body)
+static void answer_text(struct call *call, const char *text, size_t n)
 {
-	_cleanup_free_ char *text = json_dumps(body, JSON_COMPACT);
 	nng_msg *message = NULL;
 
-	json_decref(body);
 	json_decref(call->request);
 	call->request = NULL;
-	if (!text || nng_msg_alloc(&message, 0) != 0 ||
-		nng_msg_append(message, text, strlen(text)) != 0)
+	if (nng_msg_alloc(&message, 0) != 0 || nng_msg_append(message, text, n) != 0)
 		abort();
 	set_state(call, CALL_SENDING);
 	nng_aio_set_timeout(call->aio, SEND_TIMEOUT_MS);
 	nng_aio_set_msg(call->aio, message);
 	nng_ctx_send(call->context, call->aio);
+}
+
+static void answer(struct call *call, json_t *body)
+{
+	_cleanup_free_ char *text = bh_xcheck(json_dumps(body, JSON_COMPACT));
+
+	json_decref(body);
+	answer_text(call, text, strlen(text));
 }
 
 static json_t *parse(const nng_msg *message, char *ret_problem, size_t size)
@@ -188,6 +193,11 @@ static void proceed(struct call *call, uint64_t now)
 	call->call.now = now;
 	call->call.expired = !call->call.first && call->call.deadline <= now;
 	body = control->handler(control->data, &call->call);
+	if (!body && call->call.text.data) {
+		answer_text(call, call->call.text.data, call->call.text.n);
+		bh_text_clear(&call->call.text);
+		return;
+	}
 	if (!body && call->call.expired)
 		body = bh_control_error("timed out");
 	call->call.first = false;

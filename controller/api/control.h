@@ -16,6 +16,8 @@
 
 #include <jansson.h>
 
+#include "controller/topology/text.h"
+
 /* Longer requests are hung up on. */
 #define BH_CONTROL_REQUEST_MAX (1024 * 1024)
 /* What one request may ask of the history. */
@@ -42,12 +44,16 @@ struct bh_control_call {
 	uint64_t work; /* … and what a thread does for it (work.h) */
 	/* On such a thread: what the history has answered. */
 	const struct bh_history_answer *answers[BH_CONTROL_QUESTIONS];
+	bool elsewhere;  /* … and everything is there: nothing is waited for */
 	uint64_t survey; /* … and of the cluster */
+	/* An answer that was written at once, instead of an object. Whoever called takes it. */
+	struct bh_text text;
 };
 
 /*
- * Answers a request: returns a new object, or NULL to be asked again after something changed, and
- * for the last time at the deadline it has set.
+ * Answers a request: returns a new object, or NULL. Then call->text is the answer; or, where that
+ * is empty, it is to be asked again after something changed, and for the last time at the deadline
+ * it has set.
  */
 typedef json_t *bh_control_handler(void *data, struct bh_control_call *call);
 

@@ -270,6 +270,8 @@ bool bh_api_fresh(struct bh_api *api, struct bh_control_call *call)
 {
 	struct bh_link_state state;
 
+	if (call->elsewhere)
+		return true;
 	if (call->first) {
 		call->memo = bh_link_refresh(api->link);
 		call->deadline = call->arrived + FRESH_MS;

@@ -133,7 +133,8 @@ json_t *bh_api_topology(struct bh_api *api, struct bh_control_call *call)
 		return NULL;
 	if (answer)
 		return answer;
-	if (bh_view_elsewhere(&question.view, call, bh_api_topology))
+	if (bh_view_elsewhere(
+		    &question.view, call, bh_api_topology, question.ends, wants_labels(&question)))
 		return NULL;
 	bh_view_fill(&question.view, question.ends, wants_labels(&question));
 	bh_graph_make(question.view.world, &question.view.conversations, &question.query, &graph);
@@ -178,7 +179,8 @@ json_t *bh_api_export(struct bh_api *api, struct bh_control_call *call)
 		return NULL;
 	if (answer)
 		return answer;
-	if (bh_view_elsewhere(&question.view, call, bh_api_export))
+	if (bh_view_elsewhere(
+		    &question.view, call, bh_api_export, question.ends, wants_labels(&question)))
 		return NULL;
 	bh_view_fill(&question.view, question.ends, wants_labels(&question));
 	bh_graph_make(question.view.world, &question.view.conversations, &question.query, &graph);
@@ -276,7 +278,8 @@ json_t *bh_api_topology_diff(struct bh_api *api, struct bh_control_call *call)
 		return NULL;
 	if (answer)
 		return answer;
-	if (bh_view_elsewhere(&question.view, call, bh_api_topology_diff))
+	if (bh_view_elsewhere(&question.view, call, bh_api_topology_diff, BH_VIEW_WORKLOADS,
+		    wants_labels(&question)))
 		return NULL;
 	bh_view_fill(&question.view, BH_VIEW_WORKLOADS, wants_labels(&question));
 	bh_view_conversations(&question.view, &earlier, &before);

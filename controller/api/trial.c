@@ -11,7 +11,6 @@
 #include "controller/model/table.h"
 #include "controller/replay/backends.h"
 #include "controller/replay/diff.h"
-#include "controller/replay/snapshot.h"
 #include "controller/replay/suggest.h"
 #include "proto/cleanup.h"
 
@@ -34,7 +33,7 @@ static const struct bh_desired_workload *name_workload(void *data, uint32_t numb
 
 	if (workload)
 		return workload;
-	name = bh_names_workload(seen->trial->names, number);
+	name = bh_names_workload(seen->trial->excerpt.api.names, number);
 	workload = bh_arena_new(&seen->arena, struct bh_desired_workload);
 	workload->number = number;
 	workload->namespace = name ? name->namespace : "";
@@ -113,7 +112,7 @@ static void look(struct seen *seen, const struct bh_trial *trial)
 	bh_replay_edges_make(
 		&seen->edges, answer->n_edges, answer->edges, n, outside, name_workload, seen);
 	drop_unseen(&seen->edges, trial->sight);
-	bh_replay_edges_resolve(&seen->edges, trial->model);
+	bh_replay_edges_resolve(&seen->edges, trial->excerpt.api.model);
 }
 
 static void forget(struct seen *seen)
@@ -383,15 +382,16 @@ static json_t *find_fault(
 static json_t *compare_worlds(
 	const struct bh_trial *trial, struct seen *seen, const struct bh_candidates *candidates)
 {
-	struct worlds worlds = {.after = bh_replay_world_new(trial->model, &seen->edges,
+	struct worlds worlds = {.after = bh_replay_world_new(trial->excerpt.api.model, &seen->edges,
 					candidates->n, candidates->changes)};
 	struct bh_replay_diff diff;
 	json_t *answer = find_fault(worlds.after, candidates);
 
 	if (!answer) {
-		worlds.before = bh_replay_world_new(trial->model, &seen->edges, 0, NULL);
+		worlds.before =
+			bh_replay_world_new(trial->excerpt.api.model, &seen->edges, 0, NULL);
 		worlds.in_force = bh_replay_world_in_force(
-			trial->model, &seen->edges, candidates->n, candidates->changes);
+			trial->excerpt.api.model, &seen->edges, candidates->n, candidates->changes);
 		bh_replay_diff(&seen->edges, worlds.before, worlds.after, &diff);
 		answer = tell_diff(trial, &seen->edges, &diff, &worlds);
 		add_window(answer, trial);
@@ -407,8 +407,8 @@ static json_t *run_diff(const struct bh_trial *trial)
 {
 	struct bh_candidates candidates = {0};
 	struct seen seen = {0};
-	json_t *answer =
-		bh_candidates_read(&candidates, trial->model, trial->request, trial->sight);
+	json_t *answer = bh_candidates_read(
+		&candidates, trial->excerpt.api.model, trial->request, trial->sight);
 
 	if (!answer) {
 		look(&seen, trial);
@@ -467,7 +467,7 @@ static json_t *suggestion_object(const struct bh_suggestion *suggestion)
 
 static json_t *run_suggest(struct bh_trial *trial)
 {
-	struct bh_suggest_query query = {.model = trial->model,
+	struct bh_suggest_query query = {.model = trial->excerpt.api.model,
 		.approved = is_approved,
 		.rejected = is_rejected,
 		.data = trial};
@@ -493,7 +493,9 @@ static void run(struct bh_task *task)
 {
 	struct bh_trial *trial = (struct bh_trial *)task;
 
+	bh_excerpt_enter(&trial->excerpt);
 	task->result = trial->suggest ? run_suggest(trial) : run_diff(trial);
+	bh_excerpt_leave(&trial->excerpt);
 }
 
 static void free_trial(struct bh_task *task)
@@ -501,8 +503,7 @@ static void free_trial(struct bh_task *task)
 	struct bh_trial *trial = (struct bh_trial *)task;
 
 	bh_history_release(trial->history, trial->ticket);
-	bh_names_free(trial->names);
-	bh_model_free(trial->model);
+	bh_excerpt_release(&trial->excerpt);
 	json_decref(trial->request);
 	json_decref(trial->decisions);
 	json_decref(trial->window);
@@ -521,8 +522,7 @@ struct bh_trial *bh_trial_new(const struct bh_api *api, struct bh_control_call *
 	trial->ticket = call->tickets[0];
 	call->tickets[0] = 0;
 	trial->answer = answer;
-	trial->model = bh_replay_snapshot(api->model);
-	trial->names = bh_names_copy(api->names);
+	bh_excerpt_take(&trial->excerpt, api, BH_EXCERPT_PODS);
 	trial->request = json_deep_copy(call->request);
 	trial->decisions = json_deep_copy(api->decisions);
 	trial->sight = bh_sight_copy(call->sight);

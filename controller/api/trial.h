@@ -7,7 +7,7 @@
  * computed on a thread (see work.h) from the cluster as it was when they were asked.
  */
 
-#include "controller/api/api.h"
+#include "controller/api/excerpt.h"
 #include "controller/api/work.h"
 #include "controller/topology/conversation.h"
 
@@ -19,8 +19,7 @@ struct bh_trial {
 	uint64_t ticket;
 	const struct bh_history_answer *answer;
 	/* Copies. */
-	struct bh_model *model;
-	struct bh_names *names;
+	struct bh_excerpt excerpt;
 	json_t *request;
 	json_t *decisions;
 	json_t *window;

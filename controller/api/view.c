@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "bulkhead/abi.h"
+#include "controller/api/excerpt.h"
 #include "controller/api/view.h"
 #include "controller/cluster/cluster.h"
 #include "controller/compile/lookup.h"
@@ -364,13 +365,18 @@ bool bh_view_ask(struct bh_view *view, struct bh_control_call *call, enum bh_vie
 	return ask_window(view, call, 1, ends, earlier, ret_error);
 }
 
-bool bh_view_elsewhere(
-	const struct bh_view *view, struct bh_control_call *call, bh_api_command *command)
+bool bh_view_elsewhere(const struct bh_view *view, struct bh_control_call *call,
+	bh_api_command *command, enum bh_view_ends ends, bool with_labels)
 {
 	const struct bh_history_answer *answer = view->window.history;
+	bool live = !answer && !view->cluster;
+	unsigned int parts = (live ? BH_EXCERPT_EDGES : 0) |
+			     (with_labels || ends == BH_VIEW_PODS ? BH_EXCERPT_PODS : 0);
+	size_t rows = live     ? bh_edges_count(view->api->edges)
+		      : answer ? answer->n_edges + answer->n_pods
+			       : 0;
 
-	return answer &&
-	       bh_api_elsewhere(view->api, call, command, answer->n_edges + answer->n_pods);
+	return !call->elsewhere && bh_api_elsewhere(view->api, call, command, rows, parts);
 }
 
 void bh_view_fill(struct bh_view *view, enum bh_view_ends ends, bool with_labels)
@@ -416,14 +422,11 @@ struct decision {
 };
 #define DECISION_KEY_SIZE offsetof(struct decision, text)
 
-const char *bh_view_row_text(struct bh_view *view, const struct bh_history_edge *row, bool pending)
+const char *bh_view_decision(
+	struct bh_view *view, uint32_t reason, uint32_t rule, bool egress, uint32_t workload)
 {
 	const struct decision key = {
-		.reason = pending ? row->key.pending : row->key.verdict,
-		.rule = pending ? row->key.pending_rule : row->key.rule,
-		.workload = row->key.egress ? row->key.client : row->key.server,
-		.egress = row->key.egress,
-	};
+		.reason = reason, .rule = rule, .workload = workload, .egress = egress};
 	struct decision *known = bh_table_get(&view->texts, &key, DECISION_KEY_SIZE);
 	const struct bh_party *party;
 	bool pod;
@@ -433,15 +436,22 @@ const char *bh_view_row_text(struct bh_view *view, const struct bh_history_edge 
 		return "its node knows the rule: metrics do not say it";
 	if (known)
 		return known->text;
-	party = bh_world_find(view->world, key.workload);
+	party = view->world ? bh_world_find(view->world, workload) : NULL;
 	pod = party && party->is_pod;
-	text = bh_api_decision(view->api, key.reason, key.rule, key.egress,
-		pod ? party->namespace : NULL, pod ? party->name : NULL, key.workload);
+	text = bh_api_decision(view->api, reason, rule, egress, pod ? party->namespace : NULL,
+		pod ? party->name : NULL, workload);
 	known = bh_arena_copy(&view->arena, &key, 1, sizeof(key));
 	known->text = bh_arena_strdup(&view->arena, json_string_value(text));
 	json_decref(text);
 	bh_table_put(&view->texts, known, DECISION_KEY_SIZE, known);
 	return known->text;
+}
+
+const char *bh_view_row_text(struct bh_view *view, const struct bh_history_edge *row, bool pending)
+{
+	return bh_view_decision(view, pending ? row->key.pending : row->key.verdict,
+		pending ? row->key.pending_rule : row->key.rule, row->key.egress,
+		row->key.egress ? row->key.client : row->key.server);
 }
 
 /* What decides: the verdict in force where it denies, else the pending one where that would. */

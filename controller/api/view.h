@@ -67,9 +67,9 @@ json_t *bh_view_scope(const json_t *request, struct bh_view *view);
  */
 bool bh_view_ask(struct bh_view *view, struct bh_control_call *call, enum bh_view_ends ends,
 	struct bh_window *earlier, json_t **ret_error);
-/* As bh_api_elsewhere(), once bh_view_ask() has everything. */
-bool bh_view_elsewhere(
-	const struct bh_view *view, struct bh_control_call *call, bh_api_command *command);
+/* As bh_api_elsewhere(), once bh_view_ask() has everything; arguments as of bh_view_fill(). */
+bool bh_view_elsewhere(const struct bh_view *view, struct bh_control_call *call,
+	bh_api_command *command, enum bh_view_ends ends, bool with_labels);
 /*
  * Fills the view for its window. `with_labels`: parties know their pods' labels, which costs a walk
  * over all pods. bh_view_clear() frees, also what was never filled.
@@ -86,7 +86,10 @@ void bh_view_clear(struct bh_view *view);
 const char *bh_view_text(struct bh_view *view, const struct bh_conversation *conversation);
 /* The same as a bh_filter_text, with the view as data. */
 char *bh_view_text_of(void *data, const struct bh_conversation *conversation);
-/* Why one end's verdict (in force, or pending) is what it is. */
+/* Why a verdict on a workload was reached; workload or pod as the view has it. The view's. */
+const char *bh_view_decision(
+	struct bh_view *view, uint32_t reason, uint32_t rule, bool egress, uint32_t workload);
+/* The same of one end, in force or pending. */
 const char *bh_view_row_text(struct bh_view *view, const struct bh_history_edge *row, bool pending);
 
 /* ---- JSON ------------------------------------------------------------------------------------ */

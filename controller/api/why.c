@@ -177,7 +177,8 @@ json_t *bh_api_conversations(struct bh_api *api, struct bh_control_call *call)
 		return NULL;
 	if (edges)
 		return edges;
-	if (bh_view_elsewhere(view, call, bh_api_conversations))
+	if (bh_view_elsewhere(
+		    view, call, bh_api_conversations, BH_VIEW_WORKLOADS, wants_labels(&listing)))
 		return NULL;
 	bh_view_fill(view, BH_VIEW_WORKLOADS, wants_labels(&listing));
 	found = bh_xcalloc(view->conversations.n, sizeof(*found));

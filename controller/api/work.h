@@ -17,6 +17,8 @@
 #include <jansson.h>
 #include <uv.h>
 
+#include "controller/topology/text.h"
+
 #define BH_WORK_EACH 2
 #define BH_WORK_ALL 8
 /* At once; the others wait. libuv has four threads, and looks names up on them too. */
@@ -28,7 +30,9 @@ struct bh_task {
 	void (*run)(struct bh_task *task); /* on a thread */
 	/* On the loop's, with whatever the task owns, its result too. */
 	void (*free)(struct bh_task *task);
-	json_t *result; /* set by `run` */
+	/* Set by `run`: one of both. */
+	json_t *result;
+	struct bh_text text;
 };
 
 struct bh_work;

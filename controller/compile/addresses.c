@@ -238,7 +238,7 @@ bool bh_compilation_who_has(const struct bh_compilation *compilation, const stru
 		holder = *node;
 	else
 		holder.pod = bh_model_pod_at(compilation->model, ip);
-	bh_compilation_claims(compilation, ip, &claimed);
+	bh_services_claims(&compilation->services, ip, &claimed);
 	if (claimed.n_claims && !holder.pod && !holder.labels)
 		holder = claimed;
 	else if (!node && !holder.pod)
@@ -260,7 +260,7 @@ bool bh_compilation_resolve(
 		return false;
 	/* A service that takes an address of an interface takes its conflicts, too. */
 	note_others(compilation, holder.n_claims ? find_node(compilation, ip) : &holder, ip);
-	bh_compilation_claims(compilation, ip, &claimed);
+	bh_services_claims(&compilation->services, ip, &claimed);
 	if (!holder.n_claims && claimed.n_claims)
 		bh_compilation_note_taken(compilation, &holder, claimed.claims, claimed.n_claims);
 	*ret_holder = holder;

@@ -53,6 +53,7 @@ enum bh_problem_about {
 	BH_ABOUT_REST,
 	BH_ABOUT_POLICY,
 	BH_ABOUT_ADDRESS, /* who has it */
+	BH_ABOUT_SERVICE, /* whoever has its addresses */
 	BH_ABOUT_LOCAL,   /* a pod of this node, and what selects it */
 };
 
@@ -178,8 +179,10 @@ struct bh_desired_address bh_compilation_place_service(struct bh_compilation *co
 /* True if one of those that claim it does so for the world outside. */
 bool bh_service_is_outside(const struct bh_holder *holder);
 /* Sets the claims of the address. */
-void bh_compilation_claims(const struct bh_compilation *compilation, const struct bh_ip *ip,
-	struct bh_holder *ret_holder);
+void bh_services_claims(
+	const struct bh_services *services, const struct bh_ip *ip, struct bh_holder *ret_holder);
+/* Lists services and their addresses anew; *ret_before has the claims until now: free() them. */
+void bh_compilation_claim_anew(struct bh_compilation *compilation, struct bh_services *ret_before);
 void bh_compilation_note_taken(struct bh_compilation *compilation, const struct bh_holder *keeper,
 	const struct bh_claim *claims, size_t n);
 

@@ -42,7 +42,7 @@ static size_t gather_claims(struct bh_compilation *compilation)
 			const struct bh_ip *ip = &service->ips[i];
 
 			if (!bh_address_is_usable(ip)) {
-				bh_compilation_problem(compilation, BH_ABOUT_REST, "bad-address",
+				bh_compilation_problem(compilation, BH_ABOUT_SERVICE, "bad-address",
 					service_object(compilation, service),
 					bh_arena_printf(compilation->out,
 						"%s is not an address a service can have; it is "
@@ -84,10 +84,21 @@ static void sort_by_name(struct bh_compilation *compilation)
 			compare_by_name);
 }
 
-void bh_compilation_claims(const struct bh_compilation *compilation, const struct bh_ip *ip,
-	struct bh_holder *ret_holder)
+void bh_compilation_claim_anew(struct bh_compilation *compilation, struct bh_services *ret_before)
 {
-	const struct bh_services *services = &compilation->services;
+	struct bh_services *services = &compilation->services;
+
+	*ret_before =
+		(struct bh_services){.n_claims = services->n_claims, .claims = services->claims};
+	free(services->by_name);
+	services->n_by_name = 0;
+	gather_claims(compilation);
+	sort_by_name(compilation);
+}
+
+void bh_services_claims(
+	const struct bh_services *services, const struct bh_ip *ip, struct bh_holder *ret_holder)
+{
 	size_t low = 0, high = services->n_claims;
 
 	while (low < high) {

@@ -2,11 +2,11 @@
 
 /*
  * A step: from the compilation that stands to that of the model as it is now, where only pods,
- * slices, namespaces and policies have changed in between. It never follows the changes one by one.
- * What they touch is gathered first, as it was when the last compilation was made; then it is asked
- * anew of the model:
+ * slices, services, namespaces and policies have changed in between. It never follows the changes
+ * one by one. What they touch is gathered first, as it was when the last compilation was made; then
+ * it is asked anew of the model:
  *
- *   pods and slices that changed, and pods whose namespace did
+ *   pods, slices and services that changed, and pods whose namespace did
  *     their addresses: who has them now, and what that is
  *     services that have one of these behind them: what they are now
  *     classes that came or went: the programs that ask about them
@@ -38,6 +38,10 @@ static void add_change(struct bh_step *step, const struct bh_change *change)
 		bh_xgrow(step->namespaces, step->n_namespaces, step->namespaces_room);
 		step->namespaces[step->n_namespaces++] = (struct bh_step_namespace){
 			change->namespace, bh_model_namespace_by_uid(model, change->uid)};
+	} else if (change->kind == BH_CHANGE_SERVICE) {
+		bh_xgrow(step->fronts, step->n_fronts, step->fronts_room);
+		step->fronts[step->n_fronts++] = (struct bh_step_service){
+			change->service, bh_model_service(model, change->uid)};
 	} else {
 		bh_xgrow(step->slices, step->n_slices, step->slices_room);
 		step->slices[step->n_slices++] =
@@ -65,15 +69,19 @@ static bool gather_changes(struct bh_step *step, enum bh_compile_cause *ret_why)
 
 	step->compilation->changes += last + 1 - first;
 	for (uint64_t revision = first; done && revision <= last; revision++) {
-		const struct bh_change *change = bh_model_change(model, revision);
+		const struct bh_change *change = bh_model_change(model, revision), *known;
 
 		if (!change || change->kind == BH_CHANGE_OTHER) {
 			*ret_why = change ? BH_COMPILE_OTHER : BH_COMPILE_MANY;
 			done = false;
 		} else if (change->kind == BH_CHANGE_POLICY) {
 			step->policies_changed = true;
-		} else if (!bh_table_put(&seen, change->uid, strlen(change->uid), (void *)change)) {
+		} else if (!(known = bh_table_get(&seen, change->uid, strlen(change->uid)))) {
+			bh_table_put(&seen, change->uid, strlen(change->uid), (void *)change);
 			add_change(step, change);
+		} else if (known->kind != change->kind) { /* one uid, two objects */
+			*ret_why = BH_COMPILE_OTHER;
+			done = false;
 		}
 	}
 	bh_table_clear(&seen);
@@ -360,6 +368,7 @@ static bool take_step(struct bh_step *step, enum bh_compile_cause *ret_why)
 		gather_namespace(step, step->namespaces[i].before);
 		gather_namespace(step, step->namespaces[i].now);
 	}
+	bh_step_claim_services(step);
 	bh_step_sort_ips(&step->ips);
 	if (step->ips.n > LARGE_PART && step->ips.n > compilation->last->addresses.n / 4) {
 		*ret_why = BH_COMPILE_MANY;
@@ -422,6 +431,8 @@ bool bh_compilation_step(struct bh_compilation *compilation, enum bh_compile_cau
 	free(step.pods);
 	free(step.slices);
 	free(step.namespaces);
+	free(step.fronts);
+	free(step.claimed.claims);
 	free(step.ips.items);
 	free(step.moved.items);
 	free(step.services.items);

@@ -20,6 +20,10 @@ struct bh_step_namespace {
 	const struct bh_namespace *before, *now;
 };
 
+struct bh_step_service {
+	const struct bh_service *before, *now;
+};
+
 struct bh_step_ips {
 	size_t n;
 	size_t capacity;
@@ -35,9 +39,12 @@ struct bh_step {
 	struct bh_step_slice *slices;
 	size_t n_namespaces, namespaces_room;
 	struct bh_step_namespace *namespaces;
-	struct bh_step_ips ips;      /* that the pods have or had; sorted */
-	struct bh_step_ips moved;    /* those of them that are something else than before */
-	struct bh_step_ips services; /* addresses of services that may be, too */
+	size_t n_fronts, fronts_room;
+	struct bh_step_service *fronts; /* services themselves */
+	struct bh_services claimed;     /* and who had which addresses before they changed */
+	struct bh_step_ips ips;         /* that pods, or services, have or had; sorted */
+	struct bh_step_ips moved;       /* those of them that are something else than before */
+	struct bh_step_ips services;    /* addresses of services that may be, too */
 	size_t n_edits, edits_room;
 	struct bh_desired_address *edits; /* what addresses are now; class … */
 	bool *removed;
@@ -64,6 +71,8 @@ void bh_step_sort_ips(struct bh_step_ips *list);
 void bh_step_drop_problems(
 	struct bh_step *step, enum bh_problem_about about, const struct bh_step_ips *ips);
 
+/* Who has which addresses as a service; those that changed hands, maybe, are to be looked at. */
+void bh_step_claim_services(struct bh_step *step);
 /* Who has the addresses of `ips` now, and what does that make them? */
 void bh_step_place_ips(struct bh_step *step);
 /* What are the services that may have some of them behind them? */

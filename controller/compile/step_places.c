@@ -141,6 +141,12 @@ static const struct bh_desired_address *address_of(struct bh_step *step, const s
 	return bh_run_find(&bh_desired_addresses, &step->result->public.addresses, &key);
 }
 
+/* Services as they had the addresses when the last compilation was made. */
+static const struct bh_services *claims_before(const struct bh_step *step)
+{
+	return step->n_fronts ? &step->claimed : &step->compilation->services;
+}
+
 /* Takes back what was counted for an address when it became what it was. */
 static void release_address(struct bh_step *step, const struct bh_desired_address *old)
 {
@@ -150,7 +156,7 @@ static void release_address(struct bh_step *step, const struct bh_desired_addres
 	if (old->service) {
 		struct bh_holder claimed = {.ip = old->ip};
 
-		bh_compilation_claims(compilation, &old->ip, &claimed);
+		bh_services_claims(claims_before(step), &old->ip, &claimed);
 		count_service_class(step,
 			bh_table_get(
 				&compilation->services.by_number, &old->class, sizeof(old->class)),
@@ -279,6 +285,28 @@ static void add_services_at(struct bh_step *step, const struct bh_ip *ip)
 		add_services_selecting(step, pod);
 }
 
+/* What is said of a service's addresses is said of those alone that it had, or has. */
+void bh_step_claim_services(struct bh_step *step)
+{
+	struct bh_problem_list *problems = &step->compilation->problems;
+	size_t n;
+
+	if (!step->n_fronts)
+		return;
+	bh_step_drop_problems(step, BH_ABOUT_SERVICE, NULL);
+	n = problems->n;
+	bh_compilation_claim_anew(step->compilation, &step->claimed);
+	step->problems_changed |= problems->n > n;
+	for (size_t i = 0; i < step->n_fronts; i++) {
+		const struct bh_service *both[] = {step->fronts[i].before, step->fronts[i].now};
+
+		for (int j = 0; j < 2; j++) {
+			for (size_t k = 0; both[j] && k < both[j]->n_ips; k++)
+				bh_step_add_ip(&step->ips, &both[j]->ips[k]);
+		}
+	}
+}
+
 static void gather_services(struct bh_step *step)
 {
 	if (!step->compilation->services.n_by_name)
@@ -302,15 +330,19 @@ static void place_service(struct bh_step *step, const struct bh_holder *holder)
 	struct bh_service_class *class;
 	struct bh_desired_address new =
 		bh_compilation_place_service(step->compilation, NULL, holder, &class);
+	struct bh_holder claimed;
+	bool same = old && same_address(old, &new);
 
-	if (old && same_address(old, &new)) {
+	bh_services_claims(claims_before(step), &holder->ip, &claimed);
+	if (same && bh_service_is_outside(&claimed) == bh_service_is_outside(holder)) {
 		release_workload(step->compilation, old->workload);
 		return;
 	}
 	count_service_class(step, class, holder, true);
 	if (old)
 		release_address(step, old);
-	add_edit(step, &new, false);
+	if (!same)
+		add_edit(step, &new, false);
 }
 
 void bh_step_place_services(struct bh_step *step)

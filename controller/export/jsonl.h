@@ -23,6 +23,13 @@ struct bh_jsonl;
 struct bh_jsonl *bh_jsonl_new(uv_loop_t *loop, const struct bh_rotating_config *config,
 	size_t queue_bytes, uint64_t instance, void (*changed)(void *data), void *data);
 
+/*
+ * True if a flow would be lost for lack of room. Ask first: what is known of a flow, and its line,
+ * cost ten times what losing it does; who made them for nothing would have no time to write others.
+ */
+bool bh_jsonl_is_full(const struct bh_jsonl *jsonl);
+/* One that came while it was full. */
+void bh_jsonl_lose(struct bh_jsonl *jsonl);
 void bh_jsonl_add(struct bh_jsonl *jsonl, const struct bh_export_flow *flow);
 const struct bh_export_account *bh_jsonl_account(const struct bh_jsonl *jsonl);
 

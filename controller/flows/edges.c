@@ -53,6 +53,9 @@ struct bh_edges {
 	struct bh_table table; /* edge_key → struct edge */
 	uint64_t generation;
 	uint64_t forgotten;
+	/* Of a copy: all of them. It has no table. */
+	size_t n_copied;
+	struct edge *copied;
 };
 
 struct bh_edges *bh_edges_new(void)
@@ -74,7 +77,34 @@ void bh_edges_free(struct bh_edges *edges)
 	if (!edges)
 		return;
 	forget_all(edges);
+	free(edges->copied);
 	free(edges);
+}
+
+size_t bh_edges_count(const struct bh_edges *edges)
+{
+	return edges->table.n + edges->n_copied;
+}
+
+/* One after the other; *position begins at 0. NULL at the end. */
+static struct edge *next_edge(const struct bh_edges *edges, size_t *position)
+{
+	if (!edges->copied)
+		return bh_table_next(&edges->table, position);
+	return *position < edges->n_copied ? &edges->copied[(*position)++] : NULL;
+}
+
+struct bh_edges *bh_edges_copy(const struct bh_edges *edges)
+{
+	struct bh_edges *copy = bh_edges_new();
+	const struct edge *edge;
+
+	copy->generation = edges->generation;
+	copy->forgotten = edges->forgotten;
+	copy->copied = bh_xreallocarray(NULL, bh_edges_count(edges), sizeof(*copy->copied));
+	for (size_t at = 0; (edge = next_edge(edges, &at));)
+		copy->copied[copy->n_copied++] = *edge;
+	return copy;
 }
 
 /* ---- From the wire --------------------------------------------------------------------------- */
@@ -360,7 +390,7 @@ void bh_edge_view_finish(struct bh_edge_view *view)
 
 size_t bh_edges_view(const struct bh_edges *edges, struct bh_edge_view **ret_views)
 {
-	size_t n = edges->table.n;
+	size_t n = bh_edges_count(edges);
 	_cleanup_free_ struct edge **sorted = bh_xcalloc(n, sizeof(*sorted));
 	struct bh_edge_variant *variants;
 	struct bh_edge_view *views;
@@ -368,7 +398,7 @@ size_t bh_edges_view(const struct bh_edges *edges, struct bh_edge_view **ret_vie
 	size_t n_views = 0;
 	size_t i = 0;
 
-	for (size_t at = 0; (edge = bh_table_next(&edges->table, &at));)
+	for (size_t at = 0; (edge = next_edge(edges, &at));)
 		sorted[i++] = edge;
 	qsort(sorted, n, sizeof(*sorted), compare_edges);
 

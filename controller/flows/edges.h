@@ -74,6 +74,12 @@ struct bh_edges;
 struct bh_edges *bh_edges_new(void);
 void bh_edges_free(struct bh_edges *edges);
 
+/* How many of the kernel's there are: one for each end and verdict. */
+size_t bh_edges_count(const struct bh_edges *edges);
+
+/* The edges as they are now, to be viewed by another thread. Nothing can be added to it. */
+struct bh_edges *bh_edges_copy(const struct bh_edges *edges);
+
 /* Takes a batch in: absolute counts replace what was known of the same key. */
 void bh_edges_add(struct bh_edges *edges, const Bulkhead__Wire__EdgeBatch *batch);
 

@@ -9,8 +9,8 @@
 struct bh_names {
 	const struct bh_model *model;
 
-	/* Learnt, and kept when what they name is gone. */
-	struct bh_arena arena;
+	/* Learnt, and kept when what they name is gone. Copies share the texts. */
+	struct learnt *learnt;
 	struct bh_table workloads; /* number → struct bh_workload_name */
 	struct bh_table rules;     /* number → struct bh_rule_label */
 	struct bh_table endpoints; /* uid → struct endpoint_name */
@@ -18,32 +18,61 @@ struct bh_names {
 	struct bh_pod_name found; /* by address, last */
 };
 
+struct learnt {
+	size_t references;
+	struct bh_arena arena;
+};
+
 struct endpoint_name {
 	struct bh_pod_name pod;
 	const char *uid;
 };
+
+static struct learnt *learnt_new(void)
+{
+	struct learnt *learnt = bh_xcalloc(1, sizeof(*learnt));
+
+	learnt->references = 1;
+	return learnt;
+}
+
+static void learnt_unref(struct learnt *learnt)
+{
+	if (--learnt->references)
+		return;
+	bh_arena_clear(&learnt->arena);
+	free(learnt);
+}
 
 struct bh_names *bh_names_new(const struct bh_model *model)
 {
 	struct bh_names *names = bh_xcalloc(1, sizeof(*names));
 
 	names->model = model;
+	names->learnt = learnt_new();
 	return names;
 }
 
-static void forget_learnt(struct bh_names *names)
+static void clear_tables(struct bh_names *names)
 {
 	bh_table_clear(&names->workloads);
 	bh_table_clear(&names->rules);
 	bh_table_clear(&names->endpoints);
-	bh_arena_clear(&names->arena);
+}
+
+static void forget_learnt(struct bh_names *names)
+{
+	clear_tables(names);
+	learnt_unref(names->learnt);
+	names->learnt = learnt_new();
 }
 
 void bh_names_free(struct bh_names *names)
 {
 	if (!names)
 		return;
-	forget_learnt(names);
+	clear_tables(names);
+	learnt_unref(names->learnt);
 	free(names);
 }
 
@@ -55,11 +84,11 @@ static void learn_workload(struct bh_names *names, const struct bh_desired_workl
 
 	if (bh_names_workload(names, from->number))
 		return;
-	to = bh_arena_new(&names->arena, struct bh_workload_name);
+	to = bh_arena_new(&names->learnt->arena, struct bh_workload_name);
 	to->number = from->number;
-	to->namespace = bh_arena_strdup(&names->arena, from->namespace);
-	to->kind = bh_arena_strdup(&names->arena, from->kind);
-	to->name = bh_arena_strdup(&names->arena, from->name);
+	to->namespace = bh_arena_strdup(&names->learnt->arena, from->namespace);
+	to->kind = bh_arena_strdup(&names->learnt->arena, from->kind);
+	to->name = bh_arena_strdup(&names->learnt->arena, from->name);
 	bh_table_put(&names->workloads, &to->number, sizeof(to->number), to);
 }
 
@@ -69,13 +98,13 @@ static void learn_rule(struct bh_names *names, const struct bh_desired_rule_name
 
 	if (bh_names_rule(names, from->number))
 		return;
-	to = bh_arena_new(&names->arena, struct bh_rule_label);
+	to = bh_arena_new(&names->learnt->arena, struct bh_rule_label);
 	to->number = from->number;
-	to->namespace = bh_arena_strdup(&names->arena, from->namespace);
-	to->policy = bh_arena_strdup(&names->arena, from->policy);
+	to->namespace = bh_arena_strdup(&names->learnt->arena, from->namespace);
+	to->policy = bh_arena_strdup(&names->learnt->arena, from->policy);
 	to->egress = from->egress;
 	to->index = from->index;
-	to->text = bh_arena_strdup(&names->arena, from->text);
+	to->text = bh_arena_strdup(&names->learnt->arena, from->text);
 	bh_table_put(&names->rules, &to->number, sizeof(to->number), to);
 }
 
@@ -87,10 +116,10 @@ static void learn_endpoint(struct bh_names *names, const struct bh_desired_endpo
 
 	if (bh_names_endpoint(names, from->uid))
 		return;
-	to = bh_arena_new(&names->arena, struct endpoint_name);
-	to->uid = bh_arena_strdup(&names->arena, from->uid);
-	to->pod.namespace = bh_arena_strdup(&names->arena, from->namespace);
-	to->pod.name = bh_arena_strdup(&names->arena, from->name);
+	to = bh_arena_new(&names->learnt->arena, struct endpoint_name);
+	to->uid = bh_arena_strdup(&names->learnt->arena, from->uid);
+	to->pod.namespace = bh_arena_strdup(&names->learnt->arena, from->namespace);
+	to->pod.name = bh_arena_strdup(&names->learnt->arena, from->name);
 	bh_table_put(&names->endpoints, to->uid, strlen(to->uid) + 1, to);
 }
 
@@ -134,14 +163,12 @@ void bh_names_recall(struct bh_names *names, size_t n_workloads,
 
 struct bh_names *bh_names_copy(const struct bh_names *names)
 {
-	struct bh_names *copy = bh_names_new(NULL);
-	const struct bh_workload_name *name;
-	const struct bh_rule_label *rule;
+	struct bh_names *copy = bh_xcalloc(1, sizeof(*copy));
 
-	for (size_t at = 0; (name = bh_table_next(&names->workloads, &at));)
-		bh_names_recall(copy, 1, name, 0, NULL);
-	for (size_t at = 0; (rule = bh_table_next(&names->rules, &at));)
-		bh_names_recall(copy, 0, NULL, 1, rule);
+	copy->learnt = names->learnt;
+	copy->learnt->references++;
+	bh_table_copy(&copy->workloads, &names->workloads);
+	bh_table_copy(&copy->rules, &names->rules);
 	return copy;
 }
 

@@ -52,7 +52,10 @@ void bh_names_recall(struct bh_names *names, size_t n_workloads,
 	const struct bh_workload_name *workloads, size_t n_rules,
 	const struct bh_rule_label *rules);
 
-/* The names of workloads and rules as they are now, for another thread; not those of pods. */
+/*
+ * The names of workloads and rules as they are now, for another thread to look up; not those of
+ * pods. Made, and freed, on this one: the texts are shared.
+ */
 struct bh_names *bh_names_copy(const struct bh_names *names);
 
 /*

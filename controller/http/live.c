@@ -5,9 +5,10 @@
  * changed is found out once for all of them, and written once. Each has a queue of its own, so a
  * slow one only misses events itself, and is told how many.
  *
- * Looking costs time in which nobody else is served. So the more it costs, the more seldom it is
- * done: never more than a small part of the time, however often somebody comes anew, and not for
- * all channels at once if that takes long.
+ * Looking costs time, which is a thread's where there are many edges, and else one in which nobody
+ * else is served. So the more it costs, the more seldom it is done: never more than a small part of
+ * the time, however often somebody comes anew, for one channel at a time by a thread, and not for
+ * all at once if that takes long.
  */
 
 #include <inttypes.h>
@@ -17,6 +18,7 @@
 
 #include "controller/api/alerts.h"
 #include "controller/api/view.h"
+#include "controller/http/look.h"
 #include "controller/http/server.h"
 #include "controller/model/memory.h"
 #include "proto/cleanup.h"
@@ -30,27 +32,17 @@
 /* A reader that has taken nothing of what is there for so long is gone. */
 #define STALLED_MS 60000
 #define QUEUE_BYTES_MAX (512u * 1024)
-#define EDGES_MAX 200
 #define ALERTS_MAX 50
-
-/* What was last told of a conversation. */
-struct told {
-	char id[BH_CONVERSATION_ID_MAX];
-	uint64_t packets;
-	uint64_t flows;
-	enum bh_state state;
-};
 
 struct channel {
 	struct channel *next;
 	char token[17];
 	json_t *request; /* the filter */
 	size_t n_streams;
-	struct bh_table told; /* id → told */
-	char *status;         /* as last told */
-	bool primed;          /* `told` holds what there was when it began */
-	uint64_t alerts;      /* the last change of an alert that was told */
-	uint64_t round;       /* in which it was looked at last */
+	struct bh_told told; /* a thread's while it looks */
+	char *status;        /* as last told */
+	uint64_t alerts;     /* the last change of an alert that was told */
+	uint64_t round;      /* in which it was looked at last */
 };
 
 struct bh_stream {
@@ -75,6 +67,9 @@ struct bh_live {
 	uint64_t look_at;
 	uint64_t earliest; /* looks before have had their share of the time until then */
 	uint64_t round;    /* of looks, in which each channel has its turn */
+	/* Whose edges a thread looks at, one at a time; NULL: none. */
+	struct channel *looking;
+	uint64_t work; /* its ticket */
 };
 
 struct bh_live *bh_live_new(struct bh_http *http)
@@ -87,15 +82,6 @@ struct bh_live *bh_live_new(struct bh_http *http)
 }
 
 /* ---- Queues ---------------------------------------------------------------------------------- */
-
-/* "event: NAME\ndata: JSON\n\n"; JSON has no line breaks. */
-static char *event_text(const char *name, json_t *data)
-{
-	_cleanup_free_ char *text = json_dumps(data, JSON_COMPACT);
-
-	json_decref(data);
-	return bh_xasprintf("event: %s\ndata: %s\n\n", name, text ? text : "{}");
-}
 
 static size_t waiting(const struct bh_stream *stream)
 {
@@ -126,7 +112,8 @@ static void send_event(struct bh_stream *stream, const char *text)
 		return;
 	}
 	if (stream->lost) {
-		lost = event_text("lost", json_pack("{s:I}", "events", (json_int_t)stream->lost));
+		lost = bh_event_text(
+			"lost", json_pack("{s:I}", "events", (json_int_t)stream->lost));
 		stream->lost = 0;
 		append(stream, lost);
 	}
@@ -160,11 +147,7 @@ static ssize_t read_stream(void *data, uint64_t position, char *buffer, size_t s
 
 static void free_channel(struct channel *channel)
 {
-	struct told *told;
-
-	for (size_t at = 0; (told = bh_table_next(&channel->told, &at));)
-		free(told);
-	bh_table_clear(&channel->told);
+	bh_told_clear(&channel->told);
 	json_decref(channel->request);
 	free(channel->status);
 	free(channel);
@@ -194,10 +177,20 @@ static struct channel *join_channel(struct bh_live *live, const char *token, jso
 	return channel;
 }
 
+static void stop_looking(struct bh_live *live)
+{
+	if (live->looking)
+		bh_work_release(live->http->config.api->work, live->work);
+	live->looking = NULL;
+	live->work = 0;
+}
+
 static void leave_channel(struct bh_live *live, struct channel *channel)
 {
 	if (--channel->n_streams > 0)
 		return;
+	if (live->looking == channel)
+		stop_looking(live);
 	for (struct channel **at = &live->channels; *at; at = &(*at)->next) {
 		if (*at == channel) {
 			*at = channel->next;
@@ -208,82 +201,6 @@ static void leave_channel(struct bh_live *live, struct channel *channel)
 }
 
 /* ---- Looking --------------------------------------------------------------------------------- */
-
-/* True if something is to be told of the conversation; then it counts as told. */
-static bool has_moved(struct channel *channel, const struct bh_conversation *conversation)
-{
-	uint64_t packets = conversation->counts.packets[0] + conversation->counts.packets[1];
-	char id[BH_CONVERSATION_ID_MAX];
-	struct told *told;
-
-	bh_conversation_id(conversation, id);
-	told = bh_table_get(&channel->told, id, strlen(id));
-	if (told && told->packets == packets && told->flows == conversation->counts.flows &&
-		told->state == conversation->state)
-		return false;
-	if (!told) {
-		told = bh_xcalloc(1, sizeof(*told));
-		strcpy(told->id, id);
-		bh_table_put(&channel->told, told->id, strlen(told->id), told);
-	}
-	told->packets = packets;
-	told->flows = conversation->counts.flows;
-	told->state = conversation->state;
-	return true;
-}
-
-/* Conversations that are no more (the counters began anew) would add up. */
-static void forget_if_grown(struct channel *channel, size_t n)
-{
-	struct told *told;
-
-	if (channel->told.n <= 2 * n + 1024)
-		return;
-	for (size_t at = 0; (told = bh_table_next(&channel->told, &at));)
-		free(told);
-	bh_table_clear(&channel->told);
-	channel->primed = false;
-}
-
-/* The event to send, or NULL if nothing has changed. */
-static char *look_at_edges(
-	struct bh_live *live, struct channel *channel, const struct bh_sight *sight)
-{
-	_cleanup_(bh_view_clear) struct bh_view view = {
-		.api = live->http->config.api,
-		.sight = sight,
-	};
-	json_t *edges;
-	size_t more = 0;
-	json_t *error = bh_view_window(channel->request, "from", "to", &view.window);
-
-	error = error ?: bh_view_filter(channel->request, &view.filter);
-	if (error) {
-		json_decref(error); /* it was read before */
-		return NULL;
-	}
-	bh_view_fill(&view, BH_VIEW_WORKLOADS, view.filter.n_labels > 0);
-	forget_if_grown(channel, view.conversations.n);
-	edges = json_array();
-	for (size_t i = 0; i < view.conversations.n; i++) {
-		const struct bh_conversation *conversation = &view.conversations.items[i];
-
-		if (!has_moved(channel, conversation) || !channel->primed ||
-			!bh_filter_takes(&view.filter, conversation, bh_view_text_of, &view))
-			continue;
-		if (json_array_size(edges) < EDGES_MAX)
-			json_array_append_new(edges, bh_json_conversation(&view, conversation));
-		else
-			more++;
-	}
-	channel->primed = true;
-	if (json_array_size(edges) == 0) {
-		json_decref(edges);
-		return NULL;
-	}
-	return event_text(
-		"edges", json_pack("{s:o, s:I}", "edges", edges, "more", (json_int_t)more));
-}
 
 static json_t *status_of(struct bh_live *live, const struct bh_sight *sight)
 {
@@ -343,13 +260,53 @@ static char *look_at_alerts(
 	json_t *changes =
 		bh_api_alert_changes(live->http->config.api, sight, &channel->alerts, ALERTS_MAX);
 
-	return changes ? event_text("alerts", changes) : NULL;
+	return changes ? bh_event_text("alerts", changes) : NULL;
+}
+
+static void tell_edges(struct bh_live *live, struct channel *channel, char *event)
+{
+	if (event)
+		tell(live, channel, event);
+	free(event);
+}
+
+/* Here, or by a thread: then it is told when that is done. Nobody free: at the next look. */
+static void look_at_edges(
+	struct bh_live *live, struct channel *channel, const struct bh_sight *sight)
+{
+	struct bh_api *api = live->http->config.api;
+
+	if (!bh_look_is_long(api)) {
+		tell_edges(live, channel, bh_look(api, sight, channel->request, &channel->told));
+		return;
+	}
+	live->work = bh_work_reserve(api->work, "live");
+	if (!live->work)
+		return;
+	live->looking = channel;
+	bh_work_begin(
+		api->work, live->work, bh_look_new(api, sight, channel->request, &channel->told));
+}
+
+/* What a thread has seen, if it is done. */
+static void finish_looking(struct bh_live *live)
+{
+	struct channel *channel = live->looking;
+	struct bh_task *task =
+		channel ? bh_work_done(live->http->config.api->work, live->work) : NULL;
+	uint64_t took_ms;
+
+	if (!task)
+		return;
+	tell_edges(live, channel, bh_look_take(task, &channel->told, &took_ms));
+	stop_looking(live);
+	live->earliest = live->http->now + SHARE * took_ms;
+	live->look_at = live->earliest; /* of those whose turn it still is in this round */
 }
 
 static void look_at_channel(struct bh_live *live, struct channel *channel)
 {
 	const struct bh_token *token = bh_tokens_find(live->http->config.tokens, channel->token);
-	_cleanup_free_ char *edges = NULL;
 	_cleanup_free_ char *alerts = NULL;
 	_cleanup_free_ char *event = NULL;
 	char *essence;
@@ -357,15 +314,13 @@ static void look_at_channel(struct bh_live *live, struct channel *channel)
 
 	if (!token)
 		return; /* its streams are ended below */
-	edges = look_at_edges(live, channel, bh_token_sight(token));
-	if (edges)
-		tell(live, channel, edges);
+	look_at_edges(live, channel, bh_token_sight(token));
 	alerts = look_at_alerts(live, channel, bh_token_sight(token));
 	if (alerts)
 		tell(live, channel, alerts);
 	status = status_of(live, bh_token_sight(token));
 	essence = essence_of(status);
-	event = event_text("status", status);
+	event = bh_event_text("status", status);
 	if (!channel->status || strcmp(channel->status, essence) != 0)
 		tell(live, channel, event);
 	free(channel->status);
@@ -403,7 +358,7 @@ static void look_at_stream(struct bh_live *live, struct bh_stream *stream)
 	if (has_gone(stream->connection->fd))
 		bh_connection_cut(stream->connection);
 	else if ((over = why_over(live, stream))) {
-		_cleanup_free_ char *bye = event_text("bye", json_pack("{s:s}", "reason", over));
+		_cleanup_free_ char *bye = bh_event_text("bye", json_pack("{s:s}", "reason", over));
 
 		append(stream, bye);
 		stream->ending = true;
@@ -414,14 +369,6 @@ static void look_at_stream(struct bh_live *live, struct bh_stream *stream)
 	}
 }
 
-static uint64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Those whose turn it is in this round; false if there was no time for all of them. */
 static bool look_at_channels(struct bh_live *live, uint64_t until)
 {
@@ -430,7 +377,7 @@ static bool look_at_channels(struct bh_live *live, uint64_t until)
 	for (struct channel *channel = live->channels; channel; channel = channel->next) {
 		if (channel->round == live->round)
 			continue;
-		if (looked && monotonic_ms() >= until)
+		if (live->looking || (looked && bh_look_now_ms() >= until))
 			return false;
 		look_at_channel(live, channel);
 		channel->round = live->round;
@@ -446,15 +393,20 @@ uint64_t bh_live_deadline(const struct bh_live *live)
 
 void bh_live_dispatch(struct bh_live *live)
 {
-	uint64_t began = monotonic_ms();
+	uint64_t began = bh_look_now_ms();
 	bool all;
 
+	finish_looking(live);
 	if (!live->streams || live->http->now < live->look_at)
 		return;
 	for (struct bh_stream *stream = live->streams; stream; stream = stream->next)
 		look_at_stream(live, stream);
+	if (live->looking) {
+		live->look_at = live->http->now + INTERVAL_MS;
+		return;
+	}
 	all = look_at_channels(live, began + SLICE_MS);
-	live->earliest = live->http->now + SHARE * (monotonic_ms() - began);
+	live->earliest = live->http->now + SHARE * (bh_look_now_ms() - began);
 	live->look_at = live->earliest;
 	if (!all)
 		return;
@@ -513,7 +465,7 @@ enum MHD_Result bh_live_begin(struct bh_connection *connection)
 	live->n_streams++;
 	connection->stream = stream;
 	bh_connection_set(connection, BH_CONNECTION_STREAM, 0);
-	hello = event_text(
+	hello = bh_event_text(
 		"hello", json_pack("{s:s, s:i}", "version", BH_VERSION, "interval", INTERVAL_MS));
 	append(stream, hello);
 	live->look_at = live->http->now > live->earliest ? live->http->now : live->earliest;
@@ -549,5 +501,6 @@ void bh_live_end(struct bh_connection *connection)
 
 void bh_live_free(struct bh_live *live)
 {
+	stop_looking(live);
 	free(live);
 }

@@ -3,13 +3,19 @@
 
 #include "controller/model/memory.h"
 
-static void drop(struct bh_model *model, struct bh_stored *object)
+void bh_stored_free(struct bh_model *model, struct bh_stored *object)
 {
 	if (object->kind == BH_STORED_POLICY)
 		json_decref(object->policy.spec);
 	if (bh_stored_labels(object))
 		bh_label_store_put(&model->labels, *bh_stored_labels(object));
 	free(object);
+}
+
+static void drop(struct bh_model *model, struct bh_stored *object)
+{
+	if (!bh_frozen_keep(model, object))
+		bh_stored_free(model, object);
 }
 
 /* Who reads the journal tells these apart; of all others it is enough that there was something. */
@@ -25,6 +31,8 @@ static enum bh_change_kind kind_of(const struct bh_stored *object, const struct 
 		return BH_CHANGE_SLICE;
 	case BH_STORED_NAMESPACE:
 		return BH_CHANGE_NAMESPACE;
+	case BH_STORED_SERVICE:
+		return BH_CHANGE_SERVICE;
 	case BH_STORED_POLICY:
 		return BH_CHANGE_POLICY;
 	default:
@@ -74,6 +82,8 @@ void bh_journal_note(struct bh_model *model, struct bh_stored *object, struct bh
 		change->pod = &before->pod;
 	else if (change->kind == BH_CHANGE_SLICE)
 		change->slice = &before->slice;
+	else if (change->kind == BH_CHANGE_SERVICE)
+		change->service = &before->service;
 	else
 		change->namespace = &before->namespace;
 	while (model->journal_bytes > BH_MODEL_JOURNAL_BYTES)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controller/model/model.h"
 
+#include <assert.h>
+
 #include "controller/model/memory.h"
 #include "controller/model/pack.h"
 #include "controller/model/services.h"
@@ -27,12 +29,12 @@ static bool replace(struct bh_model *model, struct bh_stored *before, struct bh_
 
 struct bh_model *bh_model_new(const char *node, enum bh_mode mode)
 {
-	static uint64_t models;
+	static uint64_t models; /* those of other threads included */
 	struct bh_model *model = bh_xcalloc(1, sizeof(*model));
 
 	model->node = bh_xstrdup(node);
 	model->mode = mode;
-	model->identity = ++models;
+	model->identity = __atomic_add_fetch(&models, 1, __ATOMIC_RELAXED);
 	model->revision = 1;
 	model->journal_first = 2;
 	return model;
@@ -44,6 +46,7 @@ void bh_model_free(struct bh_model *model)
 
 	if (!model)
 		return;
+	assert(!model->frozen.first);
 	/* A removal may move others behind the position, hence as many rounds as it takes. */
 	while (model->objects.n) {
 		for (size_t at = 0; (object = bh_table_next(&model->objects, &at));) {
@@ -345,6 +348,13 @@ const struct bh_slice *bh_model_slice(const struct bh_model *model, const char *
 	const struct bh_stored *object = find(model, uid);
 
 	return object && object->kind == BH_STORED_SLICE ? &object->slice : NULL;
+}
+
+const struct bh_service *bh_model_service(const struct bh_model *model, const char *uid)
+{
+	const struct bh_stored *object = find(model, uid);
+
+	return object && object->kind == BH_STORED_SERVICE ? &object->service : NULL;
 }
 
 /* A pod that lives comes before one that has ended, then the newer one, then the higher uid. */

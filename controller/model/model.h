@@ -231,6 +231,7 @@ const struct bh_pod *bh_model_pod(const struct bh_model *model, const char *uid)
 const struct bh_pod *bh_model_pod_by_name(
 	const struct bh_model *model, const char *namespace, const char *name);
 const struct bh_slice *bh_model_slice(const struct bh_model *model, const char *uid);
+const struct bh_service *bh_model_service(const struct bh_model *model, const char *uid);
 const struct bh_namespace *bh_model_namespace(const struct bh_model *model, const char *name);
 const struct bh_namespace *bh_model_namespace_by_uid(const struct bh_model *model, const char *uid);
 
@@ -284,6 +285,7 @@ enum bh_change_kind {
 	BH_CHANGE_POD,
 	BH_CHANGE_SLICE,
 	BH_CHANGE_NAMESPACE,
+	BH_CHANGE_SERVICE,
 	BH_CHANGE_POLICY, /* what it was is not kept */
 };
 
@@ -293,6 +295,7 @@ struct bh_change {
 	const struct bh_pod *pod;             /* as it was; NULL: there was none */
 	const struct bh_slice *slice;         /* as it was; NULL: there was none */
 	const struct bh_namespace *namespace; /* as it was; NULL: there was none */
+	const struct bh_service *service;     /* as it was; NULL: there was none */
 };
 
 /*

@@ -84,6 +84,18 @@ struct bh_noted {
 	struct bh_stored *before;
 };
 
+struct bh_frozen;
+struct bh_gone;
+
+/* Who looks at the model as it was (frozen.h), the oldest first; and what has gone since then. */
+struct bh_frozen_list {
+	struct bh_frozen *first;
+	struct bh_frozen *last;
+	uint64_t n_gone;
+	struct bh_gone *gone;
+	struct bh_gone *last_gone;
+};
+
 struct bh_model {
 	char *node;
 	enum bh_mode mode;
@@ -104,6 +116,7 @@ struct bh_model {
 	struct bh_noted journal[BH_MODEL_JOURNAL]; /* by revision */
 	uint64_t journal_first;                    /* the first revision that is remembered */
 	size_t journal_bytes;                      /* of what was there before */
+	struct bh_frozen_list frozen;
 };
 
 /* stored.c: one packed copy of a public struct. Its labels and spec are still the caller's. */
@@ -113,6 +126,12 @@ const struct bh_labels **bh_stored_labels(struct bh_stored *object);
 bool bh_stored_same_pod(
 	const struct bh_pod *a, const struct bh_pod *b, const struct bh_labels *labels);
 bool bh_stored_same_spec(const json_t *a, const json_t *b);
+
+/* journal.c: frees it, and what it holds of the model. It is in no index. */
+void bh_stored_free(struct bh_model *model, struct bh_stored *object);
+
+/* frozen.c: takes it to free it later, if somebody may look at it still. */
+bool bh_frozen_keep(struct bh_model *model, struct bh_stored *object);
 
 /* index.c: into, and out of, every index. */
 void bh_index_insert(struct bh_model *model, struct bh_stored *object);

@@ -150,6 +150,15 @@ void *bh_table_next(const struct bh_table *table, size_t *position)
 	return NULL;
 }
 
+void bh_table_copy(struct bh_table *to, const struct bh_table *from)
+{
+	*to = *from;
+	if (!from->capacity)
+		return;
+	to->slots = bh_xreallocarray(NULL, from->capacity, sizeof(*to->slots));
+	memcpy(to->slots, from->slots, from->capacity * sizeof(*to->slots));
+}
+
 void bh_table_clear(struct bh_table *table)
 {
 	free(table->slots);

@@ -33,6 +33,9 @@ void *bh_table_remove(struct bh_table *table, const void *key, size_t size);
  */
 void *bh_table_next(const struct bh_table *table, size_t *position);
 
+/* `to`, which is empty, gets the same keys and values. They are borrowed by both. */
+void bh_table_copy(struct bh_table *to, const struct bh_table *from);
+
 /* Frees the slots (not the values) and leaves an empty table. */
 void bh_table_clear(struct bh_table *table);
 

@@ -7,7 +7,7 @@
 #include "controller/model/memory.h"
 #include "controller/model/table.h"
 #include "controller/replay/backends.h"
-#include "controller/replay/snapshot.h"
+#include "controller/replay/copy.h"
 
 /* Where every pod that is judged is said to run. No node can be called so. */
 #define NODE "/replay"

@@ -29,17 +29,25 @@ void bh_text_add(struct bh_text *text, const char *more)
 
 void bh_text_format(struct bh_text *text, const char *format, ...)
 {
-	va_list arguments;
-	char *line = NULL;
+	va_list arguments, again;
+	size_t room;
 	int n;
 
+	/* Most are short: written where they belong, and once more if there was no room. */
+	reserve(text, 64);
+	room = text->capacity - text->n;
 	va_start(arguments, format);
-	n = vasprintf(&line, format, arguments);
+	va_copy(again, arguments);
+	n = vsnprintf(text->data + text->n, room, format, arguments);
 	va_end(arguments);
 	if (n < 0)
 		abort();
-	bh_text_add_bytes(text, line, (size_t)n);
-	free(line);
+	if ((size_t)n >= room) {
+		reserve(text, (size_t)n);
+		vsnprintf(text->data + text->n, (size_t)n + 1, format, again);
+	}
+	va_end(again);
+	text->n += (size_t)n;
 }
 
 void bh_text_clear(struct bh_text *text)

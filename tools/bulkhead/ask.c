@@ -65,26 +65,20 @@ int bh_ask_explain(int error)
 	return bh_cli_fail("%s/control.sock: %s", bh_cli.run_dir, strerror(-error));
 }
 
-static int exchange(nng_socket socket, const char *text, json_t **ret_answer)
+static int exchange(nng_socket socket, const char *text, nng_msg **ret_answer)
 {
-	json_error_t error;
-	nng_msg *message;
 	int err = nng_send(socket, (void *)text, strlen(text), 0);
 
 	if (err == 0)
-		err = nng_recvmsg(socket, &message, 0);
+		err = nng_recvmsg(socket, ret_answer, 0);
 	if (err == NNG_ETIMEDOUT)
 		return bh_cli_fail("the controller of %s does not answer", bh_cli.run_dir);
 	if (err != 0)
 		return bh_cli_fail("asking the controller: %s", nng_strerror(err));
-	*ret_answer = json_loadb(nng_msg_body(message), nng_msg_len(message), 0, &error);
-	nng_msg_free(message);
-	if (!json_is_object(*ret_answer))
-		return bh_cli_fail("the controller's answer makes no sense: %s", error.text);
 	return 0;
 }
 
-static int ask(const char *text, uint64_t timeout_ms, json_t **ret_answer)
+static int ask(const char *text, uint64_t timeout_ms, nng_msg **ret_answer)
 {
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	char url[sizeof(path) + 8];
@@ -144,10 +138,11 @@ void bh_json_clean(json_t *value)
 	json_object_foreach(value, key, member) bh_json_clean(member);
 }
 
-json_t *bh_ask_raw(const char *command, json_t *arguments, uint64_t timeout_ms)
+/* Takes the arguments. NULL after a line on stderr. */
+static nng_msg *ask_for(const char *command, json_t *arguments, uint64_t timeout_ms)
 {
 	_cleanup_free_ char *text = NULL;
-	json_t *answer = NULL;
+	nng_msg *answer = NULL;
 
 	if (!arguments)
 		arguments = json_object();
@@ -158,14 +153,34 @@ json_t *bh_ask_raw(const char *command, json_t *arguments, uint64_t timeout_ms)
 		bh_cli_fail("an argument is not valid UTF-8");
 		return NULL;
 	}
-	if (ask(text, timeout_ms, &answer) != 0)
+	return ask(text, timeout_ms, &answer) == 0 ? answer : NULL;
+}
+
+/* The object, if it says that all is well; NULL after a line on stderr. Takes the message. */
+static json_t *read_answer(nng_msg *message)
+{
+	json_error_t error;
+	json_t *answer = json_loadb(nng_msg_body(message), nng_msg_len(message), 0, &error);
+
+	nng_msg_free(message);
+	if (!json_is_object(answer)) {
+		bh_cli_fail("the controller's answer makes no sense: %s", error.text);
+		json_decref(answer);
 		return NULL;
+	}
 	if (!json_is_true(json_object_get(answer, "ok"))) {
 		bh_cli_fail("%s", bh_json_get_text(answer, "error"));
 		json_decref(answer);
 		return NULL;
 	}
 	return answer;
+}
+
+json_t *bh_ask_raw(const char *command, json_t *arguments, uint64_t timeout_ms)
+{
+	nng_msg *message = ask_for(command, arguments, timeout_ms);
+
+	return message ? read_answer(message) : NULL;
 }
 
 json_t *bh_ask(const char *command, json_t *arguments, uint64_t timeout_ms)
@@ -205,4 +220,65 @@ int bh_json_print(json_t *value)
 	if (r < 0 || fflush(stdout) == EOF)
 		return bh_cli_fail("writing the output: %s", strerror(errno));
 	return 0;
+}
+
+/* True if the text begins so; then *text is what follows. */
+static bool skip(const char **text, const char *end, const char *beginning)
+{
+	size_t n = strlen(beginning);
+
+	if ((size_t)(end - *text) < n || memcmp(*text, beginning, n) != 0)
+		return false;
+	*text += n;
+	return true;
+}
+
+/*
+ * Prints it as it came, if it is laid out as the controller writes long answers: "ok" first, then
+ * the member. Returns 0, or -errno with nothing printed yet (-EBADMSG: it is not) or not all.
+ */
+static int print_written(nng_msg *message, const char *name)
+{
+	char *body = nng_msg_body(message);
+	const char *text = body, *end = text + nng_msg_len(message);
+	char member[64];
+	int r;
+
+	if (!skip(&text, end, "{\"ok\":true,"))
+		return -EBADMSG;
+	if (name) {
+		snprintf(member, sizeof(member), "\"%s\":", name);
+		if (!skip(&text, end, member) || text == end || !strchr("[{", *text))
+			return -EBADMSG;
+	} else {
+		/* The object once more, without its first member. */
+		body[--text - body] = '{';
+	}
+	r = bh_json_indent(stdout, text, (size_t)(end - text));
+	putchar('\n');
+	return fflush(stdout) == EOF ? -errno : r == 0 ? 0 : -EPROTO;
+}
+
+int bh_ask_print(const char *command, json_t *arguments, uint64_t timeout_ms, const char *name)
+{
+	nng_msg *message = ask_for(command, arguments, timeout_ms);
+	json_t *answer, *value;
+	int r;
+
+	if (!message)
+		return BH_CLI_FAILED;
+	r = print_written(message, name);
+	if (r == -EBADMSG) {
+		answer = read_answer(message);
+		if (!answer)
+			return BH_CLI_FAILED;
+		json_object_del(answer, "ok");
+		value = name ? json_incref(json_object_get(answer, name)) : json_incref(answer);
+		json_decref(answer);
+		return bh_json_print(value);
+	}
+	nng_msg_free(message);
+	if (r == -EPROTO)
+		return bh_cli_fail("the controller's answer makes no sense");
+	return r ? bh_cli_fail("writing the output: %s", strerror(-r)) : 0;
 }

@@ -10,6 +10,7 @@
 #include <argp.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
@@ -120,6 +121,17 @@ bool bh_json_get_flag(const json_t *object, const char *name);
 
 /* Prints it for scripts, indented, and consumes it. Returns the exit code. */
 int bh_json_print(json_t *value);
+/*
+ * Asks, and prints the same of the answer's member `name` (NULL: all but "ok"), which is an array
+ * or an object; without making objects of it where it need not. Takes the arguments. Returns the
+ * exit code.
+ */
+int bh_ask_print(const char *command, json_t *arguments, uint64_t timeout_ms, const char *name);
+/*
+ * Writes the compact JSON value (an array or an object) that `text` begins with as
+ * json_dumpf(JSON_INDENT(2)) would. Returns 0, or -EBADMSG if that is none.
+ */
+int bh_json_indent(FILE *out, const char *text, size_t n);
 
 /* ---- print.c --------------------------------------------------------------------------------- */
 

@@ -62,29 +62,17 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-/* Parses the options and asks. Returns 0 and *ret_answer, or the exit code. */
-static int ask(const char *command, unsigned int outputs, int argc, char **argv, const char *doc,
-	json_t **ret_answer)
+static json_t *arguments_of(const struct edges_options *wanted)
 {
-	const struct argp argp = {.options = options,
-		.parser = parse_option,
-		.doc = doc,
-		.children = bh_cli_children};
-	struct edges_options wanted = {0};
-	json_t *arguments;
+	json_t *arguments = json_object();
 
-	argp_parse(&argp, argc, argv, 0, NULL, &wanted);
-	if (!bh_cli_output_is(command, outputs))
-		return BH_CLI_USAGE;
-	arguments = json_object();
-	if (wanted.namespace)
-		json_object_set_new(arguments, "namespace", json_string(wanted.namespace));
-	if (wanted.from[0])
-		json_object_set_new(arguments, "from", json_string(wanted.from));
-	if (wanted.to[0])
-		json_object_set_new(arguments, "to", json_string(wanted.to));
-	*ret_answer = bh_ask(command, arguments, 60000);
-	return *ret_answer ? 0 : BH_CLI_FAILED;
+	if (wanted->namespace)
+		json_object_set_new(arguments, "namespace", json_string(wanted->namespace));
+	if (wanted->from[0])
+		json_object_set_new(arguments, "from", json_string(wanted->from));
+	if (wanted->to[0])
+		json_object_set_new(arguments, "to", json_string(wanted->to));
+	return arguments;
 }
 
 /* ---- The table ------------------------------------------------------------------------------- */
@@ -156,20 +144,26 @@ static int print_edges(const json_t *answer)
 
 int bh_cli_edges(int argc, char **argv)
 {
-	json_t *answer = NULL;
-	json_t *edges;
-	int r = ask("edges", BH_ALLOW(BH_OUTPUT_TABLE) | BH_ALLOW(BH_OUTPUT_JSON), argc, argv,
-		"Who talks to whom: client, server, port, verdict, what would be if everything "
-		"were enforced, counts, and the rule that decides.",
-		&answer);
+	const struct argp argp = {.options = options,
+		.parser = parse_option,
+		.doc = "Who talks to whom: client, server, port, verdict, what would be if "
+		       "everything were enforced, counts, and the rule that decides.",
+		.children = bh_cli_children};
+	struct edges_options wanted = {0};
+	json_t *arguments, *answer;
+	int r;
 
-	if (r != 0)
-		return r;
-	if (bh_cli.output == BH_OUTPUT_JSON) {
-		edges = json_incref(json_object_get(answer, "edges"));
-		json_decref(answer);
-		return bh_json_print(edges);
-	}
+	argp_parse(&argp, argc, argv, 0, NULL, &wanted);
+	if (!bh_cli_output_is("edges", BH_ALLOW(BH_OUTPUT_TABLE) | BH_ALLOW(BH_OUTPUT_JSON)))
+		return BH_CLI_USAGE;
+	arguments = arguments_of(&wanted);
+	if (bh_cli.output == BH_OUTPUT_JSON)
+		return bh_ask_print("edges", arguments, 60000, "edges");
+	/* What each end says for itself is two thirds of it, and not in the table. */
+	json_object_set_new(arguments, "brief", json_true());
+	answer = bh_ask("edges", arguments, 60000);
+	if (!answer)
+		return BH_CLI_FAILED;
 	r = print_edges(answer);
 	json_decref(answer);
 	return r;
@@ -642,6 +636,8 @@ int bh_cli_graph(int argc, char **argv)
 	if (is_grouped(arguments) || bh_cli.output == BH_OUTPUT_CSV ||
 		bh_cli.output == BH_OUTPUT_GRAPHML)
 		return grouped_graph(arguments);
+	if (bh_cli.output == BH_OUTPUT_JSON)
+		return bh_ask_print("graph", arguments, 60000, NULL);
 	graph = bh_ask("graph", arguments, 60000);
 	if (!graph)
 		return BH_CLI_FAILED;
@@ -650,9 +646,6 @@ int bh_cli_graph(int argc, char **argv)
 	case BH_OUTPUT_TABLE:
 		r = print_graph_table(graph);
 		break;
-	case BH_OUTPUT_JSON:
-		json_object_del(graph, "ok");
-		return bh_json_print(graph);
 	case BH_OUTPUT_DOT:
 		print_dot(stdout, graph);
 		break;

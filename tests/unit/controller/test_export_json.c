@@ -587,6 +587,54 @@ static void losses_are_counted_and_it_recovers(void **state)
 	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+/* Losing one has to be cheap, or there is no time left to write others. */
+static void is_full_until_half_of_it_is_written(void **state)
+{
+	struct scene *s = *state;
+	struct export_fixture f;
+	uv_loop_t loop;
+	int changes = 0;
+	struct bh_jsonl *jsonl = begin(s, &loop, 64 << 10, &changes);
+	const struct bh_export_account *account = bh_jsonl_account(jsonl);
+
+	export_fixture_init(&f);
+	for (int i = 0; i < 1000 && !bh_jsonl_is_full(jsonl); i++)
+		bh_jsonl_add(jsonl, &f.flow);
+	assert_true(bh_jsonl_is_full(jsonl));
+	for (int i = 0; i < 1000; i++)
+		bh_jsonl_lose(jsonl);
+	assert_int_equal(account->lost[BH_EXPORT_LOSS_QUEUE_FULL], 1001);
+	assert_int_equal(changes, 1);
+	assert_balance(account);
+	while (bh_jsonl_is_full(jsonl))
+		uv_run(&loop, UV_RUN_ONCE);
+	assert_true(bh_export_queued(account) * 2 < account->delivered + 2);
+	bh_jsonl_add(jsonl, &f.flow);
+	assert_int_equal(account->lost[BH_EXPORT_LOSS_QUEUE_FULL], 1001);
+	end(jsonl, &loop);
+	assert_int_equal(count_lines(s), account->delivered);
+	bh_jsonl_free(jsonl);
+	assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+/* Nothing would be written to make room for it. */
+static void is_not_full_of_one_that_never_fits(void **state)
+{
+	struct scene *s = *state;
+	struct export_fixture f;
+	uv_loop_t loop;
+	int changes = 0;
+	struct bh_jsonl *jsonl = begin(s, &loop, 100, &changes);
+
+	export_fixture_init(&f);
+	bh_jsonl_add(jsonl, &f.flow);
+	assert_int_equal(bh_jsonl_account(jsonl)->lost[BH_EXPORT_LOSS_QUEUE_FULL], 1);
+	assert_false(bh_jsonl_is_full(jsonl));
+	end(jsonl, &loop);
+	bh_jsonl_free(jsonl);
+	assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -617,6 +665,10 @@ int main(void)
 			everything_is_delivered_by_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			losses_are_counted_and_it_recovers, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			is_full_until_half_of_it_is_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			is_not_full_of_one_that_never_fits, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

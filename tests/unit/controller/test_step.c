@@ -20,6 +20,7 @@
 #define STEPS 400
 #define N_UIDS 24
 #define N_SLICES 6
+#define N_WILD 5
 
 /* ---- A mirror of the data plane -------------------------------------------------------------- */
 
@@ -380,6 +381,50 @@ static void change_policy(struct bh_model *model)
 }
 
 /* Everything but pods, slices and namespaces. */
+/* As no API server would let one be: with addresses of pods, of other services, and of nobody. */
+static void change_wild_service(struct bh_model *model)
+{
+	struct bh_ip ips[5];
+	struct bh_service_port wild_ports[2];
+	const struct bh_label label = {keys[roll(3)], values[roll(4)]};
+	const struct bh_labels selector = {.n = roll(3) ? 1 : 0, .items = &label};
+	size_t n_ips = random_ips(ips, 5), n_ports = (size_t)roll(3);
+	char uid[16], name[16];
+
+	snprintf(uid, sizeof(uid), "wild%d", roll(N_WILD));
+	snprintf(name, sizeof(name), "s%d", roll(N_SERVICES));
+	if (!roll(4)) {
+		bh_model_remove(model, uid);
+		return;
+	}
+	for (size_t i = 0; i < n_ports; i++)
+		wild_ports[i] = (struct bh_service_port){.name = i ? "two" : "one",
+			.protocol = IPPROTO_TCP,
+			.port = i ? 443 : 80,
+			.target = (uint16_t)ports[roll(4)]};
+	bh_model_put_service(model, &(struct bh_service){.uid = uid,
+					    .namespace = namespaces[roll(N_NAMESPACES)],
+					    .name = roll(2) ? uid : name,
+					    .selector = &selector,
+					    .n_ports = n_ports,
+					    .ports = wild_ports,
+					    .n_ips = n_ips,
+					    .ips = ips,
+					    .n_cluster_ips = (size_t)roll((int)n_ips + 1)});
+}
+
+static void change_service(struct bh_model *model)
+{
+	int index = roll(N_SERVICES);
+
+	if (roll(2)) {
+		change_wild_service(model);
+		return;
+	}
+	random_service(&services[index], index);
+	tell_service(model, &services[index]);
+}
+
 static void change_rest(struct bh_model *model)
 {
 	int index;
@@ -401,9 +446,7 @@ static void change_rest(struct bh_model *model)
 		tell_node(model, &nodes[index]);
 		break;
 	case 3:
-		index = roll(N_SERVICES);
-		random_service(&services[index], index);
-		tell_service(model, &services[index]);
+		change_service(model);
 		break;
 	case 4:
 		index = roll(N_NAMESPACES);
@@ -434,6 +477,10 @@ static void change(struct bh_model *model)
 		break;
 	case 5:
 		change_policy(model);
+		break;
+	case 6:
+	case 7:
+		change_service(model);
 		break;
 	default:
 		change_pod(model);

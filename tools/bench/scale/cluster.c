@@ -157,12 +157,14 @@ void cluster_put_policy(struct cluster *cluster, unsigned int number, unsigned i
 	free(text);
 }
 
-static void put_service(struct cluster *cluster, unsigned int number)
+void cluster_put_service(struct cluster *cluster, unsigned int number, bool more)
 {
 	char uid[32], name[32], space[32], app_name[32];
 	const struct bh_label selector = {"app.kubernetes.io/name", app_name};
-	const struct bh_service_port port = {
-		.name = "http", .protocol = 6, .port = 80, .target_name = "http"};
+	const struct bh_service_port ports[] = {
+		{.name = "http", .protocol = 6, .port = 80, .target_name = "http"},
+		{.name = "http-alt", .protocol = 6, .port = 8080, .target_name = "http"},
+	};
 	struct bh_ip ip = ip_of(10, 96, number + 1);
 
 	snprintf(uid, sizeof(uid), "service-uid-%u", number);
@@ -174,8 +176,8 @@ static void put_service(struct cluster *cluster, unsigned int number)
 					.namespace = space,
 					.name = name,
 					.selector = &(struct bh_labels){.n = 1, .items = &selector},
-					.n_ports = 1,
-					.ports = &port,
+					.n_ports = more ? 2 : 1,
+					.ports = ports,
 					.n_ips = 1,
 					.ips = &ip,
 					.n_cluster_ips = 1});
@@ -219,7 +221,7 @@ void cluster_fill(struct cluster *cluster, const struct cluster_size *size)
 	for (unsigned int i = 0; i < size->pods; i++)
 		cluster_put_pod(cluster, i, NULL);
 	for (unsigned int i = 0; i < size->services; i++) {
-		put_service(cluster, i);
+		cluster_put_service(cluster, i, false);
 		cluster_put_slice(cluster, i, false);
 	}
 	for (unsigned int i = 0; i < size->policies; i++)

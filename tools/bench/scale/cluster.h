@@ -35,6 +35,8 @@ void cluster_remove_pod(struct cluster *cluster, unsigned int number);
 void cluster_put_namespace(struct cluster *cluster, unsigned int number, const char *stage);
 /* The policy of that number; another port makes another policy. */
 void cluster_put_policy(struct cluster *cluster, unsigned int number, unsigned int port);
+/* A service, with or without one more port. */
+void cluster_put_service(struct cluster *cluster, unsigned int number, bool more);
 /* The slice of a service, with or without one more backend. */
 void cluster_put_slice(struct cluster *cluster, unsigned int number, bool more);
 

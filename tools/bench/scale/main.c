@@ -14,7 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "controller/api/excerpt.h"
 #include "controller/compile/compile.h"
+#include "controller/flows/edges.h"
 #include "controller/flows/names.h"
 #include "controller/link/update.h"
 #include "controller/model/memory.h"
@@ -23,9 +25,10 @@
 #define LABEL_SETS 20000
 #define POLICIES 2000
 #define SERVICES 5000
+#define EDGES 30000
 #define EVENTS_S 3.0  /* of each rate */
 #define SETTLE_MS 3.0 /* the controller takes in together what comes in such a time */
-#define KINDS 10
+#define KINDS 11
 
 static bool quick, json;
 
@@ -135,6 +138,11 @@ static void reslice(struct world *world, unsigned int n)
 	cluster_put_slice(&world->cluster, n / 2 % world->cluster.size.services, n % 2 == 0);
 }
 
+static void rewire(struct world *world, unsigned int n)
+{
+	cluster_put_service(&world->cluster, n / 2 % world->cluster.size.services, n % 2 == 0);
+}
+
 static void rename_stage(struct world *world, unsigned int n)
 {
 	cluster_put_namespace(
@@ -165,6 +173,7 @@ static const struct kind {
 	{"a pod goes", "pod-goes", go, false},
 	{"a local pod's labels change", "local-relabelled", relabel_local, false},
 	{"a slice has a backend more or less", "slice", reslice, false},
+	{"a service gets another port, or loses it", "service", rewire, false},
 	{"a namespace's labels change", "namespace-relabelled", rename_stage, true},
 	{"a policy of a local pod is edited", "policy", edit_policy, true},
 	{"a policy of pods elsewhere is edited", "policy-elsewhere", edit_foreign_policy, true},
@@ -261,6 +270,62 @@ static void measure_rate(struct world *world, unsigned int a_second, bool first)
 			longest);
 }
 
+static struct bh_edges *make_edges(void)
+{
+	struct bh_edges *edges = bh_edges_new();
+	Bulkhead__Wire__EdgeBatch batch = BULKHEAD__WIRE__EDGE_BATCH__INIT;
+	Bulkhead__Wire__Edge edge = BULKHEAD__WIRE__EDGE__INIT, *pointer = &edge;
+
+	batch.generation = 1;
+	batch.n_edges = 1;
+	batch.edges = &pointer;
+	edge.family = 4;
+	for (uint32_t i = 0; i < EDGES; i++) {
+		edge.local = i;
+		bh_edges_add(edges, &batch);
+	}
+	return edges;
+}
+
+/*
+ * A trial of a policy and a large view run on a thread. What the loop has to do for them is all
+ * that a change of policy that comes meanwhile waits for.
+ */
+static void measure_excerpt(struct world *world)
+{
+	struct bh_api api = {.model = world->cluster.model,
+		.names = world->names,
+		.desired = world->desired,
+		.edges = make_edges()};
+	unsigned int n = quick ? 5 : 21;
+	double take[21], enter[21], release[21];
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct bh_excerpt excerpt;
+		double began = cpu_ms(), taken, entered;
+
+		bh_excerpt_take(&excerpt, &api, BH_EXCERPT_PODS | BH_EXCERPT_EDGES);
+		taken = cpu_ms();
+		bh_excerpt_enter(&excerpt);
+		bh_excerpt_leave(&excerpt);
+		entered = cpu_ms();
+		bh_excerpt_release(&excerpt);
+		take[i] = taken - began;
+		enter[i] = entered - taken;
+		release[i] = cpu_ms() - entered;
+	}
+	qsort(take, n, sizeof(*take), compare_doubles);
+	qsort(enter, n, sizeof(*enter), compare_doubles);
+	qsort(release, n, sizeof(*release), compare_doubles);
+	printf(json ? "\"excerpt\":{\"edges\":%d,\"takeMs\":%.3f,\"takeMaxMs\":%.3f,"
+		      "\"threadMs\":%.3f,\"releaseMs\":%.3f},"
+		    : "  for a thread, with %d edges: the loop takes %.2f ms (at most %.2f), the "
+		      "thread %.1f, giving back %.2f\n",
+		EDGES, quantile(take, n, 0.5), take[n - 1], quantile(enter, n, 0.5),
+		quantile(release, n, 0.5));
+	bh_edges_free(api.edges);
+}
+
 static struct cluster_size size_of(unsigned int pods)
 {
 	struct cluster_size size = {.pods = pods, .policies = POLICIES};
@@ -307,7 +372,10 @@ static void measure(unsigned int pods, bool first)
 		"one CPU", "longest");
 	for (int i = 0; i < 3; i++)
 		measure_rate(&world, rates[i], i == 0);
-	printf(json ? "],\"residentMb\":%.1f,\"peakMb\":%.1f}\n"
+	if (json)
+		printf("],");
+	measure_excerpt(&world);
+	printf(json ? "\"residentMb\":%.1f,\"peakMb\":%.1f}\n"
 		    : "  %.0f MB resident, at most %.0f\n\n",
 		resident_mb("VmRSS:"), resident_mb("VmHWM:"));
 	fflush(stdout);

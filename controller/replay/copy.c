@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "controller/replay/snapshot.h"
+#include "controller/replay/copy.h"
 
 #include <stdlib.h>
-
-_Static_assert(JSON_HAVE_ATOMIC_BUILTINS || JSON_HAVE_SYNC_BUILTINS,
-	"two threads count the references of one spec");
 
 void bh_replay_copy_nodes(struct bh_model *to, const struct bh_model *from)
 {
@@ -42,23 +39,4 @@ void bh_replay_copy_overrides(struct bh_model *to, const struct bh_model *from)
 			bh_model_set_quarantine(to, set->namespace, set->name, true);
 	}
 	free(overrides);
-}
-
-struct bh_model *bh_replay_snapshot(const struct bh_model *model)
-{
-	struct bh_model *copy = bh_model_new(bh_model_node_name(model), bh_model_node_mode(model));
-	const struct bh_namespace *namespace;
-	const struct bh_network_policy *policy;
-	const struct bh_pod *pod;
-
-	for (size_t at = 0; (namespace = bh_model_next_namespace(model, &at));)
-		bh_model_put_namespace(copy, namespace);
-	for (size_t at = 0; (pod = bh_model_next_pod(model, &at));)
-		bh_model_put_pod(copy, pod);
-	for (size_t at = 0; (policy = bh_model_next_policy(model, &at));)
-		bh_model_put_policy(copy, policy);
-	bh_replay_copy_nodes(copy, model);
-	bh_replay_copy_services(copy, model);
-	bh_replay_copy_overrides(copy, model);
-	return copy;
 }

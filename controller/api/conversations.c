@@ -224,6 +224,7 @@ json_t *bh_api_flows(struct bh_api *api, struct bh_control_call *call)
 	uint64_t next = bh_flow_log_next(api->flows);
 	struct flows_request wanted;
 	json_t *error = flows_arguments(call->request, &wanted);
+	json_t *answer;
 	json_t *flows;
 	uint64_t missed;
 	uint64_t at;
@@ -252,9 +253,12 @@ json_t *bh_api_flows(struct bh_api *api, struct bh_control_call *call)
 		call->deadline = call->arrived + wanted.follow;
 		return NULL;
 	}
-	return json_pack("{s:b, s:o, s:I, s:b, s:I, s:I}", "ok", 1, "flows", flows, "next",
+	answer = json_pack("{s:b, s:o, s:I, s:b, s:I, s:I}", "ok", 1, "flows", flows, "next",
 		(json_int_t)at, "more", at < next, "missed", (json_int_t)missed, "lost",
 		(json_int_t)bh_flow_log_lost(api->flows));
+	if (!json_array_size(flows))
+		bh_api_set_known(answer, api->model, call->sight, wanted.filter.namespace);
+	return answer;
 }
 
 /* ---- edges ----------------------------------------------------------------------------------- */
@@ -436,6 +440,8 @@ json_t *bh_api_edges(struct bh_api *api, struct bh_control_call *call)
 	}
 	free(shown.views);
 	answer = json_pack("{s:b, s:o}", "ok", 1, "edges", edges);
+	if (!json_array_size(edges))
+		bh_api_set_known(answer, api->model, call->sight, shown.namespace);
 	if (shown.window)
 		json_object_set_new(answer, "window", shown.window);
 	return answer;
@@ -513,6 +519,8 @@ json_t *bh_api_graph(struct bh_api *api, struct bh_control_call *call)
 	bh_table_clear(&seen);
 	free(shown.views);
 	answer = json_pack("{s:b, s:o, s:o}", "ok", 1, "nodes", nodes, "edges", edges);
+	if (!json_array_size(edges))
+		bh_api_set_known(answer, api->model, call->sight, shown.namespace);
 	if (shown.window)
 		json_object_set_new(answer, "window", shown.window);
 	return answer;

@@ -117,6 +117,10 @@ static json_t *graph_object(const struct question *question, const struct bh_gra
 		graph, group, question->query.limit, bh_json_window(&question->view.window));
 
 	json_object_set_new(answer, "ok", json_true());
+	/* What a Prometheus knows of is not only what this node does. */
+	if (!graph->n_edges && question->view.filter.n_namespaces == 1 && !question->view.cluster)
+		bh_api_set_known(answer, question->view.api->model, question->view.sight,
+			question->view.filter.namespaces[0]);
 	bh_view_set_cluster(&question->view, answer);
 	return answer;
 }

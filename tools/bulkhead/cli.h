@@ -10,6 +10,7 @@
 #include <argp.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
@@ -88,11 +89,17 @@ int bh_cli_parse_port(const char *text, unsigned int *ret_port, const char **ret
 /* One line on stderr, "bulkhead: …". Returns BH_CLI_FAILED. */
 int bh_cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* ---- edges.c, cluster.c
- * --------------------------------------------------------------------------- */
+/* What a table says that has no row: what is wrong with `namespace` (NULL: none was asked for) if
+ * nothing of that name is known, else `otherwise`. */
+const char *bh_cli_nothing(const json_t *answer, const char *namespace, const char *otherwise);
+
+/* ---- edges.c, dot.c, cluster.c --------------------------------------------------------------- */
 
 /* Prints the answer of /api/v1/graph as a table. Returns the exit code. */
-int bh_cli_print_grouped(const json_t *graph);
+int bh_cli_print_grouped(const json_t *graph, const char *nothing);
+/* What `graph` answers, as Graphviz' dot; and drawn by it, on stdout. Returns the exit code. */
+void bh_cli_print_dot(FILE *out, const json_t *graph);
+int bh_cli_print_svg(const json_t *graph);
 /* The graph that `prometheus` of the arguments of `graph` has. Returns the exit code. */
 int bh_cli_cluster_graph(json_t *arguments);
 
@@ -144,6 +151,8 @@ struct libscols_table *bh_table_begin(const char *const *columns);
 struct libscols_line *bh_table_row(struct libscols_table *table);
 void bh_table_cell(
 	struct libscols_line *line, unsigned int column, enum bh_colour colour, const char *text);
+/* By the first `n` columns, the first of them first; numbers in texts count as numbers. */
+void bh_table_sort(struct libscols_table *table, unsigned int n);
 /* Prints and frees it; says `nothing` instead if there is no row. Returns the exit code. */
 int bh_table_end(struct libscols_table *table, const char *nothing);
 

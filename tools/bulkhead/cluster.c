@@ -225,7 +225,7 @@ static int print(const struct drawing *drawing)
 	if (bh_cli.output == BH_OUTPUT_JSON)
 		return bh_json_print(object);
 	bh_json_clean(object);
-	r = bh_cli_print_grouped(object);
+	r = bh_cli_print_grouped(object, "nothing of that has been seen");
 	json_decref(object);
 	return r;
 }

@@ -163,6 +163,7 @@ static void compile(struct controller *c)
 	desired = bh_compile(c->api.compiler, c->api.model);
 	bh_names_learn(c->api.names, desired, c->desired);
 	bh_history_record_names(c->api.history, desired, c->desired);
+	bh_judged_learn(c->api.judged, desired, c->desired, real_ns());
 	bh_desired_unref(c->desired);
 	c->desired = desired;
 	c->api.desired = desired;
@@ -663,6 +664,7 @@ static int start(struct controller *c)
 	c->api.model = bh_model_new(c->options.node, c->options.mode);
 	c->api.compiler = bh_compiler_new();
 	c->api.names = bh_names_new(c->api.model);
+	c->api.judged = bh_judged_new();
 	c->api.flows = bh_flow_log_new(BH_FLOW_LOG_RECORDS, BH_FLOW_LOG_BYTES);
 	c->api.edges = bh_edges_new();
 	c->api.tally = bh_tally_new(c->options.exports.metrics_series);
@@ -719,6 +721,7 @@ static void end(struct controller *c)
 	bh_tally_free(c->api.tally);
 	bh_edges_free(c->api.edges);
 	bh_flow_log_free(c->api.flows);
+	bh_judged_free(c->api.judged);
 	bh_names_free(c->api.names);
 	bh_compiler_free(c->api.compiler);
 	bh_model_free(c->api.model);

@@ -200,6 +200,12 @@ json_t *bh_api_conversations(struct bh_api *api, struct bh_control_call *call)
 
 /* ---- Why ------------------------------------------------------------------------------------- */
 
+/*
+ * Both ends see the same packets, unless one of them lets none through: by so much the latest that
+ * they have seen may differ, as two nodes are not scraped at the same time.
+ */
+#define OLDER_NS (5 * 60 * 1000000000ull)
+
 static json_t *end_object(struct bh_view *view, const struct bh_history_edge *row, bool hidden)
 {
 	const struct bh_api *api = view->api;
@@ -230,9 +236,31 @@ static json_t *end_object(struct bh_view *view, const struct bh_history_edge *ro
 	return object;
 }
 
-static json_t *optional_end(struct bh_view *view, const struct bh_history_edge *row, bool hidden)
+/*
+ * Why the latest verdict at one end may not be what it would say now; NULL: it is. Metrics do not
+ * say when a far node's policies changed.
+ */
+static const char *stale_word(const struct bh_view *view, const struct bh_history_edge *row,
+	const struct bh_history_edge *other)
 {
-	return row ? end_object(view, row, hidden) : json_null();
+	uint32_t workload = row->key.egress ? row->key.client : row->key.server;
+
+	if (!view->cluster && row->counts.last_ns < bh_judged_since(view->api->judged, workload))
+		return "changed";
+	if (other && other->counts.last_ns > row->counts.last_ns + OLDER_NS)
+		return "older";
+	return NULL;
+}
+
+static json_t *latest_end(struct bh_view *view, const struct bh_history_edge *row,
+	const struct bh_history_edge *other, bool hidden)
+{
+	json_t *object = row ? end_object(view, row, hidden) : json_null();
+	const char *stale = row && !hidden ? stale_word(view, row, other) : NULL;
+
+	if (row && !hidden)
+		json_object_set_new(object, "stale", stale ? json_string(stale) : json_null());
+	return object;
 }
 
 static json_t *why_object(struct bh_view *view, const struct bh_conversation *conversation)
@@ -249,9 +277,11 @@ static json_t *why_object(struct bh_view *view, const struct bh_conversation *co
 	json_object_set_new(object, "ok", json_true());
 	json_object_set_new(object, "window", bh_json_window(&view->window));
 	json_object_set_new(object, "egress",
-		optional_end(view, conversation->egress, conversation->client_hidden));
+		latest_end(view, conversation->egress, conversation->ingress,
+			conversation->client_hidden));
 	json_object_set_new(object, "ingress",
-		optional_end(view, conversation->ingress, conversation->server_hidden));
+		latest_end(view, conversation->ingress, conversation->egress,
+			conversation->server_hidden));
 	json_object_set_new(object, "variants", variants);
 	return object;
 }

@@ -446,6 +446,42 @@ static void a_name_that_no_namespace_has_is_told(void **state)
 	}
 }
 
+static json_t *find_conversation(const char *client, const char *server)
+{
+	json_t *list = ask("", NULL,
+		json_pack("{s:s, s:s, s:s, s:s}", "command", "conversations", "client", client,
+			"server", server, "last", "1h"));
+	const char *id = text_of(json_array_get(json_object_get(list, "edges"), 0), "id");
+	json_t *found = ask("", NULL,
+		json_pack("{s:s, s:s, s:s}", "command", "conversation", "id", id, "last", "1h"));
+
+	json_decref(list);
+	return found;
+}
+
+static void a_verdict_from_before_a_change_is_stale(void **state)
+{
+	struct bh_desired_endpoint pod = {.uid = "u", .workload = DB, .active = 1, .pending = 1};
+	struct bh_desired before = {.n_endpoints = 1, .endpoints = &pod};
+	struct bh_desired_endpoint changed = pod;
+	struct bh_desired after = {.n_endpoints = 1, .endpoints = &changed};
+	json_t *found = find_conversation("data/Pod/db", "shop/Pod/front");
+
+	assert_true(json_is_null(json_object_get(json_object_get(found, "egress"), "stale")));
+	json_decref(found);
+	changed.pending = 2;
+	api.judged = bh_judged_new();
+	bh_judged_learn(api.judged, &after, &before, now_ms(CLOCK_REALTIME) * 1000000);
+	found = find_conversation("data/Pod/db", "shop/Pod/front");
+	assert_string_equal(text_of(json_object_get(found, "egress"), "stale"), "changed");
+	json_decref(found);
+	found = find_conversation("data/Pod/other", "shop/Pod/front");
+	assert_true(json_is_null(json_object_get(json_object_get(found, "egress"), "stale")));
+	json_decref(found);
+	bh_judged_free(api.judged);
+	api.judged = NULL;
+}
+
 static void a_bound_token_tries_and_sees_its_namespaces_only(void **state)
 {
 	char *shop[] = {(char *)"shop"};
@@ -615,6 +651,7 @@ int main(void)
 		cmocka_unit_test(what_may_be_tried_is_bounded),
 		cmocka_unit_test(files_without_a_policy_are_named_beside_those_that_have_one),
 		cmocka_unit_test(a_name_that_no_namespace_has_is_told),
+		cmocka_unit_test(a_verdict_from_before_a_change_is_stale),
 		cmocka_unit_test(a_bound_token_tries_and_sees_its_namespaces_only),
 		cmocka_unit_test(modes_and_quarantines_are_told_beside_the_verdicts),
 		cmocka_unit_test(a_policys_own_mode_counts_for_what_is_dropped),

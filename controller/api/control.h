@@ -42,7 +42,7 @@ struct bh_control_call {
 	uint64_t work; /* … and what a thread does for it (work.h) */
 	/* On such a thread: what the history has answered. */
 	const struct bh_history_answer *answers[BH_CONTROL_QUESTIONS];
-	uint64_t survey; /* … and of the cluster */
+	uint64_t surveys[BH_CONTROL_QUESTIONS]; /* … and of the cluster */
 };
 
 /*

@@ -191,7 +191,7 @@ json_t *bh_api_conversations(struct bh_api *api, struct bh_control_call *call)
 	qsort(found, n, sizeof(*found), compare);
 	edges = json_array();
 	for (size_t i = listing.offset; i < n && i - listing.offset < listing.limit; i++)
-		json_array_append_new(edges, bh_json_conversation(view, found[i]));
+		json_array_append_new(edges, bh_view_conversation(view, found[i]));
 	edges = json_pack("{s:b, s:o, s:o, s:I}", "ok", 1, "window", bh_json_window(&view->window),
 		"edges", edges, "total", (json_int_t)n);
 	bh_view_set_cluster(view, edges);
@@ -265,7 +265,7 @@ static json_t *latest_end(struct bh_view *view, const struct bh_history_edge *ro
 
 static json_t *why_object(struct bh_view *view, const struct bh_conversation *conversation)
 {
-	json_t *object = bh_json_conversation(view, conversation);
+	json_t *object = bh_view_conversation(view, conversation);
 	json_t *variants = json_array();
 
 	for (size_t i = 0; i < conversation->n_rows; i++) {

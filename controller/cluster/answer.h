@@ -39,7 +39,8 @@ struct bh_cluster_party {
 struct bh_cluster_answer {
 	struct bh_arena arena;
 	struct bh_cluster_window window;
-	char *error; /* one line; NULL: the rest is there */
+	char *error;  /* one line; NULL: the rest is there */
+	bool unheard; /* the error is that nobody was scraped then: there is nothing to count */
 	bool exact;
 	size_t n_nodes; /* by name, job, instance */
 	struct bh_cluster_node *nodes;

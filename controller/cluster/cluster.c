@@ -106,13 +106,27 @@ uint64_t bh_cluster_ask(
 	return slot->ticket;
 }
 
-const struct bh_cluster_answer *bh_cluster_answer(const struct bh_cluster *cluster, uint64_t ticket)
+static const struct slot *find_slot(const struct bh_cluster *cluster, uint64_t ticket)
 {
 	for (int i = 0; i < BH_CLUSTER_SURVEYS; i++) {
 		if (cluster->slots[i].ticket == ticket)
-			return cluster->slots[i].answer;
+			return &cluster->slots[i];
 	}
 	return NULL;
+}
+
+const struct bh_cluster_window *bh_cluster_window(const struct bh_cluster *cluster, uint64_t ticket)
+{
+	const struct slot *slot = find_slot(cluster, ticket);
+
+	return slot ? &slot->window : NULL;
+}
+
+const struct bh_cluster_answer *bh_cluster_answer(const struct bh_cluster *cluster, uint64_t ticket)
+{
+	const struct slot *slot = find_slot(cluster, ticket);
+
+	return slot ? slot->answer : NULL;
 }
 
 void bh_cluster_release(struct bh_cluster *cluster, uint64_t ticket)

@@ -12,7 +12,7 @@
 #include "controller/cluster/fetch.h"
 
 /* Surveys under way, or kept, at once. */
-#define BH_CLUSTER_SURVEYS 4
+#define BH_CLUSTER_SURVEYS 6
 /* What is younger is answered again. */
 #define BH_CLUSTER_KEEP_MS 10000
 
@@ -35,6 +35,9 @@ void bh_cluster_free(struct bh_cluster *cluster);
  */
 uint64_t bh_cluster_ask(
 	struct bh_cluster *cluster, const struct bh_cluster_window *window, bool open);
+/* The window that is answered: an open one may have been asked for before. */
+const struct bh_cluster_window *bh_cluster_window(
+	const struct bh_cluster *cluster, uint64_t ticket);
 /* NULL: not yet. Lives until the ticket is released. */
 const struct bh_cluster_answer *bh_cluster_answer(
 	const struct bh_cluster *cluster, uint64_t ticket);

@@ -367,6 +367,8 @@ static void judge_targets(struct bh_survey *survey)
 		leave_out(survey, node);
 		note(survey, "%s is scraped twice, and counted once", name);
 	}
+	if (!heard && !answer->error)
+		answer->unheard = true;
 	if (!heard)
 		fail(survey, "it has no metrics of Bulkhead's in this window "
 			     "(bulkhead_build_info)");

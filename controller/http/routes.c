@@ -17,7 +17,7 @@ static const struct bh_route routes[] = {
 	{"GET", API "/status", BH_ROUTE_COMMAND, "status", NULL, "", BH_ROLE_READER},
 	{"GET", API "/graph", BH_ROUTE_COMMAND, "topology", NULL, VIEW, BH_ROLE_READER},
 	{"GET", API "/graph/diff", BH_ROUTE_COMMAND, "topology-diff", NULL,
-		WINDOW FILTER "beforeFrom beforeTo limit:n ", BH_ROLE_READER},
+		WINDOW FILTER "scope beforeFrom beforeTo limit:n ", BH_ROLE_READER},
 	{"GET", API "/edges", BH_ROUTE_COMMAND, "conversations", NULL,
 		WINDOW FILTER "scope client server sort offset:n limit:n ", BH_ROLE_READER},
 	{"GET", API "/edges/{}", BH_ROUTE_COMMAND, "conversation", "id", WINDOW "scope ",

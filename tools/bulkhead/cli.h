@@ -97,6 +97,18 @@ const char *bh_cli_nothing(const json_t *answer, const char *namespace, const ch
 
 /* Prints the answer of /api/v1/graph as a table. Returns the exit code. */
 int bh_cli_print_grouped(const json_t *graph, const char *nothing);
+/* compare.c: `graph --compare` of this node. Takes the arguments; returns the exit code. */
+int bh_cli_compare(json_t *arguments);
+/* Prints the answer of /api/v1/graph/diff as a table. Returns the exit code. */
+int bh_cli_print_diff(const json_t *diff);
+/* The window before, as long, ending `shift_ms` before the other does (0: where that begins). */
+void bh_cli_earlier(uint64_t shift_ms, uint64_t from_s, uint64_t to_s, uint64_t *ret_from_s,
+	uint64_t *ret_to_s);
+/* What `graph --compare=SPAN` said. Returns 0 and *ret_shift_ms, or the exit code. */
+int bh_cli_read_compare(const json_t *arguments, uint64_t *ret_shift_ms);
+/* "2026-01-31T12:00:00Z" in seconds since 1970, and back. */
+bool bh_cli_parse_time(const char *text, uint64_t *ret_s);
+void bh_cli_format_time(uint64_t seconds, char ret_time[BH_MOMENT_MAX]);
 /* What `graph` answers, as Graphviz' dot; and drawn by it, on stdout. Returns the exit code. */
 void bh_cli_print_dot(FILE *out, const json_t *graph);
 int bh_cli_print_svg(const json_t *graph);

@@ -273,6 +273,7 @@ enum {
 	OPTION_PROTOCOL,
 	OPTION_VERDICT,
 	OPTION_TEXT,
+	OPTION_COMPARE,
 	OPTION_FROM,
 	OPTION_FROM_TOKEN,
 	OPTION_FROM_LOGIN,
@@ -294,6 +295,10 @@ static const struct argp_option graph_options[] = {
 	{"protocol", OPTION_PROTOCOL, "PROTOCOL,...", 0, "Only tcp, udp, ...", 0},
 	{"verdict", OPTION_VERDICT, "VERDICT,...", 0, "Only allowed, would-deny, denied", 0},
 	{"text", OPTION_TEXT, "WORDS", 0, "Only what has these words in it", 0},
+	{"compare", OPTION_COMPARE, "SPAN", OPTION_ARG_OPTIONAL,
+		"What is new, gone or judged otherwise than in the window so much earlier (1d, 7d; "
+		"the one just before)",
+		0},
 	{"from", OPTION_FROM, "prometheus=URL", 0,
 		"All nodes' graph, of the last hour or what else is said, from a Prometheus that "
 		"scrapes them (or Thanos, Mimir, VictoriaMetrics); needs no controller here",
@@ -505,11 +510,17 @@ int bh_cli_graph(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, arguments);
 	if (json_object_get(arguments, "namespace"))
 	namespace = strdup(bh_json_get_text(arguments, "namespace"));
+	if (json_object_get(arguments, "compare") &&
+		!bh_cli_output_is(
+			"graph --compare", BH_ALLOW(BH_OUTPUT_TABLE) | BH_ALLOW(BH_OUTPUT_JSON)))
+		return BH_CLI_USAGE;
 	if (json_object_get(arguments, "prometheus")) {
 		r = bh_cli_cluster_graph(arguments);
 		json_decref(arguments);
 		return r;
 	}
+	if (json_object_get(arguments, "compare"))
+		return bh_cli_compare(arguments);
 	if (is_grouped(arguments) || bh_cli.output == BH_OUTPUT_CSV ||
 		bh_cli.output == BH_OUTPUT_GRAPHML)
 		return grouped_graph(arguments, namespace);

@@ -469,6 +469,35 @@ static void tables_are_sorted_as_they_are_read(void **state)
 	assert_order(result.out, sizeof(modes) / sizeof(modes[0]), modes);
 }
 
+static void comparison_names_each_change(void **state)
+{
+	static const char *const rows[] = {"was would-deny", "a/web", "new", "b/db", "vanished",
+		"c/x", "1 new, 1 vanished, 1 judged otherwise, 7 as before"};
+	struct scene *s = *state;
+	struct result result;
+	json_t *request;
+
+	answer_with(s,
+		"{\"ok\":true,\"new\":[{\"client\":{\"kind\":\"Pod\",\"namespace\":\"b\",\"name\":"
+		"\"db\"},\"state\":\"denied\"}],\"vanished\":[{\"client\":{\"kind\":\"Pod\","
+		"\"namespace\":\"c\",\"name\":\"x\"}}],\"changed\":[{\"before\":\"would-deny\","
+		"\"after\":{\"client\":{\"kind\":\"Pod\",\"namespace\":\"a\",\"name\":\"web\"}}}],"
+		"\"total\":{\"new\":1,\"vanished\":1,\"changed\":1,\"same\":7}}");
+	run(s, "graph --last 1h --compare=7d -n a", &result);
+	assert_int_equal(result.status, 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_non_null(strstr(result.out, rows[i]));
+	request = json_loads(s->request, 0, NULL);
+	assert_string_equal(json_string_value(json_object_get(request, "namespace")), "a");
+	assert_non_null(json_object_get(request, "from"));
+	assert_non_null(json_object_get(request, "beforeFrom"));
+	assert_null(json_object_get(request, "last"));
+	json_decref(request);
+	expect(s, "graph --compare=soon", BH_CLI_USAGE, "no span");
+	expect(s, "graph --compare -o svg", BH_CLI_USAGE, "no output 'svg'");
+	expect(s, "graph --compare --group namespace", BH_CLI_USAGE, "without --group");
+}
+
 static void diff_notes_files_without_a_policy(void **state)
 {
 	struct result result;
@@ -720,6 +749,7 @@ int main(void)
 		TEST(window_without_anything_is_not_the_beginning),
 		TEST(unknown_namespace_is_named),
 		TEST(tables_are_sorted_as_they_are_read),
+		TEST(comparison_names_each_change),
 		TEST(diff_notes_files_without_a_policy),
 		TEST(diff_begins_where_history_does),
 		TEST(token_list_has_times_to_read),

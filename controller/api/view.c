@@ -311,7 +311,7 @@ static bool ask_window(struct bh_view *view, struct bh_control_call *call, int s
 
 /* Begins to ask for the window. Returns an error, or NULL. */
 static json_t *begin_survey(struct bh_view *view, struct bh_control_call *call, int slot,
-	const struct bh_window *window)
+	const struct bh_window *window, const char *edge)
 {
 	const struct bh_cluster_window asked = {
 		.from_s = window->from_ns / SECOND_NS,
@@ -320,7 +320,7 @@ static json_t *begin_survey(struct bh_view *view, struct bh_control_call *call, 
 
 	if (call->surveys[slot])
 		return NULL;
-	call->surveys[slot] = bh_cluster_ask(view->api->cluster, &asked, window->open);
+	call->surveys[slot] = bh_cluster_ask(view->api->cluster, &asked, edge, window->open);
 	call->deadline = call->now + SURVEY_MS;
 	call->expired = false;
 	return call->surveys[slot]
@@ -329,7 +329,7 @@ static json_t *begin_survey(struct bh_view *view, struct bh_control_call *call, 
 }
 
 /* True: it is there, in `window`, or *ret_error. */
-static bool take_survey(struct bh_view *view, struct bh_control_call *call, int slot,
+static bool take_survey(struct bh_view *view, struct bh_control_call *call, int slot, bool beside,
 	struct bh_window *window, json_t **ret_error)
 {
 	const struct bh_cluster_answer *answer =
@@ -339,8 +339,8 @@ static bool take_survey(struct bh_view *view, struct bh_control_call *call, int 
 	if (!answer && !call->expired)
 		return false;
 	/* Who compares with a time before anything was scraped finds that all of it is new. */
-	if (!answer || (answer->error && !(slot && answer->unheard))) {
-		*ret_error = bh_api_busy("%s%s", slot ? "the earlier window: " : "",
+	if (!answer || (answer->error && !(beside && answer->unheard))) {
+		*ret_error = bh_api_busy("%s%s", beside ? "the earlier window: " : "",
 			!answer       ? "Prometheus does not answer in time"
 			: view->sight ? "Prometheus does not answer as it should"
 				      : answer->error);
@@ -366,7 +366,7 @@ static bool take_survey(struct bh_view *view, struct bh_control_call *call, int 
 static bool ask_cluster(struct bh_view *view, struct bh_control_call *call,
 	struct bh_window *earlier, bool joined, json_t **ret_error)
 {
-	*ret_error = begin_survey(view, call, 0, &view->window);
+	*ret_error = begin_survey(view, call, 0, &view->window, NULL);
 	if (!*ret_error && joined) {
 		const struct bh_cluster_window *later =
 			bh_cluster_window(view->api->cluster, call->surveys[0]);
@@ -376,12 +376,20 @@ static bool ask_cluster(struct bh_view *view, struct bh_control_call *call,
 		earlier->from_ns = earlier->to_ns > length ? earlier->to_ns - length : 1;
 	}
 	if (!*ret_error && earlier)
-		*ret_error = begin_survey(view, call, 1, earlier);
+		*ret_error = begin_survey(view, call, 1, earlier, NULL);
 	if (*ret_error)
 		return true;
-	if (!take_survey(view, call, 0, &view->window, ret_error))
+	if (!take_survey(view, call, 0, false, &view->window, ret_error))
 		return false;
-	return *ret_error || !earlier || take_survey(view, call, 1, earlier, ret_error);
+	return *ret_error || !earlier || take_survey(view, call, 1, true, earlier, ret_error);
+}
+
+bool bh_view_ask_edge(struct bh_view *view, struct bh_control_call *call, const char *edge,
+	struct bh_window *ret_window, json_t **ret_error)
+{
+	*ret_window = view->window;
+	*ret_error = begin_survey(view, call, 1, &view->window, edge);
+	return *ret_error || take_survey(view, call, 1, false, ret_window, ret_error);
 }
 
 bool bh_view_ask(struct bh_view *view, struct bh_control_call *call, enum bh_view_ends ends,

@@ -68,6 +68,12 @@ json_t *bh_view_scope(const json_t *request, struct bh_view *view);
  */
 bool bh_view_ask(struct bh_view *view, struct bh_control_call *call, enum bh_view_ends ends,
 	struct bh_window *earlier, json_t **ret_error);
+/*
+ * The same for one edge of a cluster over time, once bh_view_ask() has what the view is made of:
+ * `edge` are its matchers (cluster/promql.h). *ret_window has the answer.
+ */
+bool bh_view_ask_edge(struct bh_view *view, struct bh_control_call *call, const char *edge,
+	struct bh_window *ret_window, json_t **ret_error);
 /* As bh_api_elsewhere(), once bh_view_ask() has everything. */
 bool bh_view_elsewhere(
 	const struct bh_view *view, struct bh_control_call *call, bh_api_command *command);

@@ -55,6 +55,10 @@ struct bh_cluster_answer {
 	 */
 	size_t n_edges;
 	struct bh_history_edge *edges;
+	/* Where one conversation over time was asked for, instead of edges: by time, none empty. */
+	uint64_t step_s;
+	size_t n_points;
+	const struct bh_history_point *points;
 };
 
 void bh_cluster_answer_free(struct bh_cluster_answer *answer);

@@ -30,11 +30,12 @@ struct bh_cluster *bh_cluster_new(uv_loop_t *loop, const struct bh_cluster_sourc
 void bh_cluster_free(struct bh_cluster *cluster);
 
 /*
- * Asks for a window. `open`: it ends now, and may have been asked for some seconds ago. Returns a
- * ticket, to be released; 0: others ask for too many other ones.
+ * Asks for a window. `open`: it ends now, and may have been asked for some seconds ago. `edge`: as
+ * of bh_cluster_fetch_begin(). Returns a ticket, to be released; 0: others ask for too many other
+ * ones.
  */
-uint64_t bh_cluster_ask(
-	struct bh_cluster *cluster, const struct bh_cluster_window *window, bool open);
+uint64_t bh_cluster_ask(struct bh_cluster *cluster, const struct bh_cluster_window *window,
+	const char *edge, bool open);
 /* The window that is answered: an open one may have been asked for before. */
 const struct bh_cluster_window *bh_cluster_window(
 	const struct bh_cluster *cluster, uint64_t ticket);

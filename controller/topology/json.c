@@ -273,3 +273,37 @@ json_t *bh_json_diff(
 		(json_int_t)diff->n_vanished, "changed", (json_int_t)diff->n_changed, "same",
 		(json_int_t)diff->n_same);
 }
+
+/* ---- Over time ------------------------------------------------------------------------------- */
+
+static json_t *point_object(const struct bh_history_point *point)
+{
+	const struct bh_history_counts *counts = &point->counts;
+	json_t *object = json_object();
+
+	json_object_set_new(object, "time", bh_json_time(point->start_ns));
+	json_object_set_new(
+		object, "seconds", json_integer((json_int_t)(point->length_ns / 1000000000)));
+	json_object_set_new(object, "packets", bh_json_both_ways(counts->packets));
+	json_object_set_new(object, "bytes", bh_json_both_ways(counts->octets));
+	json_object_set_new(object, "flows", json_integer((json_int_t)counts->flows));
+	json_object_set_new(object, "flowsDenied", json_integer((json_int_t)point->flows_denied));
+	json_object_set_new(
+		object, "flowsWouldDeny", json_integer((json_int_t)point->flows_would_deny));
+	json_object_set_new(object, "resets", json_integer((json_int_t)counts->resets));
+	return object;
+}
+
+json_t *bh_json_series(const char *id, json_t *window, uint64_t step_ns, size_t n,
+	const struct bh_history_point *points)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		if (points[i].length_ns > step_ns)
+			step_ns = points[i].length_ns;
+		json_array_append_new(list, point_object(&points[i]));
+	}
+	return json_pack("{s:s, s:o, s:I, s:o}", "id", id, "window", window, "step",
+		(json_int_t)(step_ns / 1000000000), "points", list);
+}

@@ -29,6 +29,10 @@ json_t *bh_json_conversation(const struct bh_conversation *conversation, const c
 json_t *bh_json_diff(
 	const struct bh_diff *diff, size_t limit, bh_filter_text *text, void *text_data);
 
+/* The answer of /api/v1/edges/{id}/series; `step_ns` at least. Takes `window`. */
+json_t *bh_json_series(const char *id, json_t *window, uint64_t step_ns, size_t n,
+	const struct bh_history_point *points);
+
 /* The answer of /api/v1/graph, without what is of one question only. Takes `window`. */
 json_t *bh_json_graph(
 	const struct bh_graph *graph, const char *group, size_t limit, json_t *window);

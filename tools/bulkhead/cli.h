@@ -101,6 +101,10 @@ int bh_cli_print_grouped(const json_t *graph, const char *nothing);
 int bh_cli_compare(json_t *arguments);
 /* Prints the answer of /api/v1/graph/diff as a table. Returns the exit code. */
 int bh_cli_print_diff(const json_t *diff);
+/* series.c: `graph --series` of this node. Takes the arguments; returns the exit code. */
+int bh_cli_series(json_t *arguments);
+/* Prints the answer of /api/v1/edges/{id}/series as a table. Returns the exit code. */
+int bh_cli_print_series(const json_t *series);
 /* The window before, as long, ending `shift_ms` before the other does (0: where that begins). */
 void bh_cli_earlier(uint64_t shift_ms, uint64_t from_s, uint64_t to_s, uint64_t *ret_from_s,
 	uint64_t *ret_to_s);

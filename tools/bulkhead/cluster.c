@@ -26,6 +26,7 @@
 /* One window. */
 struct look {
 	bool beside; /* of two: it may be empty */
+	char *edge;  /* matchers of the one that is asked for over time; NULL: the graph is */
 	struct bh_cluster_window window;
 	struct bh_cluster_answer *answer;
 	struct bh_world *world;
@@ -38,6 +39,7 @@ struct drawing {
 	char *expanded;
 	struct look now;
 	struct look earlier; /* --compare */
+	struct look series;  /* --series */
 	struct bh_graph graph;
 };
 
@@ -46,6 +48,7 @@ static void look_clear(struct look *look)
 	bh_conversations_clear(&look->conversations);
 	bh_world_free(look->world);
 	bh_cluster_answer_free(look->answer);
+	free(look->edge);
 }
 
 static void drawing_cleanup(struct drawing *drawing)
@@ -53,6 +56,7 @@ static void drawing_cleanup(struct drawing *drawing)
 	bh_graph_clear(&drawing->graph);
 	look_clear(&drawing->now);
 	look_clear(&drawing->earlier);
+	look_clear(&drawing->series);
 	bh_filter_clear(&drawing->filter);
 	free(drawing->expanded);
 }
@@ -164,7 +168,7 @@ static int fetch(const struct bh_cluster_source *source, struct look *look)
 	uv_loop_t loop;
 
 	uv_loop_init(&loop);
-	if (!bh_cluster_fetch_begin(&loop, source, &look->window, take, &answer))
+	if (!bh_cluster_fetch_begin(&loop, source, &look->window, look->edge, take, &answer))
 		return bh_cli_fail("libcurl cannot be used");
 	uv_run(&loop, UV_RUN_DEFAULT);
 	uv_loop_close(&loop);
@@ -223,6 +227,26 @@ static json_t *difference_of(const struct drawing *drawing)
 	return object;
 }
 
+static json_t *series_of(const struct drawing *drawing, const char *id)
+{
+	const struct bh_cluster_answer *answer = drawing->series.answer;
+
+	return bh_json_series(id, window_of(answer), answer->step_s * 1000000000, answer->n_points,
+		answer->points);
+}
+
+static int print_series(const struct drawing *drawing, const char *id)
+{
+	json_t *object = series_of(drawing, id);
+	int r;
+
+	if (bh_cli.output == BH_OUTPUT_JSON)
+		return bh_json_print(object);
+	r = bh_cli_print_series(object);
+	json_decref(object);
+	return r;
+}
+
 static int print_file(const struct drawing *drawing)
 {
 	struct bh_text text = {0};
@@ -271,11 +295,40 @@ static void print_notes(const struct bh_cluster_answer *answer)
 	}
 }
 
+static struct bh_cluster_end end_of(const struct look *look, uint32_t number)
+{
+	const struct bh_party *party = bh_world_party(look->world, number);
+
+	return (struct bh_cluster_end){party->namespace, party->kind, party->name};
+}
+
+/* Asks for the conversation of that id over time. Returns 0 or the exit code. */
+static int fetch_series(
+	const struct bh_cluster_source *source, struct drawing *drawing, const char *id)
+{
+	const struct look *now = &drawing->now;
+	const struct bh_conversation *found = bh_conversations_find(&now->conversations, id);
+	char protocol[BH_PROTOCOL_TEXT_MAX];
+	struct bh_cluster_end client, server;
+
+	if (!found)
+		return bh_cli_fail("there is no conversation '%s' in this window", id);
+	client = end_of(now, found->rows[0].key.client);
+	server = end_of(now, found->rows[0].key.server);
+	if (strcmp(client.kind, "Other") == 0)
+		return bh_cli_fail("what nodes add up as Other is no one conversation");
+	drawing->series.window = now->window;
+	drawing->series.edge = bh_cluster_edge_matchers(
+		&client, &server, bh_protocol_word(found->protocol, protocol), found->port);
+	return fetch(source, &drawing->series);
+}
+
 int bh_cli_cluster_graph(json_t *arguments)
 {
 	_cleanup_(drawing_cleanup) struct drawing drawing = {0};
 	struct bh_cluster_source source;
 	bool compares = json_object_get(arguments, "compare");
+	const char *id = argument(arguments, "series");
 	struct look *now = &drawing.now, *earlier = &drawing.earlier;
 	uint64_t shift_ms;
 	int limit = (int)json_integer_value(json_object_get(arguments, "limit"));
@@ -294,8 +347,14 @@ int bh_cli_cluster_graph(json_t *arguments)
 		earlier->beside = true;
 		r = fetch(&source, earlier);
 	}
+	if (!r && id)
+		r = fetch_series(&source, &drawing, id);
 	if (r)
 		return r;
+	if (id) {
+		print_notes(drawing.series.answer);
+		return print_series(&drawing, id);
+	}
 	drawing.query.limit = limit ? (size_t)limit : BH_GRAPH_LIMIT_DEFAULT;
 	drawing.query.filter = &drawing.filter;
 	drawing.query.text = bh_cluster_text;

@@ -274,6 +274,7 @@ enum {
 	OPTION_VERDICT,
 	OPTION_TEXT,
 	OPTION_COMPARE,
+	OPTION_SERIES,
 	OPTION_FROM,
 	OPTION_FROM_TOKEN,
 	OPTION_FROM_LOGIN,
@@ -299,6 +300,7 @@ static const struct argp_option graph_options[] = {
 		"What is new, gone or judged otherwise than in the window so much earlier (1d, 7d; "
 		"the one just before)",
 		0},
+	{"series", OPTION_SERIES, "ID", 0, "One conversation over time: -o json has their ids", 0},
 	{"from", OPTION_FROM, "prometheus=URL", 0,
 		"All nodes' graph, of the last hour or what else is said, from a Prometheus that "
 		"scrapes them (or Thanos, Mimir, VictoriaMetrics); needs no controller here",
@@ -503,6 +505,8 @@ int bh_cli_graph(int argc, char **argv)
 		       "graphml, it is grouped and folded as on the page.",
 		.children = bh_cli_children};
 	json_t *arguments = json_object();
+	/* These are no drawings. */
+	static const char *const lists[] = {"compare", "series"};
 	_cleanup_free_ char *namespace = NULL;
 	json_t *graph;
 	int r;
@@ -510,10 +514,16 @@ int bh_cli_graph(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, arguments);
 	if (json_object_get(arguments, "namespace"))
 	namespace = strdup(bh_json_get_text(arguments, "namespace"));
-	if (json_object_get(arguments, "compare") &&
-		!bh_cli_output_is(
-			"graph --compare", BH_ALLOW(BH_OUTPUT_TABLE) | BH_ALLOW(BH_OUTPUT_JSON)))
+	if (json_object_get(arguments, "compare") && json_object_get(arguments, "series")) {
+		bh_cli_fail("--compare and --series exclude each other");
 		return BH_CLI_USAGE;
+	}
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		if (json_object_get(arguments, lists[i]) &&
+			!bh_cli_output_is(
+				lists[i], BH_ALLOW(BH_OUTPUT_TABLE) | BH_ALLOW(BH_OUTPUT_JSON)))
+			return BH_CLI_USAGE;
+	}
 	if (json_object_get(arguments, "prometheus")) {
 		r = bh_cli_cluster_graph(arguments);
 		json_decref(arguments);
@@ -521,6 +531,8 @@ int bh_cli_graph(int argc, char **argv)
 	}
 	if (json_object_get(arguments, "compare"))
 		return bh_cli_compare(arguments);
+	if (json_object_get(arguments, "series"))
+		return bh_cli_series(arguments);
 	if (is_grouped(arguments) || bh_cli.output == BH_OUTPUT_CSV ||
 		bh_cli.output == BH_OUTPUT_GRAPHML)
 		return grouped_graph(arguments, namespace);

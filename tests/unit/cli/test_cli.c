@@ -498,6 +498,26 @@ static void comparison_names_each_change(void **state)
 	expect(s, "graph --compare --group namespace", BH_CLI_USAGE, "without --group");
 }
 
+static void a_series_is_a_row_for_each_span(void **state)
+{
+	struct scene *s = *state;
+	struct result result;
+
+	answer_with(s,
+		"{\"ok\":true,\"points\":[{\"time\":\"2026-11-22T12:00:00.000000Z\",\"seconds\":60,"
+		"\"flows\":1234,\"flowsDenied\":7,\"flowsWouldDeny\":0,\"resets\":0,\"bytes\":"
+		"{\"fromClient\":1500,\"fromServer\":0}}]}");
+	setenv("TZ", "UTC", 1);
+	run(s, "graph --last 1h --series c1", &result);
+	assert_int_equal(result.status, 0);
+	assert_non_null(strstr(result.out, "2026-11-22 12:00:00"));
+	assert_non_null(strstr(result.out, "1,234"));
+	assert_non_null(strstr(result.out, "1.5 kB"));
+	assert_non_null(strstr(s->request, "\"id\":\"c1\""));
+	expect(s, "graph --series c1 -o dot", BH_CLI_USAGE, "no output 'dot'");
+	expect(s, "graph --series c1 --compare", BH_CLI_USAGE, "exclude each other");
+}
+
 static void diff_notes_files_without_a_policy(void **state)
 {
 	struct result result;
@@ -750,6 +770,7 @@ int main(void)
 		TEST(unknown_namespace_is_named),
 		TEST(tables_are_sorted_as_they_are_read),
 		TEST(comparison_names_each_change),
+		TEST(a_series_is_a_row_for_each_span),
 		TEST(diff_notes_files_without_a_policy),
 		TEST(diff_begins_where_history_does),
 		TEST(token_list_has_times_to_read),

@@ -76,6 +76,7 @@ struct controller {
 	uint64_t settle_end;
 	uint64_t rescan_at;
 	uint64_t applied;
+	size_t attached;      /* pods, when that was last said */
 	uint64_t next_record; /* of the flow log, that history has not seen */
 	bool kube_current;    /* said in the log */
 };
@@ -175,6 +176,7 @@ static void compile(struct controller *c)
 	desired = bh_compile(c->api.compiler, c->api.model);
 	bh_names_learn(c->api.names, desired, c->desired);
 	bh_history_record_names(c->api.history, desired, c->desired);
+	bh_judged_learn(c->api.judged, desired, c->desired, real_ns());
 	bh_desired_unref(c->desired);
 	c->desired = desired;
 	c->api.desired = desired;
@@ -286,6 +288,30 @@ static void link_disconnected(void *data)
 	bh_warning("the data plane has gone; the kernel goes on enforcing what it was told");
 }
 
+static size_t count_attached(const struct controller *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->desired->n_endpoints; i++) {
+		const Bulkhead__Wire__EndpointStatus *status =
+			bh_link_endpoint(c->api.link, c->desired->endpoints[i].uid);
+
+		n += status && status->state == BULKHEAD__WIRE__ENDPOINT_STATE__STATE_ATTACHED;
+	}
+	return n;
+}
+
+/*
+ * Pods are attached one by one, most of them after what they shall do is there: that is said once
+ * more when the last one is.
+ */
+static void tell_in_force(struct controller *c, uint64_t revision)
+{
+	c->attached = count_attached(c);
+	bh_info("revision %llu is in force on %zu of %zu pods", (unsigned long long)revision,
+		c->attached, c->desired->n_endpoints);
+}
+
 static void link_changed(void *data)
 {
 	struct controller *c = data;
@@ -297,8 +323,7 @@ static void link_changed(void *data)
 		bh_error("revision %llu was refused and changes nothing: %s",
 			(unsigned long long)state.refused_revision, state.refused);
 	else if (applied != c->applied)
-		bh_info("revision %llu is in force on %zu pods", (unsigned long long)applied,
-			c->desired->n_endpoints);
+		tell_in_force(c, applied);
 	c->applied = applied;
 }
 
@@ -329,6 +354,9 @@ static void link_status(void *data, const Bulkhead__Wire__Status *status)
 		memcpy(ips[n++].ip, address->data, address->len);
 	}
 	record_losses(c, status);
+	if (c->applied == c->desired->revision && c->attached < c->desired->n_endpoints &&
+		count_attached(c) == c->desired->n_endpoints)
+		tell_in_force(c, c->applied);
 	if (bh_model_set_host_addresses(c->api.model, n, ips))
 		compile(c);
 }
@@ -658,6 +686,7 @@ static int start(struct controller *c)
 	c->api.model = bh_model_new(c->options.node, c->options.mode);
 	c->api.compiler = bh_compiler_new();
 	c->api.names = bh_names_new(c->api.model);
+	c->api.judged = bh_judged_new();
 	c->api.flows = bh_flow_log_new(BH_FLOW_LOG_RECORDS, BH_FLOW_LOG_BYTES);
 	c->api.edges = bh_edges_new();
 	c->api.tally = bh_tally_new(c->options.exports.metrics_series);
@@ -716,6 +745,7 @@ static void end(struct controller *c)
 	bh_tally_free(c->api.tally);
 	bh_edges_free(c->api.edges);
 	bh_flow_log_free(c->api.flows);
+	bh_judged_free(c->api.judged);
 	bh_names_free(c->api.names);
 	bh_compiler_free(c->api.compiler);
 	bh_model_free(c->api.model);

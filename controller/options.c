@@ -63,6 +63,7 @@ static const struct argp_option argp_options[] = {
 	{"http-host", OPTION_HTTP_HOST, "NAME,...", 0,
 		"Names the server is asked by, besides localhost and addresses", 0},
 	{"log-level", OPTION_LOG_LEVEL, "error|warning|info|debug", 0, "How much to say (info)", 0},
+	{NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0},
 	{0},
 };
 
@@ -161,6 +162,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		if (bh_log_level_parse(argument, &options->log_level) < 0)
 			argp_error(state, "'%s' is no log level: error, warning, info or debug",
 				argument);
+		break;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
 		break;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument '%s'", argument);

@@ -46,6 +46,7 @@ static const struct argp_option options[] = {
 	{"log-level", OPTION_LOG_LEVEL, "error|warning|info|debug", 0, "What is logged (info)", 0},
 	{"down", OPTION_DOWN, NULL, 0,
 		"Take everything of this instance out of the kernel, and end", 0},
+	{NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0},
 	{},
 };
 
@@ -156,6 +157,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(
 				state, "--log-level '%s': one of error, warning, info, debug", arg);
 		parsed->log_level = levels[choice];
+		return 0;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument '%s'", arg);

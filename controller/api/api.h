@@ -14,6 +14,7 @@
 #include "controller/compile/explain.h"
 #include "controller/exports.h"
 #include "controller/flows/edges.h"
+#include "controller/flows/judged.h"
 #include "controller/flows/log.h"
 #include "controller/flows/names.h"
 #include "controller/history/history.h"
@@ -39,6 +40,7 @@ struct bh_api {
 	struct bh_kube *kube;           /* this one. The other is NULL */
 	struct bh_link *link;
 	struct bh_names *names;
+	struct bh_judged *judged; /* NULL: nothing is known to have changed */
 	struct bh_flow_log *flows;
 	struct bh_edges *edges;
 	struct bh_history *history;

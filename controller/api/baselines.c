@@ -185,15 +185,7 @@ json_t *bh_api_baseline(struct bh_api *api, struct bh_control_call *call)
 /* False for what nobody has heard of: most likely a slip. */
 static bool is_known(const struct bh_api *api, const char *namespace)
 {
-	const struct bh_pod *pod;
-
-	if (bh_model_namespace(api->model, namespace))
-		return true;
-	for (size_t at = 0; (pod = bh_model_next_pod(api->model, &at));) {
-		if (strcmp(pod->namespace, namespace) == 0)
-			return true;
-	}
-	return false;
+	return bh_model_namespace_labels(api->model, namespace) != NULL;
 }
 
 static bool is_in(const struct bh_api *api, uint32_t number, const char *namespace)

@@ -12,6 +12,7 @@ void bh_candidates_clear(struct bh_candidates *candidates)
 	bh_object_list_clear(&candidates->objects);
 	bh_arena_clear(&candidates->arena);
 	json_decref(candidates->documents);
+	json_decref(candidates->skipped);
 	free(candidates->changes);
 	*candidates = (struct bh_candidates){0};
 }
@@ -72,8 +73,7 @@ static json_t *take_policies(struct bh_candidates *candidates, const char *name,
 		policies++;
 	}
 	if (!policies)
-		return bh_control_error(
-			"%s: there is no NetworkPolicy or ClusterNetworkPolicy in it", name);
+		json_array_append_new(candidates->skipped, json_string(name));
 	return NULL;
 }
 
@@ -138,6 +138,17 @@ static json_t *read_removal(struct bh_candidates *candidates, const struct bh_mo
 	return add_change(candidates, &(struct bh_replay_change){namespace, name, NULL, NULL});
 }
 
+static json_t *nothing_to_try(const struct bh_candidates *candidates)
+{
+	size_t n = json_array_size(candidates->skipped);
+
+	if (!n)
+		return bh_control_error("there is no policy to try: name a file, or --delete");
+	return bh_control_error("%s: there is no NetworkPolicy or ClusterNetworkPolicy in it%s",
+		json_string_value(json_array_get(candidates->skipped, 0)),
+		n > 1 ? ", nor in the others" : "");
+}
+
 json_t *bh_candidates_read(struct bh_candidates *candidates, const struct bh_model *model,
 	const json_t *request, const struct bh_sight *sight)
 {
@@ -148,6 +159,7 @@ json_t *bh_candidates_read(struct bh_candidates *candidates, const struct bh_mod
 	size_t i;
 
 	candidates->documents = json_array();
+	candidates->skipped = json_array();
 	if (json_array_size(manifests) + json_array_size(removals) > BH_CANDIDATE_FILES_MAX)
 		return bh_control_error("more than %d files and removals", BH_CANDIDATE_FILES_MAX);
 	json_array_foreach(manifests, i, item)
@@ -162,7 +174,5 @@ json_t *bh_candidates_read(struct bh_candidates *candidates, const struct bh_mod
 		if (error)
 			return error;
 	}
-	if (!candidates->n)
-		return bh_control_error("there is no policy to try: name a file, or --delete");
-	return NULL;
+	return candidates->n ? NULL : nothing_to_try(candidates);
 }

@@ -17,6 +17,7 @@ struct bh_candidates {
 	struct bh_arena arena;
 	struct bh_object_list objects;
 	json_t *documents; /* holds the specs */
+	json_t *skipped;   /* names of the files that have no policy in them */
 	size_t n;
 	size_t capacity;
 	struct bh_replay_change *changes;

@@ -55,6 +55,19 @@ json_t *bh_api_busy(const char *format, ...)
 	return error;
 }
 
+bool bh_api_knows(const struct bh_model *model, const struct bh_sight *sight, const char *namespace)
+{
+	return bh_sight_sees(sight, namespace) && bh_model_namespace_labels(model, namespace);
+}
+
+void bh_api_set_known(json_t *answer, const struct bh_model *model, const struct bh_sight *sight,
+	const char *namespace)
+{
+	if (namespace)
+		json_object_set_new(
+			answer, "known", json_boolean(bh_api_knows(model, sight, namespace)));
+}
+
 /* ---- Arguments ------------------------------------------------------------------------------- */
 
 json_t *bh_api_string(const json_t *request, const char *name, const char **ret_value)

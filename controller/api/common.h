@@ -109,6 +109,16 @@ bool bh_api_refreshed(const struct bh_api *api, uint64_t ticket, char **ret_miss
  * missing: free() it. Pods that cannot be supported do not count. */
 bool bh_api_in_force(const struct bh_api *api, uint64_t revision, char **ret_missing);
 
+/* Is there such a namespace, as far as the asker may know? */
+bool bh_api_knows(
+	const struct bh_model *model, const struct bh_sight *sight, const char *namespace);
+/*
+ * For an answer about one namespace (NULL: it is not) that found nothing: says in `known` whether
+ * anything of that name is known. One that the asker may not see is not.
+ */
+void bh_api_set_known(json_t *answer, const struct bh_model *model, const struct bh_sight *sight,
+	const char *namespace);
+
 /*
  * Asks the history, over as many turns as it takes: false means return NULL and be called again.
  * True: *ret_error is to be answered, or there is *ret_answer, which lives until the call is

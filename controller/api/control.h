@@ -44,8 +44,8 @@ struct bh_control_call {
 	uint64_t work; /* … and what a thread does for it (work.h) */
 	/* On such a thread: what the history has answered. */
 	const struct bh_history_answer *answers[BH_CONTROL_QUESTIONS];
-	bool elsewhere;  /* … and everything is there: nothing is waited for */
-	uint64_t survey; /* … and of the cluster */
+	bool elsewhere; /* … and everything is there: nothing is waited for */
+	uint64_t surveys[BH_CONTROL_QUESTIONS]; /* … and of the cluster */
 	/* An answer that was written at once, instead of an object. Whoever called takes it. */
 	struct bh_text text;
 };

@@ -280,10 +280,14 @@ static bool show(struct bh_api *api, struct bh_control_call *call, bh_api_comman
 	return true;
 }
 
-static void finish(struct shown *shown)
+/* `found`: something of what was asked for was. */
+static void finish(struct shown *shown, bool found)
 {
 	json_t *window;
 
+	if (!found && shown->namespace)
+		bh_write_flag(&shown->writer, "known",
+			bh_api_knows(shown->view.api->model, shown->view.sight, shown->namespace));
 	if (shown->view.window.history) {
 		_cleanup_free_ char *text = NULL;
 
@@ -298,6 +302,7 @@ static void finish(struct shown *shown)
 json_t *bh_api_edges(struct bh_api *api, struct bh_control_call *call)
 {
 	_cleanup_(shown_cleanup) struct shown shown = {0};
+	bool found = false;
 	json_t *error;
 
 	if (!show(api, call, bh_api_edges, &shown, &error))
@@ -306,11 +311,13 @@ json_t *bh_api_edges(struct bh_api *api, struct bh_control_call *call)
 		return error;
 	bh_write_open(&shown.writer, "edges", '[');
 	for (size_t i = 0; i < shown.n; i++) {
-		if (in_namespace(&shown, &shown.edges[i]))
-			write_edge(&shown, &shown.edges[i]);
+		if (!in_namespace(&shown, &shown.edges[i]))
+			continue;
+		write_edge(&shown, &shown.edges[i]);
+		found = true;
 	}
 	bh_write_close(&shown.writer, ']');
-	finish(&shown);
+	finish(&shown, found);
 	return NULL;
 }
 
@@ -374,6 +381,7 @@ static void write_link(struct shown *shown, const struct bh_edge_view *edge)
 json_t *bh_api_graph(struct bh_api *api, struct bh_control_call *call)
 {
 	_cleanup_(shown_cleanup) struct shown shown = {0};
+	bool found = false;
 	json_t *error;
 
 	if (!show(api, call, bh_api_graph, &shown, &error))
@@ -383,10 +391,12 @@ json_t *bh_api_graph(struct bh_api *api, struct bh_control_call *call)
 	write_nodes(&shown);
 	bh_write_open(&shown.writer, "edges", '[');
 	for (size_t i = 0; i < shown.n; i++) {
-		if (in_namespace(&shown, &shown.edges[i]))
-			write_link(&shown, &shown.edges[i]);
+		if (!in_namespace(&shown, &shown.edges[i]))
+			continue;
+		write_link(&shown, &shown.edges[i]);
+		found = true;
 	}
 	bh_write_close(&shown.writer, ']');
-	finish(&shown);
+	finish(&shown, found);
 	return NULL;
 }

@@ -239,6 +239,7 @@ json_t *bh_api_flows(struct bh_api *api, struct bh_control_call *call)
 	uint64_t next = bh_flow_log_next(api->flows);
 	struct flows_request wanted;
 	json_t *error = flows_arguments(call->request, &wanted);
+	json_t *answer;
 	json_t *flows;
 	uint64_t missed;
 	uint64_t at;
@@ -267,7 +268,10 @@ json_t *bh_api_flows(struct bh_api *api, struct bh_control_call *call)
 		call->deadline = call->arrived + wanted.follow;
 		return NULL;
 	}
-	return json_pack("{s:b, s:o, s:I, s:b, s:I, s:I}", "ok", 1, "flows", flows, "next",
+	answer = json_pack("{s:b, s:o, s:I, s:b, s:I, s:I}", "ok", 1, "flows", flows, "next",
 		(json_int_t)at, "more", at < next, "missed", (json_int_t)missed, "lost",
 		(json_int_t)bh_flow_log_lost(api->flows));
+	if (!json_array_size(flows))
+		bh_api_set_known(answer, api->model, call->sight, wanted.filter.namespace);
+	return answer;
 }

@@ -54,9 +54,11 @@ void bh_api_leave(struct bh_api *api, struct bh_control_call *call)
 	if (call->work)
 		bh_work_release(api->work, call->work);
 	call->work = 0;
-	if (call->survey && api->cluster)
-		bh_cluster_release(api->cluster, call->survey);
-	call->survey = 0;
+	for (int i = 0; i < BH_CONTROL_QUESTIONS; i++) {
+		if (call->surveys[i] && api->cluster)
+			bh_cluster_release(api->cluster, call->surveys[i]);
+		call->surveys[i] = 0;
+	}
 }
 
 json_t *bh_json_history(const struct bh_api *api)

@@ -251,7 +251,7 @@ static json_t *readiness_object(struct bh_view *view, const struct summary *summ
 	}
 	qsort(found, n, sizeof(*found), compare_flows);
 	for (size_t i = 0; i < n && i < WOULD_DENY_MAX; i++)
-		json_array_append_new(would, bh_json_conversation(view, found[i]));
+		json_array_append_new(would, bh_view_conversation(view, found[i]));
 	bh_json_set_text(object, "namespace", summary->name);
 	json_object_set_new(object, "ok", json_true());
 	json_object_set_new(object, "window", bh_json_window(&view->window));

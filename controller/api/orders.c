@@ -118,19 +118,11 @@ static json_t *overrides(const struct bh_api *api, const struct bh_sight *sight,
 /* False for what nobody has heard of (yet): most likely a slip. */
 static bool is_known(const struct bh_api *api, const struct target *target)
 {
-	const struct bh_pod *pod;
-
 	if (target->scope == BH_SCOPE_NODE)
 		return true;
 	if (target->scope == BH_SCOPE_POD)
 		return bh_model_pod_by_name(api->model, target->namespace, target->name) != NULL;
-	if (bh_model_namespace(api->model, target->namespace))
-		return true;
-	for (size_t at = 0; (pod = bh_model_next_pod(api->model, &at));) {
-		if (strcmp(pod->namespace, target->namespace) == 0)
-			return true;
-	}
-	return false;
+	return bh_model_namespace_labels(api->model, target->namespace) != NULL;
 }
 
 /* True if something was ordered about it before: that can always be taken back. */

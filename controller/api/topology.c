@@ -117,6 +117,10 @@ static json_t *graph_object(const struct question *question, const struct bh_gra
 		graph, group, question->query.limit, bh_json_window(&question->view.window));
 
 	json_object_set_new(answer, "ok", json_true());
+	/* What a Prometheus knows of is not only what this node does. */
+	if (!graph->n_edges && question->view.filter.n_namespaces == 1 && !question->view.cluster)
+		bh_api_set_known(answer, question->view.api->model, question->view.sight,
+			question->view.filter.namespaces[0]);
 	bh_view_set_cluster(&question->view, answer);
 	return answer;
 }
@@ -234,31 +238,6 @@ static json_t *earlier_window(
 	return NULL;
 }
 
-static json_t *diff_lists(struct bh_view *view, const struct bh_diff *diff, size_t limit)
-{
-	json_t *added = json_array();
-	json_t *vanished = json_array();
-	json_t *changed = json_array();
-
-	for (size_t i = 0; i < diff->n && i < limit; i++) {
-		const struct bh_diff_pair *pair = &diff->pairs[i];
-
-		if (!pair->before)
-			json_array_append_new(added, bh_json_conversation(view, pair->after));
-		else if (!pair->after)
-			json_array_append_new(vanished, bh_json_conversation(view, pair->before));
-		else
-			json_array_append_new(
-				changed, json_pack("{s:s, s:o}", "before",
-						 bh_state_word(pair->before->state), "after",
-						 bh_json_conversation(view, pair->after)));
-	}
-	return json_pack("{s:b, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}}", "ok", 1, "new", added,
-		"vanished", vanished, "changed", changed, "total", "new", (json_int_t)diff->n_new,
-		"vanished", (json_int_t)diff->n_vanished, "changed", (json_int_t)diff->n_changed,
-		"same", (json_int_t)diff->n_same);
-}
-
 json_t *bh_api_topology_diff(struct bh_api *api, struct bh_control_call *call)
 {
 	_cleanup_(question_cleanup) struct question question = {0};
@@ -267,8 +246,6 @@ json_t *bh_api_topology_diff(struct bh_api *api, struct bh_control_call *call)
 	struct bh_diff diff;
 	json_t *answer = read_question(api, call, &question);
 
-	if (!answer && question.view.cluster)
-		answer = bh_control_error("scope: a difference is one of this node");
 	if (!answer && !question.view.window.from_ns)
 		answer = bh_control_error("a difference needs 'last', or 'from' and 'to'");
 	answer = answer ?: earlier_window(call->request, &question.view.window, &earlier);
@@ -285,9 +262,11 @@ json_t *bh_api_topology_diff(struct bh_api *api, struct bh_control_call *call)
 	bh_view_conversations(&question.view, &earlier, &before);
 	bh_diff_make(&before, &question.view.conversations, &question.view.filter, bh_view_text_of,
 		&question.view, &diff);
-	answer = diff_lists(&question.view, &diff, question.query.limit);
+	answer = bh_json_diff(&diff, question.query.limit, bh_view_text_of, &question.view);
+	json_object_set_new(answer, "ok", json_true());
 	json_object_set_new(answer, "before", bh_json_window(&earlier));
 	json_object_set_new(answer, "after", bh_json_window(&question.view.window));
+	bh_view_set_cluster(&question.view, answer);
 	free(diff.pairs);
 	bh_conversations_clear(&before);
 	return answer;

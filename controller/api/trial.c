@@ -413,6 +413,7 @@ static json_t *run_diff(const struct bh_trial *trial)
 	if (!answer) {
 		look(&seen, trial);
 		answer = compare_worlds(trial, &seen, &candidates);
+		json_object_set(answer, "skipped", candidates.skipped);
 		forget(&seen);
 	}
 	bh_candidates_clear(&candidates);
@@ -483,6 +484,8 @@ static json_t *run_suggest(struct bh_trial *trial)
 	answer = suggestion_object(suggestion);
 	bh_suggestion_free(suggestion);
 	add_window(answer, trial);
+	if (!json_array_size(json_object_get(answer, "policies")))
+		bh_api_set_known(answer, trial->excerpt.api.model, trial->sight, query.namespace);
 	forget(&seen);
 	return answer;
 }

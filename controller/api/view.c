@@ -270,6 +270,12 @@ void bh_view_conversations(struct bh_view *view, const struct bh_window *window,
 	struct rows rows = {0};
 	size_t n;
 
+	if (window->cluster) {
+		view->earlier_world = bh_cluster_world(window->cluster);
+		bh_conversations_make(view->earlier_world, view->sight, window->cluster->n_edges,
+			window->cluster->edges, ret_conversations);
+		return;
+	}
 	if (!window->history)
 		live_rows(view, &rows);
 	list = window->history ? window->history->edges : rows.items;
@@ -304,46 +310,87 @@ static bool ask_window(struct bh_view *view, struct bh_control_call *call, int s
 /* A survey has an end of its own, before this. */
 #define SURVEY_MS 60000
 
-/* As bh_view_ask() of all nodes. */
-static bool ask_cluster(struct bh_view *view, struct bh_control_call *call, json_t **ret_error)
+/* Begins to ask for the window. Returns an error, or NULL. */
+static json_t *begin_survey(struct bh_view *view, struct bh_control_call *call, int slot,
+	const struct bh_window *window, const char *edge)
 {
-	struct bh_window *window = &view->window;
 	const struct bh_cluster_window asked = {
 		.from_s = window->from_ns / SECOND_NS,
 		.to_s = (window->to_ns + SECOND_NS - 1) / SECOND_NS,
 	};
-	const struct bh_cluster_answer *answer;
+
+	if (call->surveys[slot])
+		return NULL;
+	call->surveys[slot] = bh_cluster_ask(view->api->cluster, &asked, edge, window->open);
+	call->deadline = call->now + SURVEY_MS;
+	call->expired = false;
+	return call->surveys[slot]
+		       ? NULL
+		       : bh_api_busy("too many other windows of the cluster are asked for");
+}
+
+/* True: it is there, in `window`, or *ret_error. */
+static bool take_survey(struct bh_view *view, struct bh_control_call *call, int slot, bool beside,
+	struct bh_window *window, json_t **ret_error)
+{
+	const struct bh_cluster_answer *answer =
+		bh_cluster_answer(view->api->cluster, call->surveys[slot]);
 	char *note;
 
-	if (!call->survey) {
-		call->survey = bh_cluster_ask(view->api->cluster, &asked, window->open);
-		call->deadline = call->now + SURVEY_MS;
-		call->expired = false;
-	}
-	if (!call->survey) {
-		*ret_error = bh_api_busy("too many other windows of the cluster are asked for");
-		return true;
-	}
-	answer = bh_cluster_answer(view->api->cluster, call->survey);
 	if (!answer && !call->expired)
 		return false;
-	if (!answer || answer->error) {
-		*ret_error =
-			bh_api_busy("%s", !answer       ? "Prometheus does not answer in time"
-					  : view->sight ? "Prometheus does not answer as it should"
-							: answer->error);
+	/* Who compares with a time before anything was scraped finds that all of it is new. */
+	if (!answer || (answer->error && !(beside && answer->unheard))) {
+		*ret_error = bh_api_busy("%s%s", beside ? "the earlier window: " : "",
+			!answer       ? "Prometheus does not answer in time"
+			: view->sight ? "Prometheus does not answer as it should"
+				      : answer->error);
 		return true;
 	}
 	note = view->sight ? NULL : bh_cluster_note(answer);
 	window->cluster = answer;
 	window->from_ns = answer->window.from_s * SECOND_NS;
 	window->to_ns = answer->window.to_s * SECOND_NS;
-	window->exact = answer->exact;
-	window->note = note            ? bh_arena_strdup(&view->arena, note)
+	window->exact = answer->exact && !answer->unheard;
+	window->note = answer->unheard ? "nothing was scraped in that time"
+		       : note          ? bh_arena_strdup(&view->arena, note)
 		       : answer->exact ? NULL
 				       : "what some nodes have counted is missing, or not certain";
 	free(note);
 	return true;
+}
+
+/*
+ * As bh_view_ask() of all nodes. Both windows are asked for at once. Of an open one that somebody
+ * asked for some seconds ago the begin is that of then, and where the earlier one has to end.
+ */
+static bool ask_cluster(struct bh_view *view, struct bh_control_call *call,
+	struct bh_window *earlier, bool joined, json_t **ret_error)
+{
+	*ret_error = begin_survey(view, call, 0, &view->window, NULL);
+	if (!*ret_error && joined) {
+		const struct bh_cluster_window *later =
+			bh_cluster_window(view->api->cluster, call->surveys[0]);
+		uint64_t length = earlier->to_ns - earlier->from_ns;
+
+		earlier->to_ns = later->from_s * SECOND_NS;
+		earlier->from_ns = earlier->to_ns > length ? earlier->to_ns - length : 1;
+	}
+	if (!*ret_error && earlier)
+		*ret_error = begin_survey(view, call, 1, earlier, NULL);
+	if (*ret_error)
+		return true;
+	if (!take_survey(view, call, 0, false, &view->window, ret_error))
+		return false;
+	return *ret_error || !earlier || take_survey(view, call, 1, true, earlier, ret_error);
+}
+
+bool bh_view_ask_edge(struct bh_view *view, struct bh_control_call *call, const char *edge,
+	struct bh_window *ret_window, json_t **ret_error)
+{
+	*ret_window = view->window;
+	*ret_error = begin_survey(view, call, 1, &view->window, edge);
+	return *ret_error || take_survey(view, call, 1, false, ret_window, ret_error);
 }
 
 bool bh_view_ask(struct bh_view *view, struct bh_control_call *call, enum bh_view_ends ends,
@@ -353,7 +400,7 @@ bool bh_view_ask(struct bh_view *view, struct bh_control_call *call, enum bh_vie
 
 	*ret_error = NULL;
 	if (view->cluster)
-		return ask_cluster(view, call, ret_error);
+		return ask_cluster(view, call, earlier, joined, ret_error);
 	if (!view->window.given && ends == BH_VIEW_WORKLOADS)
 		return bh_api_fresh(view->api, call);
 	if (!ask_window(view, call, 0, ends, &view->window, ret_error))
@@ -405,6 +452,7 @@ void bh_view_clear(struct bh_view *view)
 {
 	bh_conversations_clear(&view->conversations);
 	bh_world_free(view->world);
+	bh_world_free(view->earlier_world);
 	bh_filter_clear(&view->filter);
 	bh_table_clear(&view->texts);
 	bh_arena_clear(&view->arena);
@@ -507,73 +555,7 @@ void bh_view_set_cluster(const struct bh_view *view, json_t *answer)
 			bh_cluster_object(view->window.cluster, view->sight == NULL));
 }
 
-json_t *bh_json_party(const struct bh_party *party)
+json_t *bh_view_conversation(struct bh_view *view, const struct bh_conversation *conversation)
 {
-	json_t *object = json_object();
-
-	bh_json_set_text(object, "id", party->id);
-	bh_json_set_text(object, "namespace", party->namespace);
-	bh_json_set_text(object, "kind", party->kind);
-	bh_json_set_text(object, "name", party->name);
-	return object;
-}
-
-static json_t *denied_by(const struct bh_conversation *conversation)
-{
-	const struct bh_history_edge *ends[2] = {conversation->egress, conversation->ingress};
-	bool pending = conversation->state == BH_STATE_WOULD_DENY;
-	json_t *array = json_array();
-
-	for (int i = 0; i < 2 && conversation->state != BH_STATE_ALLOWED; i++) {
-		if (ends[i] &&
-			bh_reason_drops(pending ? ends[i]->key.pending : ends[i]->key.verdict))
-			json_array_append_new(array, json_string(i ? "ingress" : "egress"));
-	}
-	return array;
-}
-
-void bh_json_add_talk(json_t *object, const struct bh_talk *talk)
-{
-	bh_json_set_text(object, "app", bh_app_word(talk->app));
-	bh_json_set_text(object, "encrypted", bh_encrypted_word(talk->encrypted));
-	bh_json_set_text(object, "tlsVersion", bh_tls_word(talk->tls_version));
-	bh_json_set_text(object, "sni", talk->sni);
-	json_object_set_new(object, "roundTrip",
-		talk->rtt_n ? json_pack("{s:I, s:I, s:I}", "min", (json_int_t)talk->rtt_min_us,
-				      "mean", (json_int_t)(talk->rtt_sum_us / talk->rtt_n),
-				      "samples", (json_int_t)talk->rtt_n)
-			    : json_null());
-}
-
-json_t *bh_json_conversation(struct bh_view *view, const struct bh_conversation *conversation)
-{
-	const struct bh_history_counts *counts = &conversation->counts;
-	char id[BH_CONVERSATION_ID_MAX];
-	json_t *object = json_object();
-
-	bh_json_set_text(object, "id", bh_conversation_id(conversation, id));
-	json_object_set_new(object, "client", bh_json_party(conversation->client));
-	json_object_set_new(object, "server", bh_json_party(conversation->server));
-	json_object_set_new(object, "protocol", bh_json_protocol(conversation->protocol));
-	json_object_set_new(object, "port", json_integer(conversation->port));
-	bh_json_set_text(object, "state", bh_state_word(conversation->state));
-	bh_json_set_text(object, "verdict", conversation->denied ? "denied" : "allowed");
-	bh_json_set_text(object, "pending", conversation->would_deny ? "denied" : "allowed");
-	bh_json_set_text(object, "text", bh_view_text(view, conversation));
-	json_object_set_new(object, "deniedBy", denied_by(conversation));
-	bh_json_add_talk(object, &conversation->talk);
-	json_object_set_new(object, "packets", bh_json_both_ways(counts->packets));
-	json_object_set_new(object, "bytes", bh_json_both_ways(counts->octets));
-	json_object_set_new(object, "flows", json_integer((json_int_t)counts->flows));
-	json_object_set_new(
-		object, "flowsDenied", json_integer((json_int_t)conversation->flows_denied));
-	json_object_set_new(
-		object, "flowsWouldDeny", json_integer((json_int_t)conversation->flows_would_deny));
-	json_object_set_new(
-		object, "packetsDenied", json_integer((json_int_t)conversation->packets_denied));
-	json_object_set_new(object, "resets", json_integer((json_int_t)counts->resets));
-	json_object_set_new(object, "refusals", json_integer((json_int_t)counts->refusals));
-	json_object_set_new(object, "first", bh_json_time(counts->first_ns));
-	json_object_set_new(object, "last", bh_json_time(counts->last_ns));
-	return object;
+	return bh_json_conversation(conversation, bh_view_text(view, conversation));
 }

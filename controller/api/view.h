@@ -35,6 +35,7 @@ struct bh_view {
 	bool cluster; /* all nodes are asked for */
 	struct bh_filter filter;
 	struct bh_world *world;
+	struct bh_world *earlier_world; /* of a cluster, that of another window */
 	struct bh_conversations conversations;
 	struct bh_arena arena;
 	struct bh_table texts; /* what decides → its line, computed once */
@@ -67,6 +68,12 @@ json_t *bh_view_scope(const json_t *request, struct bh_view *view);
  */
 bool bh_view_ask(struct bh_view *view, struct bh_control_call *call, enum bh_view_ends ends,
 	struct bh_window *earlier, json_t **ret_error);
+/*
+ * The same for one edge of a cluster over time, once bh_view_ask() has what the view is made of:
+ * `edge` are its matchers (cluster/promql.h). *ret_window has the answer.
+ */
+bool bh_view_ask_edge(struct bh_view *view, struct bh_control_call *call, const char *edge,
+	struct bh_window *ret_window, json_t **ret_error);
 /* As bh_api_elsewhere(), once bh_view_ask() has everything; arguments as of bh_view_fill(). */
 bool bh_view_elsewhere(const struct bh_view *view, struct bh_control_call *call,
 	bh_api_command *command, enum bh_view_ends ends, bool with_labels);
@@ -77,7 +84,7 @@ bool bh_view_elsewhere(const struct bh_view *view, struct bh_control_call *call,
 void bh_view_fill(struct bh_view *view, enum bh_view_ends ends, bool with_labels);
 /* What of that is of pods; bh_view_fill() calls it. */
 void bh_view_fill_pods(struct bh_view *view);
-/* The same parties in another window: bh_conversations_clear() frees. */
+/* Those of another window, of the same parties: bh_conversations_clear() frees. Once. */
 void bh_view_conversations(struct bh_view *view, const struct bh_window *window,
 	struct bh_conversations *ret_conversations);
 void bh_view_clear(struct bh_view *view);
@@ -95,11 +102,8 @@ const char *bh_view_row_text(struct bh_view *view, const struct bh_history_edge 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
 json_t *bh_json_window(const struct bh_window *window);
-json_t *bh_json_party(const struct bh_party *party);
-/* "app", "encrypted", "tlsVersion", "sni" and "roundTrip" of what is spoken. */
-void bh_json_add_talk(json_t *object, const struct bh_talk *talk);
 /* Of an answer that is of a cluster: who was asked, and who did not answer. */
 void bh_view_set_cluster(const struct bh_view *view, json_t *answer);
-json_t *bh_json_conversation(struct bh_view *view, const struct bh_conversation *conversation);
+json_t *bh_view_conversation(struct bh_view *view, const struct bh_conversation *conversation);
 
 #endif

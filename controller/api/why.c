@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/api/view.h"
+#include "controller/cluster/answer.h"
 #include "controller/flows/reasons.h"
 #include "controller/model/memory.h"
 #include "controller/topology/graph.h"
@@ -193,7 +194,7 @@ json_t *bh_api_conversations(struct bh_api *api, struct bh_control_call *call)
 	qsort(found, n, sizeof(*found), compare);
 	edges = json_array();
 	for (size_t i = listing.offset; i < n && i - listing.offset < listing.limit; i++)
-		json_array_append_new(edges, bh_json_conversation(view, found[i]));
+		json_array_append_new(edges, bh_view_conversation(view, found[i]));
 	edges = json_pack("{s:b, s:o, s:o, s:I}", "ok", 1, "window", bh_json_window(&view->window),
 		"edges", edges, "total", (json_int_t)n);
 	bh_view_set_cluster(view, edges);
@@ -201,6 +202,12 @@ json_t *bh_api_conversations(struct bh_api *api, struct bh_control_call *call)
 }
 
 /* ---- Why ------------------------------------------------------------------------------------- */
+
+/*
+ * Both ends see the same packets, unless one of them lets none through: by so much the latest that
+ * they have seen may differ, as two nodes are not scraped at the same time.
+ */
+#define OLDER_NS (5 * 60 * 1000000000ull)
 
 static json_t *end_object(struct bh_view *view, const struct bh_history_edge *row, bool hidden)
 {
@@ -232,14 +239,36 @@ static json_t *end_object(struct bh_view *view, const struct bh_history_edge *ro
 	return object;
 }
 
-static json_t *optional_end(struct bh_view *view, const struct bh_history_edge *row, bool hidden)
+/*
+ * Why the latest verdict at one end may not be what it would say now; NULL: it is. Metrics do not
+ * say when a far node's policies changed.
+ */
+static const char *stale_word(const struct bh_view *view, const struct bh_history_edge *row,
+	const struct bh_history_edge *other)
 {
-	return row ? end_object(view, row, hidden) : json_null();
+	uint32_t workload = row->key.egress ? row->key.client : row->key.server;
+
+	if (!view->cluster && row->counts.last_ns < bh_judged_since(view->api->judged, workload))
+		return "changed";
+	if (other && other->counts.last_ns > row->counts.last_ns + OLDER_NS)
+		return "older";
+	return NULL;
+}
+
+static json_t *latest_end(struct bh_view *view, const struct bh_history_edge *row,
+	const struct bh_history_edge *other, bool hidden)
+{
+	json_t *object = row ? end_object(view, row, hidden) : json_null();
+	const char *stale = row && !hidden ? stale_word(view, row, other) : NULL;
+
+	if (row && !hidden)
+		json_object_set_new(object, "stale", stale ? json_string(stale) : json_null());
+	return object;
 }
 
 static json_t *why_object(struct bh_view *view, const struct bh_conversation *conversation)
 {
-	json_t *object = bh_json_conversation(view, conversation);
+	json_t *object = bh_view_conversation(view, conversation);
 	json_t *variants = json_array();
 
 	for (size_t i = 0; i < conversation->n_rows; i++) {
@@ -251,9 +280,11 @@ static json_t *why_object(struct bh_view *view, const struct bh_conversation *co
 	json_object_set_new(object, "ok", json_true());
 	json_object_set_new(object, "window", bh_json_window(&view->window));
 	json_object_set_new(object, "egress",
-		optional_end(view, conversation->egress, conversation->client_hidden));
+		latest_end(view, conversation->egress, conversation->ingress,
+			conversation->client_hidden));
 	json_object_set_new(object, "ingress",
-		optional_end(view, conversation->ingress, conversation->server_hidden));
+		latest_end(view, conversation->ingress, conversation->egress,
+			conversation->server_hidden));
 	json_object_set_new(object, "variants", variants);
 	return object;
 }
@@ -284,47 +315,6 @@ json_t *bh_api_conversation(struct bh_api *api, struct bh_control_call *call)
 /* As fine as it is kept, unless that were more. */
 #define POINTS_MAX 360
 
-static json_t *point_object(const struct bh_history_point *point)
-{
-	const struct bh_history_counts *counts = &point->counts;
-	json_t *object = json_object();
-
-	json_object_set_new(object, "time", bh_json_time(point->start_ns));
-	json_object_set_new(
-		object, "seconds", json_integer((json_int_t)(point->length_ns / 1000000000)));
-	json_object_set_new(object, "packets", bh_json_both_ways(counts->packets));
-	json_object_set_new(object, "bytes", bh_json_both_ways(counts->octets));
-	json_object_set_new(object, "flows", json_integer((json_int_t)counts->flows));
-	json_object_set_new(object, "flowsDenied", json_integer((json_int_t)point->flows_denied));
-	json_object_set_new(
-		object, "flowsWouldDeny", json_integer((json_int_t)point->flows_would_deny));
-	json_object_set_new(
-		object, "packetsDenied", json_integer((json_int_t)point->packets_denied));
-	json_object_set_new(object, "resets", json_integer((json_int_t)counts->resets));
-	return object;
-}
-
-static json_t *series_object(const char *id, const struct bh_history_answer *answer)
-{
-	const struct bh_window window = {
-		.from_ns = answer->from_ns,
-		.to_ns = answer->to_ns,
-		.exact = true,
-		.history = answer,
-	};
-	uint64_t step_ns = answer->resolution_ns;
-	json_t *points = json_array();
-
-	for (size_t i = 0; i < answer->n_points; i++) {
-		if (answer->points[i].length_ns > step_ns)
-			step_ns = answer->points[i].length_ns;
-		json_array_append_new(points, point_object(&answer->points[i]));
-	}
-	return json_pack("{s:b, s:s, s:o, s:I, s:o}", "ok", 1, "id", id, "window",
-		bh_json_window(&window), "step", (json_int_t)(step_ns / 1000000000), "points",
-		points);
-}
-
 /* True if all of it is between the same two: a hidden end may stand for many. */
 static bool is_of_two(const struct bh_conversation *conversation)
 {
@@ -336,6 +326,66 @@ static bool is_of_two(const struct bh_conversation *conversation)
 	return true;
 }
 
+static json_t *told_series(const char *id, json_t *window, uint64_t step_ns, size_t n,
+	const struct bh_history_point *points)
+{
+	json_t *answer = bh_json_series(id, window, step_ns, n, points);
+
+	json_object_set_new(answer, "ok", json_true());
+	return answer;
+}
+
+static struct bh_cluster_end end_of(struct bh_view *view, uint32_t number)
+{
+	const struct bh_party *party = bh_world_party(view->world, number);
+
+	return (struct bh_cluster_end){party->namespace, party->kind, party->name};
+}
+
+/* Of all nodes, as their Prometheus has it. NULL: not yet. */
+static json_t *cluster_series(struct bh_view *view, struct bh_control_call *call, const char *id,
+	const struct bh_conversation *conversation)
+{
+	const struct bh_cluster_end client = end_of(view, conversation->rows[0].key.client);
+	const struct bh_cluster_end server = end_of(view, conversation->rows[0].key.server);
+	char protocol[BH_PROTOCOL_TEXT_MAX];
+	_cleanup_free_ char *edge = bh_cluster_edge_matchers(&client, &server,
+		bh_protocol_word(conversation->protocol, protocol), conversation->port);
+	struct bh_window window;
+	json_t *error;
+
+	if (strcmp(client.kind, "Other") == 0)
+		return bh_api_missing("what nodes add up as Other is no one conversation");
+	if (!bh_view_ask_edge(view, call, edge, &window, &error))
+		return NULL;
+	return error ? error
+		     : told_series(id, bh_json_window(&window), window.cluster->step_s * 1000000000,
+			       window.cluster->n_points, window.cluster->points);
+}
+
+/* Of this node, as its history has it. NULL: not yet. */
+static json_t *own_series(struct bh_view *view, struct bh_control_call *call, const char *id,
+	const struct bh_conversation *conversation, struct bh_history_question *question)
+{
+	const struct bh_history_answer *answer;
+	struct bh_window window = {.exact = true};
+	json_t *error;
+
+	question->client = conversation->rows[0].key.client;
+	question->server = conversation->rows[0].key.server;
+	question->protocol = conversation->protocol;
+	question->port = conversation->port;
+	if (!bh_api_history(view->api, call, 1, question, &answer, &error))
+		return NULL;
+	if (error)
+		return error;
+	window.from_ns = answer->from_ns;
+	window.to_ns = answer->to_ns;
+	window.history = answer;
+	return told_series(id, bh_json_window(&window), answer->resolution_ns, answer->n_points,
+		answer->points);
+}
+
 json_t *bh_api_series(struct bh_api *api, struct bh_control_call *call)
 {
 	_cleanup_(bh_view_clear) struct bh_view view = {.api = api, .sight = call->sight};
@@ -344,10 +394,10 @@ json_t *bh_api_series(struct bh_api *api, struct bh_control_call *call)
 		.max_points = POINTS_MAX,
 	};
 	const struct bh_conversation *conversation;
-	const struct bh_history_answer *answer;
 	const char *id;
 	json_t *error = bh_view_window(call->request, "from", "to", &view.window);
 
+	error = error ?: bh_view_scope(call->request, &view);
 	error = error ?: bh_api_needed(call->request, "id", &id);
 	if (error)
 		return error;
@@ -365,11 +415,6 @@ json_t *bh_api_series(struct bh_api *api, struct bh_control_call *call)
 		return bh_api_missing("there is no conversation '%.64s' in this window", id);
 	if (!is_of_two(conversation))
 		return bh_api_missing("who is at the other end may not be told apart");
-	question.client = conversation->rows[0].key.client;
-	question.server = conversation->rows[0].key.server;
-	question.protocol = conversation->protocol;
-	question.port = conversation->port;
-	if (!bh_api_history(api, call, 1, &question, &answer, &error))
-		return NULL;
-	return error ? error : series_object(id, answer);
+	return view.cluster ? cluster_series(&view, call, id, conversation)
+			    : own_series(&view, call, id, conversation, &question);
 }

@@ -39,7 +39,8 @@ struct bh_cluster_party {
 struct bh_cluster_answer {
 	struct bh_arena arena;
 	struct bh_cluster_window window;
-	char *error; /* one line; NULL: the rest is there */
+	char *error;  /* one line; NULL: the rest is there */
+	bool unheard; /* the error is that nobody was scraped then: there is nothing to count */
 	bool exact;
 	size_t n_nodes; /* by name, job, instance */
 	struct bh_cluster_node *nodes;
@@ -54,6 +55,10 @@ struct bh_cluster_answer {
 	 */
 	size_t n_edges;
 	struct bh_history_edge *edges;
+	/* Where one conversation over time was asked for, instead of edges: by time, none empty. */
+	uint64_t step_s;
+	size_t n_points;
+	const struct bh_history_point *points;
 };
 
 void bh_cluster_answer_free(struct bh_cluster_answer *answer);

@@ -14,6 +14,7 @@ struct slot {
 	struct bh_cluster *cluster;
 	uint64_t ticket; /* 0: never used */
 	struct bh_cluster_window window;
+	char *edge; /* NULL: the graph */
 	bool open;
 	unsigned int users;
 	uint64_t made_ms;                 /* when it was asked for */
@@ -46,16 +47,19 @@ static void clear(struct slot *slot)
 	bh_cluster_fetch_cancel(slot->fetch);
 	bh_cluster_answer_free(slot->answer);
 	slot->fetch = NULL;
+	free(slot->edge);
+	slot->edge = NULL;
 	slot->answer = NULL;
 	slot->ticket = 0;
 }
 
 /* True if it answers the question, too. What failed is tried again. */
-static bool serves(const struct slot *slot, const struct bh_cluster_window *window, bool open)
+static bool serves(const struct slot *slot, const struct bh_cluster_window *window,
+	const char *edge, bool open)
 {
 	uint64_t age = uv_now(slot->cluster->loop) - slot->made_ms;
 
-	if (!slot->ticket || slot->open != open ||
+	if (!slot->ticket || slot->open != open || strcmp(slot->edge ?: "", edge ?: "") != 0 ||
 		(slot->answer && (slot->answer->error || age > BH_CLUSTER_KEEP_MS)))
 		return false;
 	if (open)
@@ -77,13 +81,13 @@ static struct slot *find_free(struct bh_cluster *cluster)
 	return best;
 }
 
-uint64_t bh_cluster_ask(
-	struct bh_cluster *cluster, const struct bh_cluster_window *window, bool open)
+uint64_t bh_cluster_ask(struct bh_cluster *cluster, const struct bh_cluster_window *window,
+	const char *edge, bool open)
 {
 	struct slot *slot = NULL;
 
 	for (int i = 0; i < BH_CLUSTER_SURVEYS && !slot; i++) {
-		if (serves(&cluster->slots[i], window, open))
+		if (serves(&cluster->slots[i], window, edge, open))
 			slot = &cluster->slots[i];
 	}
 	if (slot) {
@@ -96,9 +100,11 @@ uint64_t bh_cluster_ask(
 	clear(slot);
 	uv_update_time(cluster->loop);
 	slot->window = *window;
+	slot->edge = edge ? bh_xstrdup(edge) : NULL;
 	slot->open = open;
 	slot->made_ms = uv_now(cluster->loop);
-	slot->fetch = bh_cluster_fetch_begin(cluster->loop, cluster->source, window, on_done, slot);
+	slot->fetch =
+		bh_cluster_fetch_begin(cluster->loop, cluster->source, window, edge, on_done, slot);
 	if (!slot->fetch)
 		return 0;
 	slot->users = 1;
@@ -106,13 +112,27 @@ uint64_t bh_cluster_ask(
 	return slot->ticket;
 }
 
-const struct bh_cluster_answer *bh_cluster_answer(const struct bh_cluster *cluster, uint64_t ticket)
+static const struct slot *find_slot(const struct bh_cluster *cluster, uint64_t ticket)
 {
 	for (int i = 0; i < BH_CLUSTER_SURVEYS; i++) {
 		if (cluster->slots[i].ticket == ticket)
-			return cluster->slots[i].answer;
+			return &cluster->slots[i];
 	}
 	return NULL;
+}
+
+const struct bh_cluster_window *bh_cluster_window(const struct bh_cluster *cluster, uint64_t ticket)
+{
+	const struct slot *slot = find_slot(cluster, ticket);
+
+	return slot ? &slot->window : NULL;
+}
+
+const struct bh_cluster_answer *bh_cluster_answer(const struct bh_cluster *cluster, uint64_t ticket)
+{
+	const struct slot *slot = find_slot(cluster, ticket);
+
+	return slot ? slot->answer : NULL;
 }
 
 void bh_cluster_release(struct bh_cluster *cluster, uint64_t ticket)

@@ -12,7 +12,7 @@
 #include "controller/cluster/fetch.h"
 
 /* Surveys under way, or kept, at once. */
-#define BH_CLUSTER_SURVEYS 4
+#define BH_CLUSTER_SURVEYS 6
 /* What is younger is answered again. */
 #define BH_CLUSTER_KEEP_MS 10000
 
@@ -30,11 +30,15 @@ struct bh_cluster *bh_cluster_new(uv_loop_t *loop, const struct bh_cluster_sourc
 void bh_cluster_free(struct bh_cluster *cluster);
 
 /*
- * Asks for a window. `open`: it ends now, and may have been asked for some seconds ago. Returns a
- * ticket, to be released; 0: others ask for too many other ones.
+ * Asks for a window. `open`: it ends now, and may have been asked for some seconds ago. `edge`: as
+ * of bh_cluster_fetch_begin(). Returns a ticket, to be released; 0: others ask for too many other
+ * ones.
  */
-uint64_t bh_cluster_ask(
-	struct bh_cluster *cluster, const struct bh_cluster_window *window, bool open);
+uint64_t bh_cluster_ask(struct bh_cluster *cluster, const struct bh_cluster_window *window,
+	const char *edge, bool open);
+/* The window that is answered: an open one may have been asked for before. */
+const struct bh_cluster_window *bh_cluster_window(
+	const struct bh_cluster *cluster, uint64_t ticket);
 /* NULL: not yet. Lives until the ticket is released. */
 const struct bh_cluster_answer *bh_cluster_answer(
 	const struct bh_cluster *cluster, uint64_t ticket);

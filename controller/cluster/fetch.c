@@ -310,7 +310,7 @@ static void ask(struct bh_cluster_fetch *fetch)
 
 struct bh_cluster_fetch *bh_cluster_fetch_begin(uv_loop_t *loop,
 	const struct bh_cluster_source *source, const struct bh_cluster_window *window,
-	void (*done)(void *data, struct bh_cluster_answer *answer), void *data)
+	const char *edge, void (*done)(void *data, struct bh_cluster_answer *answer), void *data)
 {
 	struct bh_cluster_fetch *fetch = bh_xcalloc(1, sizeof(*fetch));
 	_cleanup_free_ char *matchers = source->match ? bh_cluster_matchers(source->match) : NULL;
@@ -330,6 +330,8 @@ struct bh_cluster_fetch *bh_cluster_fetch_begin(uv_loop_t *loop,
 	fetch->url = bh_xasprintf("%.*s/api/v1/query", (int)n, source->url);
 	fetch->end = uv_now(loop) + source->total_ms;
 	fetch->survey = bh_survey_new(window, matchers ? matchers : "");
+	if (edge)
+		bh_survey_of_edge(fetch->survey, edge);
 	fetch->easy = bh_xcheck(curl_easy_init());
 	problem = prepare_headers(fetch);
 	set_options(fetch);

@@ -36,12 +36,13 @@ char *bh_cluster_origin(const struct bh_cluster_source *source);
 struct bh_cluster_fetch;
 
 /*
- * Begins. `source` is borrowed. `done` is called once, from the loop, and gets the answer; the
+ * Begins. `edge` (NULL: the graph is asked for): matchers of the one that is asked for over time.
+ * `source` is borrowed. `done` is called once, from the loop, and gets the answer; the
  * fetch is gone then. Returns NULL if libcurl cannot be had.
  */
 struct bh_cluster_fetch *bh_cluster_fetch_begin(uv_loop_t *loop,
 	const struct bh_cluster_source *source, const struct bh_cluster_window *window,
-	void (*done)(void *data, struct bh_cluster_answer *answer), void *data);
+	const char *edge, void (*done)(void *data, struct bh_cluster_answer *answer), void *data);
 
 /* Ends it without `done`. */
 void bh_cluster_fetch_cancel(struct bh_cluster_fetch *fetch);

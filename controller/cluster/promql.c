@@ -233,10 +233,53 @@ char *bh_cluster_promql(enum bh_cluster_subject subject, const struct bh_cluster
 	case BH_CLUSTER_LAST:
 		put_last(&w, window->from_s);
 		break;
+	case BH_CLUSTER_SERIES:
 	case BH_CLUSTER_SUBJECTS:
 		break;
 	}
 	return w.text.data;
+}
+
+/* ---- One edge over time ---------------------------------------------------------------------- */
+
+char *bh_cluster_promql_series(const struct bh_cluster_window *window, const char *matchers,
+	const char *edge, uint64_t step_s)
+{
+	struct bh_text text = {0};
+
+	/* A subquery is evaluated at multiples of its step. */
+	bh_text_format(&text,
+		"{__name__=~\"bulkhead_edge_(flows|packets|bytes|resets)_total\",%s%s}"
+		"[%" PRIu64 "s:%" PRIu64 "s]",
+		matchers, edge, window->to_s - window->from_s + step_s + BH_CLUSTER_BEFORE_S,
+		step_s);
+	return text.data;
+}
+
+static void put_end(struct bh_text *text, const char *which, const struct bh_cluster_end *end)
+{
+	bool unknown = strcmp(end->kind, "Unknown") == 0;
+	_cleanup_free_ char *workload = bh_xasprintf(
+		"%s%s%s", unknown ? "" : end->kind, unknown || !*end->name ? "" : "/", end->name);
+
+	bh_text_format(text, "%s_namespace=", which);
+	put_value(text, end->namespace);
+	bh_text_format(text, ",%s_workload=", which);
+	put_value(text, workload);
+	bh_text_add(text, ",");
+}
+
+char *bh_cluster_edge_matchers(const struct bh_cluster_end *client,
+	const struct bh_cluster_end *server, const char *protocol, uint16_t port)
+{
+	struct bh_text text = {0};
+
+	put_end(&text, "source", client);
+	put_end(&text, "destination", server);
+	bh_text_add(&text, "protocol=");
+	put_value(&text, protocol);
+	bh_text_format(&text, ",port=\"%u\"", (unsigned int)port);
+	return text.data;
 }
 
 /* ---- Matchers -------------------------------------------------------------------------------- */

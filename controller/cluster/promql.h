@@ -45,6 +45,8 @@ enum bh_cluster_subject {
 	BH_CLUSTER_RESETS,
 	BH_CLUSTER_REFUSALS,
 	BH_CLUSTER_LAST, /* when the latest was, and what is spoken */
+	/* Of one edge: its counters at the end of each span, as a matrix. */
+	BH_CLUSTER_SERIES,
 	BH_CLUSTER_SUBJECTS,
 };
 
@@ -54,6 +56,21 @@ enum bh_cluster_subject {
  */
 char *bh_cluster_promql(enum bh_cluster_subject subject, const struct bh_cluster_window *window,
 	const char *matchers, size_t n_targets, const struct bh_cluster_target *targets);
+
+/* As bh_cluster_promql(BH_CLUSTER_SERIES), of the edge that `edge` matches. */
+char *bh_cluster_promql_series(const struct bh_cluster_window *window, const char *matchers,
+	const char *edge, uint64_t step_s);
+
+/* An end of an edge as metrics name it. */
+struct bh_cluster_end {
+	const char *namespace;
+	const char *kind;
+	const char *name;
+};
+
+/* Matchers of one edge, to free(). `protocol` is the word. */
+char *bh_cluster_edge_matchers(const struct bh_cluster_end *client,
+	const struct bh_cluster_end *server, const char *protocol, uint16_t port);
 
 /*
  * "cluster=eu,job=bulkhead" as matchers; to free(). NULL: it is no such list, or begins with what

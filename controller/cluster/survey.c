@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/cluster/rows.h"
+#include "controller/cluster/series.h"
 #include "controller/model/memory.h"
 #include "controller/topology/export.h"
 #include "controller/topology/text.h"
@@ -34,6 +35,8 @@ struct bh_survey {
 	size_t sampled;                 /* index of the node whose samples are asked for */
 	size_t n_left_out;
 	struct bh_cluster_target *left_out;
+	char *edge; /* matchers of the one that is asked for over time; NULL: the graph is */
+	struct bh_cluster_series series;
 };
 
 /* ---- What is said besides -------------------------------------------------------------------- */
@@ -138,7 +141,8 @@ static const json_t *parse(struct bh_survey *survey, long status, const char *bo
 	json_t *root = json_loadb(body, n, 0, &error);
 	const json_t *data = json_object_get(root, "data");
 	const char *type = json_string_value(json_object_get(data, "resultType"));
-	const char *wanted = survey->subject == BH_CLUSTER_SAMPLES ? "matrix" : "vector";
+	bool matrix = survey->subject == BH_CLUSTER_SAMPLES || survey->subject == BH_CLUSTER_SERIES;
+	const char *wanted = matrix ? "matrix" : "vector";
 	const json_t *result = json_object_get(data, "result");
 	const char *word = json_string_value(json_object_get(root, "status"));
 
@@ -152,28 +156,12 @@ static const json_t *parse(struct bh_survey *survey, long status, const char *bo
 	return NULL;
 }
 
-/* [1700000000.123, "42"]; false if that is no sample, or no count. */
-static bool read_sample(const json_t *sample, double *ret_s, double *ret_value)
-{
-	const char *text = json_string_value(json_array_get(sample, 1));
-	double seconds = json_number_value(json_array_get(sample, 0));
-	char *end = NULL;
-	double value = text ? strtod(text, &end) : NAN;
-
-	if (!text || end == text || *end || !(value >= 0) || value > COUNT_MAX || !(seconds >= 0) ||
-		seconds > 1e11)
-		return false;
-	*ret_s = seconds;
-	*ret_value = value;
-	return true;
-}
-
 /* The value of a vector's series. */
 static bool read_value(const json_t *series, double *ret_value)
 {
 	double seconds;
 
-	return read_sample(json_object_get(series, "value"), &seconds, ret_value);
+	return bh_cluster_sample(json_object_get(series, "value"), &seconds, ret_value);
 }
 
 static uint64_t to_ns(double seconds)
@@ -367,6 +355,8 @@ static void judge_targets(struct bh_survey *survey)
 		leave_out(survey, node);
 		note(survey, "%s is scraped twice, and counted once", name);
 	}
+	if (!heard && !answer->error)
+		answer->unheard = true;
 	if (!heard)
 		fail(survey, "it has no metrics of Bulkhead's in this window "
 			     "(bulkhead_build_info)");
@@ -416,7 +406,7 @@ static void find_beginnings(const json_t *result, struct beginnings *found)
 			continue;
 		json_array_foreach(json_object_get(series, "values"), j, sample)
 		{
-			if (!read_sample(sample, &seconds, &value))
+			if (!bh_cluster_sample(sample, &seconds, &value))
 				continue;
 			if (last > 0 && value > last && found->n < BEGINNINGS_MAX)
 				found->of[found->n++] = (struct beginning){seconds, value};
@@ -455,7 +445,7 @@ static double added(const struct bh_survey *survey, const struct bh_cluster_node
 
 	json_array_foreach(values, i, sample)
 	{
-		if (!read_sample(sample, &seconds, &value))
+		if (!bh_cluster_sample(sample, &seconds, &value))
 			continue;
 		if (seconds > from && begun) {
 			bool anew = began_between(beginnings, last_s, seconds);
@@ -558,6 +548,33 @@ static void take_edge(struct bh_survey *survey, const json_t *series)
 	}
 }
 
+/* ---- One edge over time ---------------------------------------------------------------------- */
+
+static void take_counter(struct bh_survey *survey, const json_t *series)
+{
+	const struct bh_cluster_node *node = find(survey, series);
+	const char *metric = label(series, "__name__");
+	struct bh_history_edge *row;
+	bool server;
+
+	/* Nobody was heard under that name, or somebody twice. */
+	if (!node || node->left_out)
+		return;
+	row = bh_cluster_row(&survey->rows, json_object_get(series, "metric"), &server);
+	if (!row || bh_cluster_series_take(&survey->series, &row->key, metric, server,
+			    json_object_get(series, "values"), is_born(survey, node)))
+		return;
+	_cleanup_free_ char *name = one_line(name_of(node));
+
+	survey->answer->exact = false;
+	note(survey,
+		"the counters of %s began anew, and what it had counted since the last look "
+		"is missing",
+		name);
+}
+
+/* ---- The end --------------------------------------------------------------------------------- */
+
 static void finish(struct bh_survey *survey)
 {
 	struct bh_cluster_answer *answer = survey->answer;
@@ -565,7 +582,10 @@ static void finish(struct bh_survey *survey)
 	answer->nodes = bh_arena_array(&answer->arena, answer->n_nodes + 1, struct bh_cluster_node);
 	for (size_t i = 0; i < answer->n_nodes; i++)
 		answer->nodes[i] = *survey->nodes[i];
-	bh_cluster_rows_finish(&survey->rows, answer);
+	if (survey->edge)
+		bh_cluster_series_finish(&survey->series, answer);
+	else
+		bh_cluster_rows_finish(&survey->rows, answer);
 	note_names(survey, is_late,
 		"counting had begun before these were first heard, and what they counted before "
 		"is left out: ");
@@ -622,6 +642,12 @@ static void step(struct bh_survey *survey)
 	if (survey->subject == BH_CLUSTER_SAMPLES && step_samples(survey, survey->sampled + 1))
 		return;
 	survey->subject++;
+	if (survey->subject == BH_CLUSTER_SERIES && !survey->edge)
+		survey->subject++;
+	if (survey->subject == BH_CLUSTER_RESET && survey->edge) {
+		judge_targets(survey);
+		survey->subject = BH_CLUSTER_SERIES;
+	}
 	if (survey->subject == BH_CLUSTER_SAMPLES) {
 		judge_targets(survey);
 		if (!step_samples(survey, 0))
@@ -645,6 +671,11 @@ const char *bh_survey_next(struct bh_survey *survey)
 	}
 	sampling = survey->subject == BH_CLUSTER_SAMPLES;
 	free(survey->expression);
+	if (survey->subject == BH_CLUSTER_SERIES) {
+		survey->expression = bh_cluster_promql_series(
+			&answer->window, survey->matchers, survey->edge, survey->series.step_s);
+		return survey->expression;
+	}
 	survey->expression = bh_cluster_promql(survey->subject, &answer->window, survey->matchers,
 		sampling ? 1 : survey->n_left_out,
 		sampling ? &survey->nodes[survey->sampled]->target : survey->left_out);
@@ -682,6 +713,8 @@ void bh_survey_take(struct bh_survey *survey, long status, const char *body, siz
 		{
 			if (survey->subject < BH_CLUSTER_SAMPLES)
 				take_target(survey, series);
+			else if (survey->subject == BH_CLUSTER_SERIES)
+				take_counter(survey, series);
 			else
 				take_edge(survey, series);
 		}
@@ -703,6 +736,12 @@ struct bh_survey *bh_survey_new(const struct bh_cluster_window *window, const ch
 	return survey;
 }
 
+void bh_survey_of_edge(struct bh_survey *survey, const char *edge)
+{
+	survey->edge = bh_xstrdup(edge);
+	bh_cluster_series_begin(&survey->series, &survey->answer->window);
+}
+
 const struct bh_cluster_window *bh_survey_window(const struct bh_survey *survey)
 {
 	return &survey->answer->window;
@@ -722,6 +761,8 @@ void bh_survey_free(struct bh_survey *survey)
 	bh_cluster_answer_free(survey->answer);
 	free(survey->nodes);
 	free(survey->left_out);
+	bh_cluster_series_clear(&survey->series);
+	free(survey->edge);
 	free(survey->matchers);
 	free(survey->expression);
 	free(survey);

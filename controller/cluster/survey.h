@@ -19,6 +19,9 @@ struct bh_survey;
 
 /* `matchers` as of bh_cluster_matchers(), or "". */
 struct bh_survey *bh_survey_new(const struct bh_cluster_window *window, const char *matchers);
+/* Before it begins: not the graph is asked for, but the edge that these match (promql.h) over time.
+ */
+void bh_survey_of_edge(struct bh_survey *survey, const char *edge);
 void bh_survey_free(struct bh_survey *survey);
 
 const struct bh_cluster_window *bh_survey_window(const struct bh_survey *survey);

@@ -51,6 +51,16 @@ struct bh_history_edge {
 	struct bh_talk talk;
 };
 
+/* Sums of a conversation in one span. Spans in which nothing was seen have none. */
+struct bh_history_point {
+	uint64_t start_ns;
+	uint64_t length_ns;
+	struct bh_history_counts counts; /* once, at the client's end first */
+	uint64_t flows_denied;           /* at either end */
+	uint64_t flows_would_deny;
+	uint64_t packets_denied;
+};
+
 /*
  * True if this row's packets are the conversation's. `client_seen`: there is a row of the same
  * conversation with `egress` set.

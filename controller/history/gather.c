@@ -442,7 +442,7 @@ int bh_gather_from(struct bh_gather *gather, struct bh_store *store)
 	if (r < 0)
 		return r;
 	for (int i = 0; i < BH_HISTORY_LEVELS; i++) {
-		uint64_t since = state.since_s[i] * 1000000000;
+		uint64_t since = state.since_ns[i];
 
 		if (since && (!gather->answer.since_ns || since < gather->answer.since_ns))
 			gather->answer.since_ns = since;

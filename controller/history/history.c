@@ -751,7 +751,7 @@ void bh_history_status(struct bh_history *history, struct bh_history_status *ret
 	};
 
 	for (int i = 0; i < BH_HISTORY_LEVELS; i++) {
-		uint64_t since = shown->state.since_s[i] * 1000000000;
+		uint64_t since = shown->state.since_ns[i];
 
 		status.since_level_ns[i] = since;
 		if (since && (!status.since_ns || since < status.since_ns))

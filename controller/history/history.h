@@ -101,16 +101,6 @@ struct bh_history_question {
 	size_t max_points;
 };
 
-/* Sums of a conversation in one span. Spans in which nothing was seen have none. */
-struct bh_history_point {
-	uint64_t start_ns;
-	uint64_t length_ns;
-	struct bh_history_counts counts; /* once, at the client's end first */
-	uint64_t flows_denied;           /* at either end */
-	uint64_t flows_would_deny;
-	uint64_t packets_denied;
-};
-
 /*
  * Two pods, as flow records tell it: what records were lost is missing here. An end that is no pod
  * has namespace "" and the address block it is counted in as name ("203.0.113.7/32"; a wider one

@@ -51,7 +51,7 @@ const char *bh_store_error(const struct bh_store *store);
 int bh_store_load(struct bh_store *store, struct bh_batch *ret_batch);
 
 struct bh_store_state {
-	uint64_t since_s[BH_HISTORY_LEVELS]; /* 0: nothing */
+	uint64_t since_ns[BH_HISTORY_LEVELS]; /* the first that was seen; 0: nothing */
 	uint64_t bytes;
 	uint64_t edges;
 };

@@ -255,6 +255,23 @@ int bh_store_tidy(struct bh_store *store, uint64_t now_s)
 
 /* ---- How it stands --------------------------------------------------------------------------- */
 
+/*
+ * When the first of the oldest span was seen, not when the span begins: summed up into a longer one
+ * it would seem older than it is.
+ */
+static int first_seen(struct bh_store *store, int level, const char *table, uint64_t *ret_ns)
+{
+	uint64_t microseconds = 0;
+	int r = bh_sql_number(store, &microseconds,
+		"SELECT coalesce(min(bucket * 1000000 + max(first, 0)), 0) FROM %s_%d"
+		" WHERE bucket = (SELECT min(bucket) FROM %s_%d)",
+		table, level, table, level);
+
+	if (r == 0 && microseconds && (!*ret_ns || microseconds * 1000 < *ret_ns))
+		*ret_ns = microseconds * 1000;
+	return r;
+}
+
 int bh_store_state(struct bh_store *store, struct bh_store_state *ret_state)
 {
 	struct bh_store_state state = {0};
@@ -266,7 +283,8 @@ int bh_store_state(struct bh_store *store, struct bh_store_state *ret_state)
 	if (r == 0)
 		r = bh_sql_number(store, &state.edges, "SELECT count(*) FROM edges");
 	for (int level = 0; r == 0 && level < BH_HISTORY_LEVELS; level++)
-		r = oldest(store, level, &state.since_s[level]);
+		r = first_seen(store, level, "counts", &state.since_ns[level])
+			    ?: first_seen(store, level, "pod_counts", &state.since_ns[level]);
 	state.bytes = pages * size;
 	if (r == 0)
 		*ret_state = state;

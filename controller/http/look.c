@@ -102,7 +102,7 @@ char *bh_look(struct bh_api *api, const struct bh_sight *sight, const json_t *re
 			!bh_filter_takes(&view.filter, conversation, bh_view_text_of, &view))
 			continue;
 		if (json_array_size(edges) < EDGES_MAX)
-			json_array_append_new(edges, bh_json_conversation(&view, conversation));
+			json_array_append_new(edges, bh_view_conversation(&view, conversation));
 		else
 			more++;
 	}

@@ -21,8 +21,8 @@ struct bh_diff {
 };
 
 /*
- * Compares; what the filter takes in neither window is not looked at. Conversations of both must be
- * of one world, and are borrowed. free() pairs.
+ * Compares; what the filter takes in neither window is not looked at. Conversations are the same if
+ * their ends are called so, and are borrowed. free() pairs.
  */
 void bh_diff_make(const struct bh_conversations *before, const struct bh_conversations *after,
 	const struct bh_filter *filter, bh_filter_text *text, void *text_data,

@@ -33,6 +33,8 @@ static void check(const struct bh_cluster_answer *answer)
 	for (size_t i = 0; i < conversations.n; i++)
 		free(bh_cluster_text(NULL, &conversations.items[i]));
 	json_decref(bh_cluster_object(answer, true));
+	for (size_t i = 1; i < answer->n_points; i++)
+		require(answer->points[i - 1].start_ns < answer->points[i].start_ns);
 	bh_conversations_clear(&conversations);
 	bh_world_free(world);
 }
@@ -45,6 +47,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bh_cluster_answer *answer;
 	int questions = 0;
 
+	if (size && *at == '~') {
+		bh_survey_of_edge(survey, "port=\"80\"");
+		at++;
+		size--;
+	}
 	while (bh_survey_next(survey)) {
 		const char *end = size ? memchr(at, 0, size) : NULL;
 		size_t n = end ? (size_t)(end - at) : size;

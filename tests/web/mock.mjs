@@ -55,6 +55,8 @@ export class Mock {
 		this.decided = new Map();
 		/** By the `change` of a conversation: what candidate policies would do to it. */
 		this.changes = new Map();
+		/** "ID egress": what that end of the conversation says otherwise. */
+		this.ends = new Map();
 		this.labels = {};
 		this.server = createServer((request, response) => void this.handle(request, response));
 	}
@@ -246,7 +248,7 @@ export class Mock {
 			const now = c.state === "denied" && denies;
 			return {
 				direction, hidden: false, allowed: !now, reason: now ? "isolated" : "policy", text: denies && !now ? "dry-run: nothing is enforced" : text, rule: denies ? null : rule,
-				pendingAllowed: !denies, pendingReason: denies ? "isolated" : "policy", pendingText: text, pendingRule: denies ? null : rule, family: 4, packets: c.packets, bytes: c.bytes, flows: c.flows, resets: 0, first: c.first, last: c.last,
+				pendingAllowed: !denies, pendingReason: denies ? "isolated" : "policy", pendingText: text, pendingRule: denies ? null : rule, family: 4, packets: c.packets, bytes: c.bytes, flows: c.flows, resets: 0, first: c.first, last: c.last, stale: null, ...this.ends.get(`${c.id} ${direction}`),
 			};
 		};
 		const egress = c.client.namespace ? end("egress") : null;

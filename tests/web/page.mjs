@@ -268,6 +268,25 @@ test("a_click_on_a_line_says_why", async (w) => {
 	assert.ok((await panel.locator(".chart svg g").count()) > 5, "bytes over time");
 });
 
+test("an_end_that_was_not_asked_lately_says_so", async (w) => {
+	const { tab, mock } = await w.open(clusters.shop());
+	const denied = mock.conversations.find((c) => c.state === "denied");
+	const hourAgo = new Date(Date.now() - 36e5).toISOString();
+	mock.ends.set(`${denied.id} egress`, { last: hourAgo, stale: "changed" });
+	mock.ends.set(`${denied.id} ingress`, { last: hourAgo, stale: "older" });
+	await clickOn(tab, "shop/Deployment/front>data/StatefulSet/postgres>denied");
+	await tab.locator("#panel .verdict").waitFor();
+	const [client, server] = await tab.locator("#panel .side").allInnerTexts();
+	assert.match(client, /last seen 60 min ago|last seen 1 h ago/);
+	assert.match(client, /has changed since/);
+	assert.match(server, /Nothing has come this far since/);
+	assert.equal(await tab.locator("#panel .side.stale").count(), 2);
+	mock.ends.clear();
+	await clickOn(tab, "shop/CronJob/nightly-report>data/StatefulSet/postgres>would-deny");
+	await tab.getByText("Passes today").waitFor();
+	assert.equal(await tab.locator("#panel .side.stale").count(), 0);
+});
+
 test("would_deny_says_what_enforcing_would_do", async (w) => {
 	const { tab } = await w.open(clusters.shop());
 	await clickOn(tab, "shop/CronJob/nightly-report>data/StatefulSet/postgres>would-deny");

@@ -67,6 +67,15 @@ await shot("why", { path: "/?open=shop,data", act: async (tab, mock) => {
 	await tab.goto(`${new URL(tab.url()).origin}/?open=shop,data&sel=c.${c.id}`);
 	await tab.locator("#allow").waitFor();
 } });
+const old = async (tab, mock) => {
+	const c = mock.conversations.find((c) => c.state === "denied");
+	mock.ends.set(`${c.id} egress`, { last: new Date(Date.now() - 4e4).toISOString() });
+	mock.ends.set(`${c.id} ingress`, { last: new Date(Date.now() - 72e5).toISOString(), stale: "changed" });
+	await tab.goto(`${new URL(tab.url()).origin}/?open=shop,data&sel=c.${c.id}`);
+	await tab.locator("#panel .side.stale").waitFor();
+};
+await shot("stale", { act: old });
+await shot("stale-dark", { dark: true, act: old });
 await shot("allow", { dark: true, act: async (tab, mock) => {
 	const c = mock.conversations.find((c) => c.state === "denied");
 	await tab.goto(`${new URL(tab.url()).origin}/?open=shop,data&sel=c.${c.id}`);

@@ -89,11 +89,33 @@ int bh_cli_parse_port(const char *text, unsigned int *ret_port, const char **ret
 /* One line on stderr, "bulkhead: …". Returns BH_CLI_FAILED. */
 int bh_cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* ---- edges.c, cluster.c
- * --------------------------------------------------------------------------- */
+/* What a table says that has no row: what is wrong with `namespace` (NULL: none was asked for) if
+ * nothing of that name is known, else `otherwise`. */
+const char *bh_cli_nothing(const json_t *answer, const char *namespace, const char *otherwise);
+
+/* ---- edges.c, dot.c, cluster.c --------------------------------------------------------------- */
 
 /* Prints the answer of /api/v1/graph as a table. Returns the exit code. */
-int bh_cli_print_grouped(const json_t *graph);
+int bh_cli_print_grouped(const json_t *graph, const char *nothing);
+/* compare.c: `graph --compare` of this node. Takes the arguments; returns the exit code. */
+int bh_cli_compare(json_t *arguments);
+/* Prints the answer of /api/v1/graph/diff as a table. Returns the exit code. */
+int bh_cli_print_diff(const json_t *diff);
+/* series.c: `graph --series` of this node. Takes the arguments; returns the exit code. */
+int bh_cli_series(json_t *arguments);
+/* Prints the answer of /api/v1/edges/{id}/series as a table. Returns the exit code. */
+int bh_cli_print_series(const json_t *series);
+/* The window before, as long, ending `shift_ms` before the other does (0: where that begins). */
+void bh_cli_earlier(uint64_t shift_ms, uint64_t from_s, uint64_t to_s, uint64_t *ret_from_s,
+	uint64_t *ret_to_s);
+/* What `graph --compare=SPAN` said. Returns 0 and *ret_shift_ms, or the exit code. */
+int bh_cli_read_compare(const json_t *arguments, uint64_t *ret_shift_ms);
+/* "2026-01-31T12:00:00Z" in seconds since 1970, and back. */
+bool bh_cli_parse_time(const char *text, uint64_t *ret_s);
+void bh_cli_format_time(uint64_t seconds, char ret_time[BH_MOMENT_MAX]);
+/* What `graph` answers, as Graphviz' dot; and drawn by it, on stdout. Returns the exit code. */
+void bh_cli_print_dot(FILE *out, const json_t *graph);
+int bh_cli_print_svg(const json_t *graph);
 /* The graph that `prometheus` of the arguments of `graph` has. Returns the exit code. */
 int bh_cli_cluster_graph(json_t *arguments);
 
@@ -156,6 +178,8 @@ struct libscols_table *bh_table_begin(const char *const *columns);
 struct libscols_line *bh_table_row(struct libscols_table *table);
 void bh_table_cell(
 	struct libscols_line *line, unsigned int column, enum bh_colour colour, const char *text);
+/* By the first `n` columns, the first of them first; numbers in texts count as numbers. */
+void bh_table_sort(struct libscols_table *table, unsigned int n);
 /* Prints and frees it; says `nothing` instead if there is no row. Returns the exit code. */
 int bh_table_end(struct libscols_table *table, const char *nothing);
 

@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "controller/cluster/fetch.h"
+#include "controller/topology/diff.h"
 #include "controller/topology/export.h"
 #include "controller/topology/json.h"
 #include "proto/cleanup.h"
@@ -22,22 +23,40 @@
 #define TOTAL_MS 300000
 #define WINDOW_S 3600
 
+/* One window. */
+struct look {
+	bool beside; /* of two: it may be empty */
+	char *edge;  /* matchers of the one that is asked for over time; NULL: the graph is */
+	struct bh_cluster_window window;
+	struct bh_cluster_answer *answer;
+	struct bh_world *world;
+	struct bh_conversations conversations;
+};
+
 struct drawing {
 	struct bh_filter filter;
 	struct bh_graph_query query;
 	char *expanded;
-	struct bh_cluster_answer *answer;
-	struct bh_world *world;
-	struct bh_conversations conversations;
+	struct look now;
+	struct look earlier; /* --compare */
+	struct look series;  /* --series */
 	struct bh_graph graph;
 };
+
+static void look_clear(struct look *look)
+{
+	bh_conversations_clear(&look->conversations);
+	bh_world_free(look->world);
+	bh_cluster_answer_free(look->answer);
+	free(look->edge);
+}
 
 static void drawing_cleanup(struct drawing *drawing)
 {
 	bh_graph_clear(&drawing->graph);
-	bh_conversations_clear(&drawing->conversations);
-	bh_world_free(drawing->world);
-	bh_cluster_answer_free(drawing->answer);
+	look_clear(&drawing->now);
+	look_clear(&drawing->earlier);
+	look_clear(&drawing->series);
 	bh_filter_clear(&drawing->filter);
 	free(drawing->expanded);
 }
@@ -94,19 +113,6 @@ static int read_group(const json_t *arguments, struct drawing *drawing)
 	return 0;
 }
 
-/* "2026-01-31T12:00:00Z" in seconds. */
-static bool parse_time(const char *text, uint64_t *ret_s)
-{
-	struct tm tm = {0};
-	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-	time_t seconds = rest ? timegm(&tm) : -1;
-
-	if (!rest || strcmp(rest, "Z") != 0 || seconds <= 0)
-		return false;
-	*ret_s = (uint64_t)seconds;
-	return true;
-}
-
 static int read_window(const json_t *arguments, struct bh_cluster_window *window)
 {
 	const char *from = argument(arguments, "from");
@@ -120,10 +126,10 @@ static int read_window(const json_t *arguments, struct bh_cluster_window *window
 		return usage("--last '%s' is no span like 15m, 24h or 7d", last);
 	from = last ? since : from;
 	window->to_s = (uint64_t)time(NULL);
-	if (to && !parse_time(to, &window->to_s))
+	if (to && !bh_cli_parse_time(to, &window->to_s))
 		return usage("'%s' is no time like 2026-01-31T12:00:00Z", to);
 	window->from_s = window->to_s - WINDOW_S;
-	if (from && !parse_time(from, &window->from_s))
+	if (from && !bh_cli_parse_time(from, &window->from_s))
 		return usage("'%s' is no time like 2026-01-31T12:00:00Z", from);
 	if (window->from_s >= window->to_s)
 		return usage("the window ends before it begins%s", "");
@@ -155,45 +161,90 @@ static void take(void *data, struct bh_cluster_answer *answer)
 	*(struct bh_cluster_answer **)data = answer;
 }
 
-/* Returns 0 and *ret_answer, or the exit code. */
-static int fetch(const struct bh_cluster_source *source, const struct bh_cluster_window *window,
-	struct bh_cluster_answer **ret_answer)
+/* Asks for the look's window. Returns 0 and what was answered is in it, or the exit code. */
+static int fetch(const struct bh_cluster_source *source, struct look *look)
 {
 	struct bh_cluster_answer *answer = NULL;
 	uv_loop_t loop;
 
 	uv_loop_init(&loop);
-	if (!bh_cluster_fetch_begin(&loop, source, window, take, &answer))
+	if (!bh_cluster_fetch_begin(&loop, source, &look->window, look->edge, take, &answer))
 		return bh_cli_fail("libcurl cannot be used");
 	uv_run(&loop, UV_RUN_DEFAULT);
 	uv_loop_close(&loop);
-	if (answer->error) {
+	if (answer->error && !(answer->unheard && look->beside)) {
 		bh_cli_fail("%s", answer->error);
 		bh_cluster_answer_free(answer);
 		return BH_CLI_FAILED;
 	}
-	*ret_answer = answer;
+	look->answer = answer;
+	look->world = bh_cluster_world(answer);
+	bh_conversations_make(
+		look->world, NULL, answer->n_edges, answer->edges, &look->conversations);
 	return 0;
 }
 
 /* ---- Drawing --------------------------------------------------------------------------------- */
 
-static json_t *object_of(const struct drawing *drawing)
+static json_t *window_of(const struct bh_cluster_answer *answer)
 {
-	const struct bh_cluster_answer *answer = drawing->answer;
 	_cleanup_free_ char *note = bh_cluster_note(answer);
 	json_t *window = json_pack("{s:o, s:o, s:b}", "from",
 		bh_json_time(answer->window.from_s * 1000000000), "to",
-		bh_json_time(answer->window.to_s * 1000000000), "exact", answer->exact);
-	json_t *object;
+		bh_json_time(answer->window.to_s * 1000000000), "exact",
+		answer->exact && !answer->unheard);
 
-	if (note)
+	if (answer->unheard)
+		bh_json_set_text(window, "note", "nothing was scraped in that time");
+	else if (note)
 		bh_json_set_text(window, "note", note);
-	object = bh_json_graph(&drawing->graph,
+	return window;
+}
+
+static json_t *object_of(const struct drawing *drawing)
+{
+	const struct bh_cluster_answer *answer = drawing->now.answer;
+	json_t *object = bh_json_graph(&drawing->graph,
 		drawing->query.group == BH_GROUP_NAMESPACE ? "namespace" : "workload",
-		drawing->query.limit, window);
+		drawing->query.limit, window_of(answer));
+
 	json_object_set_new(object, "cluster", bh_cluster_object(answer, true));
 	return object;
+}
+
+static json_t *difference_of(const struct drawing *drawing)
+{
+	struct bh_diff diff;
+	json_t *object;
+
+	bh_diff_make(&drawing->earlier.conversations, &drawing->now.conversations, &drawing->filter,
+		bh_cluster_text, NULL, &diff);
+	object = bh_json_diff(&diff, drawing->query.limit, bh_cluster_text, NULL);
+	json_object_set_new(object, "before", window_of(drawing->earlier.answer));
+	json_object_set_new(object, "after", window_of(drawing->now.answer));
+	json_object_set_new(object, "cluster", bh_cluster_object(drawing->now.answer, true));
+	free(diff.pairs);
+	return object;
+}
+
+static json_t *series_of(const struct drawing *drawing, const char *id)
+{
+	const struct bh_cluster_answer *answer = drawing->series.answer;
+
+	return bh_json_series(id, window_of(answer), answer->step_s * 1000000000, answer->n_points,
+		answer->points);
+}
+
+static int print_series(const struct drawing *drawing, const char *id)
+{
+	json_t *object = series_of(drawing, id);
+	int r;
+
+	if (bh_cli.output == BH_OUTPUT_JSON)
+		return bh_json_print(object);
+	r = bh_cli_print_series(object);
+	json_decref(object);
+	return r;
 }
 
 static int print_file(const struct drawing *drawing)
@@ -201,8 +252,8 @@ static int print_file(const struct drawing *drawing)
 	struct bh_text text = {0};
 
 	if (bh_cli.output == BH_OUTPUT_CSV)
-		bh_export_csv(
-			&text, &drawing->conversations, &drawing->filter, bh_cluster_text, NULL);
+		bh_export_csv(&text, &drawing->now.conversations, &drawing->filter, bh_cluster_text,
+			NULL);
 	else if (bh_cli.output == BH_OUTPUT_DOT)
 		bh_export_dot(&text, &drawing->graph);
 	else if (bh_cli.output == BH_OUTPUT_GRAPHML)
@@ -216,16 +267,18 @@ static int print_file(const struct drawing *drawing)
 
 static int print(const struct drawing *drawing)
 {
+	bool compares = drawing->earlier.answer;
 	json_t *object;
 	int r;
 
 	if (bh_cli.output != BH_OUTPUT_TABLE && bh_cli.output != BH_OUTPUT_JSON)
 		return print_file(drawing);
-	object = object_of(drawing);
+	object = compares ? difference_of(drawing) : object_of(drawing);
 	if (bh_cli.output == BH_OUTPUT_JSON)
 		return bh_json_print(object);
 	bh_json_clean(object);
-	r = bh_cli_print_grouped(object);
+	r = compares ? bh_cli_print_diff(object)
+		     : bh_cli_print_grouped(object, "nothing of that has been seen");
 	json_decref(object);
 	return r;
 }
@@ -242,27 +295,72 @@ static void print_notes(const struct bh_cluster_answer *answer)
 	}
 }
 
+static struct bh_cluster_end end_of(const struct look *look, uint32_t number)
+{
+	const struct bh_party *party = bh_world_party(look->world, number);
+
+	return (struct bh_cluster_end){party->namespace, party->kind, party->name};
+}
+
+/* Asks for the conversation of that id over time. Returns 0 or the exit code. */
+static int fetch_series(
+	const struct bh_cluster_source *source, struct drawing *drawing, const char *id)
+{
+	const struct look *now = &drawing->now;
+	const struct bh_conversation *found = bh_conversations_find(&now->conversations, id);
+	char protocol[BH_PROTOCOL_TEXT_MAX];
+	struct bh_cluster_end client, server;
+
+	if (!found)
+		return bh_cli_fail("there is no conversation '%s' in this window", id);
+	client = end_of(now, found->rows[0].key.client);
+	server = end_of(now, found->rows[0].key.server);
+	if (strcmp(client.kind, "Other") == 0)
+		return bh_cli_fail("what nodes add up as Other is no one conversation");
+	drawing->series.window = now->window;
+	drawing->series.edge = bh_cluster_edge_matchers(
+		&client, &server, bh_protocol_word(found->protocol, protocol), found->port);
+	return fetch(source, &drawing->series);
+}
+
 int bh_cli_cluster_graph(json_t *arguments)
 {
 	_cleanup_(drawing_cleanup) struct drawing drawing = {0};
 	struct bh_cluster_source source;
-	struct bh_cluster_window window;
+	bool compares = json_object_get(arguments, "compare");
+	const char *id = argument(arguments, "series");
+	struct look *now = &drawing.now, *earlier = &drawing.earlier;
+	uint64_t shift_ms;
 	int limit = (int)json_integer_value(json_object_get(arguments, "limit"));
 	int r = read_source(arguments, &source);
 
 	r = r ?: read_filter(arguments, &drawing.filter);
 	r = r ?: read_group(arguments, &drawing);
-	r = r ?: read_window(arguments, &window);
-	r = r ?: fetch(&source, &window, &drawing.answer);
+	r = r ?: read_window(arguments, &now->window);
+	r = r ?: bh_cli_read_compare(arguments, &shift_ms);
+	if (!r && compares && (argument(arguments, "group") || argument(arguments, "expand")))
+		r = usage("--compare is of conversations: without %s", "--group and --expand");
+	r = r ?: fetch(&source, now);
+	if (!r && compares) {
+		bh_cli_earlier(shift_ms, now->window.from_s, now->window.to_s,
+			&earlier->window.from_s, &earlier->window.to_s);
+		earlier->beside = true;
+		r = fetch(&source, earlier);
+	}
+	if (!r && id)
+		r = fetch_series(&source, &drawing, id);
 	if (r)
 		return r;
+	if (id) {
+		print_notes(drawing.series.answer);
+		return print_series(&drawing, id);
+	}
 	drawing.query.limit = limit ? (size_t)limit : BH_GRAPH_LIMIT_DEFAULT;
 	drawing.query.filter = &drawing.filter;
 	drawing.query.text = bh_cluster_text;
-	drawing.world = bh_cluster_world(drawing.answer);
-	bh_conversations_make(drawing.world, NULL, drawing.answer->n_edges, drawing.answer->edges,
-		&drawing.conversations);
-	bh_graph_make(drawing.world, &drawing.conversations, &drawing.query, &drawing.graph);
-	print_notes(drawing.answer);
+	bh_graph_make(now->world, &now->conversations, &drawing.query, &drawing.graph);
+	print_notes(now->answer);
+	if (compares)
+		print_notes(earlier->answer);
 	return print(&drawing);
 }

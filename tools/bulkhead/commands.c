@@ -113,6 +113,7 @@ static error_t parse_global(int key, char *argument, struct argp_state *state)
 
 	switch (key) {
 	case '?':
+	case 'h':
 	case OPTION_USAGE:
 		list_commands(stdout);
 		exit(0);
@@ -129,6 +130,7 @@ static error_t parse_global(int key, char *argument, struct argp_state *state)
 
 static const struct argp_option global_options[] = {
 	{"help", '?', 0, 0, "Give this help list", -1},
+	{NULL, 'h', 0, OPTION_HIDDEN, NULL, -1},
 	{"usage", OPTION_USAGE, 0, 0, "The same", -1},
 	{"version", 'V', 0, 0, "Print program version", -1},
 	{0},

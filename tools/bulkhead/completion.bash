@@ -120,7 +120,7 @@ _bulkhead() {
 	edges) options+=" --namespace --since --until" ;;
 	graph)
 		options+=" --namespace --since --until --group --expand --last --limit --label --port --protocol --verdict
-			--text --from --from-token --from-login --from-ca --from-tenant --from-match"
+			--text --compare --series --from --from-token --from-login --from-ca --from-tenant --from-match"
 		;;
 	alerts) options+=" --follow --namespace --kind --state" ;;
 	baseline) options+=" --namespace --since" ;;

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
+#include "proto/cleanup.h"
 #include "tools/bulkhead/cli.h"
 
 struct edges_options {
@@ -115,6 +115,7 @@ static void edge_row(
 
 static const char *const columns[] = {"CLIENT", "SERVER", "PORT", "APP", "VERDICT", "IF ENFORCED",
 	"+FLOWS", "+PACKETS", "+BYTES", "LAST", "~BECAUSE", NULL};
+#define SORTED_BY 3 /* client, server, port */
 
 /* Of an answer without an edge: whether that is for the window. */
 static const char *nothing(const json_t *answer)
@@ -123,7 +124,7 @@ static const char *nothing(const json_t *answer)
 						 : "nothing has been seen yet";
 }
 
-static int print_edges(const json_t *answer)
+static int print_edges(const json_t *answer, const char *namespace)
 {
 	const json_t *edges = json_object_get(answer, "edges");
 	struct libscols_table *table = bh_table_begin(columns);
@@ -139,7 +140,8 @@ static int print_edges(const json_t *answer)
 			bh_print_workload(json_object_get(edge, "server"), server, sizeof(server)),
 			edge);
 	}
-	return bh_table_end(table, nothing(answer));
+	bh_table_sort(table, SORTED_BY);
+	return bh_table_end(table, bh_cli_nothing(answer, namespace, nothing(answer)));
 }
 
 int bh_cli_edges(int argc, char **argv)
@@ -164,173 +166,12 @@ int bh_cli_edges(int argc, char **argv)
 	answer = bh_ask("edges", arguments, 60000);
 	if (!answer)
 		return BH_CLI_FAILED;
-	r = print_edges(answer);
+	r = print_edges(answer, wanted.namespace);
 	json_decref(answer);
 	return r;
 }
 
 /* ---- The graph ------------------------------------------------------------------------------- */
-
-/* In dot a name in quotes may hold anything but a quote, if backslashes are doubled. */
-static void dot_quote(FILE *out, const char *text)
-{
-	putc('"', out);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			putc('\\', out);
-		putc(*text, out);
-	}
-	putc('"', out);
-}
-
-static void dot_node(FILE *out, const json_t *node)
-{
-	char label[256];
-
-	fprintf(out, "    ");
-	dot_quote(out, bh_json_get_text(node, "id"));
-	fprintf(out, " [label=");
-	snprintf(label, sizeof(label), "%s", bh_json_get_text(node, "name"));
-	if (strcmp(bh_json_get_text(node, "kind"), "World") == 0)
-		snprintf(label, sizeof(label), "the world");
-	dot_quote(out, label);
-	fprintf(out, ", tooltip=");
-	dot_quote(out, bh_json_get_text(node, "kind"));
-	fprintf(out, "];\n");
-}
-
-/* The nodes of one namespace in a box; those of none outside of any. */
-static void dot_namespace(FILE *out, const json_t *nodes, const char *namespace, size_t number)
-{
-	const json_t *node;
-	size_t i;
-
-	if (*namespace) {
-		fprintf(out, "  subgraph cluster_%zu {\n    label=", number);
-		dot_quote(out, namespace);
-		fprintf(out, ";\n");
-	}
-	json_array_foreach(nodes, i, node)
-	{
-		if (strcmp(bh_json_get_text(node, "namespace"), namespace) == 0)
-			dot_node(out, node);
-	}
-	if (*namespace)
-		fprintf(out, "  }\n");
-}
-
-/* Ports that a line names before it only counts them: a scan is one line, not a hundred. */
-#define DOT_PORTS 4
-
-/*
- * One line of the drawing: every edge between the same two ends with the same verdicts.
- * `edges` is not empty.
- */
-static void dot_line(FILE *out, const json_t *edges)
-{
-	const json_t *edge = json_array_get(edges, 0);
-	bool denied = strcmp(bh_json_get_text(edge, "verdict"), "denied") == 0;
-	bool pending = strcmp(bh_json_get_text(edge, "pending"), "denied") == 0;
-	size_t i, n = json_array_size(edges);
-	char label[256] = "", port[64];
-
-	json_array_foreach(edges, i, edge)
-	{
-		size_t used = strlen(label);
-
-		if (i == DOT_PORTS && n > DOT_PORTS + 1) {
-			snprintf(label + used, sizeof(label) - used, " … %zu ports", n);
-			break;
-		}
-		snprintf(label + used, sizeof(label) - used, "%s%s", i ? ", " : "",
-			bh_print_port(bh_json_get_number(edge, "port"),
-				bh_json_get_text(edge, "protocol"), port, sizeof(port)));
-	}
-	edge = json_array_get(edges, 0);
-	fprintf(out, "  ");
-	dot_quote(out, bh_json_get_text(edge, "source"));
-	fprintf(out, " -> ");
-	dot_quote(out, bh_json_get_text(edge, "target"));
-	fprintf(out, " [label=");
-	dot_quote(out, label);
-	fprintf(out, ", color=\"%s\"%s, tooltip=",
-		denied    ? "#c0392b"
-		: pending ? "#d68910"
-			  : "#1e8449",
-		denied || pending ? ", style=dashed" : "");
-	dot_quote(out, bh_json_get_text(edge, "text"));
-	fprintf(out, "];\n");
-}
-
-static void dot_edges(FILE *out, const json_t *edges)
-{
-	json_t *lines = json_object(), *line;
-	const json_t *edge;
-	const char *key;
-	size_t i;
-
-	json_array_foreach(edges, i, edge)
-	{
-		/* Ends have no line breaks in them. */
-		json_t *name = json_sprintf("%s\n%s\n%s\n%s", bh_json_get_text(edge, "source"),
-			bh_json_get_text(edge, "target"), bh_json_get_text(edge, "verdict"),
-			bh_json_get_text(edge, "pending"));
-
-		line = json_object_get(lines, json_string_value(name));
-		if (!line) {
-			line = json_array();
-			json_object_set_new(lines, json_string_value(name), line);
-		}
-		json_array_append(line, (json_t *)edge);
-		json_decref(name);
-	}
-	json_object_foreach(lines, key, line) dot_line(out, line);
-	json_decref(lines);
-}
-
-static void print_dot(FILE *out, const json_t *graph)
-{
-	const json_t *nodes = json_object_get(graph, "nodes");
-	json_t *done = json_object();
-	const json_t *item;
-	size_t i;
-
-	fprintf(out, "digraph bulkhead {\n  rankdir=LR;\n"
-		     "  graph [fontname=\"sans-serif\", style=rounded, color=\"#aaaaaa\"];\n"
-		     "  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n"
-		     "  edge [fontname=\"sans-serif\", fontsize=10];\n");
-	json_array_foreach(nodes, i, item)
-	{
-		const char *namespace = bh_json_get_text(item, "namespace");
-
-		if (json_object_get(done, namespace))
-			continue;
-		json_object_set_new(done, namespace, json_true());
-		dot_namespace(out, nodes, namespace, i);
-	}
-	dot_edges(out, json_object_get(graph, "edges"));
-	fprintf(out, "}\n");
-	json_decref(done);
-}
-
-/* Graphviz draws; its output is ours. */
-static int print_svg(const json_t *graph)
-{
-	FILE *dot;
-	int status;
-
-	if (system("command -v dot >/dev/null 2>&1") != 0)
-		return bh_cli_fail("svg needs the program 'dot' (package graphviz); "
-				   "-o dot works without it");
-	dot = popen("dot -Tsvg", "w");
-	if (!dot)
-		return bh_cli_fail("starting dot: %s", strerror(errno));
-	print_dot(dot, graph);
-	status = pclose(dot);
-	if (status != 0)
-		return bh_cli_fail("dot ended with status %d", WEXITSTATUS(status));
-	return 0;
-}
 
 /* As people say it, not as ids have it: "shop/front", "the world", "12 more of shop". */
 static const char *print_node(const json_t *node, char *text, size_t size)
@@ -377,7 +218,7 @@ static const char *name_end(const json_t *names, const json_t *edge, const char 
 	return json_string_value(json_object_get(names, id)) ?: id;
 }
 
-static int print_graph_table(const json_t *graph)
+static int print_graph_table(const json_t *graph, const char *namespace)
 {
 	struct libscols_table *table = bh_table_begin(columns);
 	json_t *names = name_nodes(graph);
@@ -390,7 +231,8 @@ static int print_graph_table(const json_t *graph)
 			edge);
 	}
 	json_decref(names);
-	return bh_table_end(table, nothing(graph));
+	bh_table_sort(table, SORTED_BY);
+	return bh_table_end(table, bh_cli_nothing(graph, namespace, nothing(graph)));
 }
 
 /* What the graph is narrowed or grouped by; each goes to the controller under its own name. */
@@ -404,6 +246,8 @@ enum {
 	OPTION_PROTOCOL,
 	OPTION_VERDICT,
 	OPTION_TEXT,
+	OPTION_COMPARE,
+	OPTION_SERIES,
 	OPTION_FROM,
 	OPTION_FROM_TOKEN,
 	OPTION_FROM_LOGIN,
@@ -425,6 +269,11 @@ static const struct argp_option graph_options[] = {
 	{"protocol", OPTION_PROTOCOL, "PROTOCOL,...", 0, "Only tcp, udp, ...", 0},
 	{"verdict", OPTION_VERDICT, "VERDICT,...", 0, "Only allowed, would-deny, denied", 0},
 	{"text", OPTION_TEXT, "WORDS", 0, "Only what has these words in it", 0},
+	{"compare", OPTION_COMPARE, "SPAN", OPTION_ARG_OPTIONAL,
+		"What is new, gone or judged otherwise than in the window so much earlier (1d, 7d; "
+		"the one just before)",
+		0},
+	{"series", OPTION_SERIES, "ID", 0, "One conversation over time: -o json has their ids", 0},
 	{"from", OPTION_FROM, "prometheus=URL", 0,
 		"All nodes' graph, of the last hour or what else is said, from a Prometheus that "
 		"scrapes them (or Thanos, Mimir, VictoriaMetrics); needs no controller here",
@@ -492,6 +341,9 @@ static error_t parse_graph(int key, char *argument, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
+/* Ports that a row names before it only counts them: a scan is one line, not a hundred. */
+#define PORTS_SHOWN 4
+
 /* "80/TCP, 5432/TCP +3": the largest conversations' ports, each once, and how many conversations
  * have others.
  */
@@ -499,8 +351,8 @@ static const char *print_ports(const json_t *edge, char *text, size_t size)
 {
 	const json_t *conversations = json_object_get(edge, "conversations");
 	int64_t more = bh_json_get_number(json_object_get(edge, "aggregate"), "conversations");
-	const char *shown[DOT_PORTS];
-	char ports[DOT_PORTS][64];
+	const char *shown[PORTS_SHOWN];
+	char ports[PORTS_SHOWN][64];
 	size_t i, known, n = 0, used = 0;
 	const json_t *one;
 
@@ -513,7 +365,7 @@ static const char *print_ports(const json_t *edge, char *text, size_t size)
 			port, sizeof(port));
 		for (known = 0; known < n && strcmp(shown[known], port) != 0; known++)
 			;
-		if (known == DOT_PORTS)
+		if (known == PORTS_SHOWN)
 			continue;
 		more--;
 		if (known < n)
@@ -550,7 +402,7 @@ static void grouped_row(struct libscols_table *table, const json_t *edge, const 
 		bh_print_time(bh_json_get_text(sum, "last"), false, text, sizeof(text)));
 }
 
-int bh_cli_print_grouped(const json_t *graph)
+int bh_cli_print_grouped(const json_t *graph, const char *otherwise)
 {
 	static const char *const headings[] = {
 		"CLIENT", "SERVER", "PORTS", "VERDICT", "+FLOWS", "+BYTES", "LAST", NULL};
@@ -564,7 +416,8 @@ int bh_cli_print_grouped(const json_t *graph)
 	json_array_foreach(json_object_get(graph, "edges"), i, edge)
 		grouped_row(table, edge, names);
 	json_decref(names);
-	r = bh_table_end(table, "nothing of that has been seen");
+	bh_table_sort(table, SORTED_BY);
+	r = bh_table_end(table, otherwise);
 	if (bh_json_get_number(folded, "nodes") > 0)
 		fprintf(stderr, "bulkhead: %lld nodes are folded into others; --limit shows more\n",
 			(long long)bh_json_get_number(folded, "nodes"));
@@ -572,7 +425,7 @@ int bh_cli_print_grouped(const json_t *graph)
 }
 
 /* The graph as the page has it: docs/openapi.yaml, /api/v1/graph. Takes the arguments. */
-static int grouped_graph(json_t *arguments)
+static int grouped_graph(json_t *arguments, const char *namespace)
 {
 	static const char *const formats[] = {
 		[BH_OUTPUT_DOT] = "dot",
@@ -580,6 +433,7 @@ static int grouped_graph(json_t *arguments)
 		[BH_OUTPUT_CSV] = "csv",
 		[BH_OUTPUT_GRAPHML] = "graphml",
 	};
+	static const char unseen[] = "nothing of that has been seen";
 	bool file = bh_cli.output != BH_OUTPUT_TABLE && bh_cli.output != BH_OUTPUT_JSON;
 	json_t *answer;
 	int r = 0;
@@ -596,7 +450,7 @@ static int grouped_graph(json_t *arguments)
 	if (file)
 		fputs(bh_json_get_text(answer, "text"), stdout);
 	else
-		r = bh_cli_print_grouped(answer);
+		r = bh_cli_print_grouped(answer, bh_cli_nothing(answer, namespace, unseen));
 	json_decref(answer);
 	return r;
 }
@@ -624,18 +478,37 @@ int bh_cli_graph(int argc, char **argv)
 		       "graphml, it is grouped and folded as on the page.",
 		.children = bh_cli_children};
 	json_t *arguments = json_object();
+	/* These are no drawings. */
+	static const char *const lists[] = {"compare", "series"};
+	_cleanup_free_ char *namespace = NULL;
 	json_t *graph;
 	int r;
 
 	argp_parse(&argp, argc, argv, 0, NULL, arguments);
+	if (json_object_get(arguments, "namespace"))
+	namespace = strdup(bh_json_get_text(arguments, "namespace"));
+	if (json_object_get(arguments, "compare") && json_object_get(arguments, "series")) {
+		bh_cli_fail("--compare and --series exclude each other");
+		return BH_CLI_USAGE;
+	}
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		if (json_object_get(arguments, lists[i]) &&
+			!bh_cli_output_is(
+				lists[i], BH_ALLOW(BH_OUTPUT_TABLE) | BH_ALLOW(BH_OUTPUT_JSON)))
+			return BH_CLI_USAGE;
+	}
 	if (json_object_get(arguments, "prometheus")) {
 		r = bh_cli_cluster_graph(arguments);
 		json_decref(arguments);
 		return r;
 	}
+	if (json_object_get(arguments, "compare"))
+		return bh_cli_compare(arguments);
+	if (json_object_get(arguments, "series"))
+		return bh_cli_series(arguments);
 	if (is_grouped(arguments) || bh_cli.output == BH_OUTPUT_CSV ||
 		bh_cli.output == BH_OUTPUT_GRAPHML)
-		return grouped_graph(arguments);
+		return grouped_graph(arguments, namespace);
 	if (bh_cli.output == BH_OUTPUT_JSON)
 		return bh_ask_print("graph", arguments, 60000, NULL);
 	graph = bh_ask("graph", arguments, 60000);
@@ -644,13 +517,13 @@ int bh_cli_graph(int argc, char **argv)
 	r = 0;
 	switch (bh_cli.output) {
 	case BH_OUTPUT_TABLE:
-		r = print_graph_table(graph);
+		r = print_graph_table(graph, namespace);
 		break;
 	case BH_OUTPUT_DOT:
-		print_dot(stdout, graph);
+		bh_cli_print_dot(stdout, graph);
 		break;
 	default:
-		r = print_svg(graph);
+		r = bh_cli_print_svg(graph);
 		break;
 	}
 	json_decref(graph);

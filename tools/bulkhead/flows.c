@@ -42,6 +42,7 @@ static const struct argp_option options[] = {
 
 struct flows_options {
 	json_t *filter;
+	const char *namespace;
 	int64_t since;
 	int64_t limit; /* -1: all */
 	bool follow;
@@ -69,6 +70,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		wanted->follow = true;
 		return 0;
 	case 'n':
+		wanted->namespace = argument;
 		json_object_set_new(wanted->filter, "namespace", json_string(argument));
 		return 0;
 	case 'p':
@@ -190,6 +192,17 @@ static int print_flows(const json_t *flows)
 
 /* ---- All of them ----------------------------------------------------------------------------- */
 
+/* Once: who follows may well be waiting for it to come. */
+static void say_unknown(struct flows_options *wanted, const json_t *answer)
+{
+	const char *unknown = bh_cli_nothing(answer, wanted->namespace, NULL);
+
+	if (unknown)
+		fprintf(stderr, "bulkhead: %s\n", unknown);
+	if (unknown)
+		wanted->namespace = NULL;
+}
+
 /* Prints one answer. Returns the exit code and says where to go on, and if there is more by now. */
 static int print_batch(
 	struct flows_options *wanted, int64_t limit, bool newest, bool hold, bool *ret_more)
@@ -212,6 +225,7 @@ static int print_batch(
 		fprintf(stderr,
 			"bulkhead: %" PRId64 " records were thrown away before they were read\n",
 			missed);
+	say_unknown(wanted, answer);
 	r = print_flows(json_object_get(answer, "flows"));
 	wanted->since = bh_json_get_number(answer, "next");
 	*ret_more = bh_json_get_flag(answer, "more");

@@ -19,6 +19,7 @@ enum {
 static const struct argp_option options[] = {
 	{"run-dir", OPTION_RUN_DIR, "DIR", 0, "Which instance (/run/bulkhead)", -2},
 	{"output", 'o', "FORMAT", 0, "table or json; graph: dot, svg, csv and graphml too", -2},
+	{NULL, 'h', NULL, OPTION_HIDDEN, NULL, -2},
 	{0},
 };
 
@@ -34,6 +35,9 @@ static const char *const output_words[] = {
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
 	switch (key) {
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		return 0;
 	case OPTION_RUN_DIR:
 		if (!*argument)
 			argp_error(state, "--run-dir is empty");
@@ -154,6 +158,16 @@ int bh_cli_parse_port(const char *text, unsigned int *ret_port, const char **ret
 	*ret_port = (unsigned int)port;
 	*ret_protocol = slash + 1;
 	return 0;
+}
+
+const char *bh_cli_nothing(const json_t *answer, const char *namespace, const char *otherwise)
+{
+	static char text[256];
+
+	if (!namespace || !json_is_false(json_object_get(answer, "known")))
+		return otherwise;
+	snprintf(text, sizeof(text), "no namespace '%.200s' is known", namespace);
+	return text;
 }
 
 int bh_cli_fail(const char *format, ...)

@@ -61,7 +61,7 @@ static error_t parse_mode(int key, char *argument, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-static int print_modes(const json_t *answer)
+static int print_modes(const json_t *answer, const char *namespace)
 {
 	static const char *const columns[] = {"POD", "MODE", NULL};
 	struct libscols_table *table = bh_table_begin(columns);
@@ -94,7 +94,8 @@ static int print_modes(const json_t *answer)
 			bh_json_get_flag(item, "quarantined") ? "quarantine"
 							      : bh_json_get_text(item, "mode"));
 	}
-	return bh_table_end(table, "no such pod on this node");
+	bh_table_sort(table, 1);
+	return bh_table_end(table, bh_cli_nothing(answer, namespace, "no such pod on this node"));
 }
 
 /* Whom no mode is set for any more need not come. */
@@ -146,7 +147,7 @@ int bh_cli_mode(int argc, char **argv)
 		return r;
 	}
 	if (!options.value)
-		r = print_modes(answer);
+		r = print_modes(answer, options.namespace);
 	else if (r == 0)
 		print_mode_set(&options, bh_json_get_flag(answer, "known"));
 	json_decref(answer);

@@ -26,6 +26,7 @@ enum {
 
 struct policy_options {
 	json_t *request;
+	const char *namespace;
 	size_t n_bytes; /* of manifests */
 	bool has_from;
 	bool modes; /* show what would come of it now */
@@ -113,6 +114,7 @@ static error_t parse_common(int key, char *argument, struct argp_state *state)
 		append(wanted, "undecide", json_string(argument));
 		return 0;
 	case 'n':
+		wanted->namespace = argument;
 		json_object_set_new(wanted->request, "namespace", json_string(argument));
 		return 0;
 	}
@@ -215,6 +217,22 @@ static int print_diff(const json_t *answer, bool modes)
 	return r;
 }
 
+/* A folder may hold more than policies; what was not tried is said, as it may be a slip. */
+static void note_skipped(const json_t *answer)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "skipped"), i, name)
+	{
+		json_t *clean = json_copy((json_t *)name);
+
+		bh_json_clean(clean);
+		fprintf(stderr, "bulkhead: no policy in %s\n", json_string_value(clean));
+		json_decref(clean);
+	}
+}
+
 static int diff(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
@@ -246,6 +264,7 @@ static int diff(int argc, char **argv)
 	if (!answer)
 		return BH_CLI_FAILED;
 	denies = bh_json_get_number(answer, "newlyDenied") > 0;
+	note_skipped(answer);
 	if (bh_cli.output == BH_OUTPUT_JSON) {
 		json_object_del(answer, "ok");
 		r = bh_json_print(answer);
@@ -325,7 +344,8 @@ static int suggest(int argc, char **argv)
 		return bh_json_print(answer);
 	}
 	if (json_array_size(json_object_get(answer, "policies")) == 0)
-		printf("# Nothing was seen that a policy could allow.\n");
+		printf("# %s.\n", bh_cli_nothing(answer, wanted.namespace,
+					  "Nothing was seen that a policy could allow"));
 	print_yaml(answer);
 	bh_json_clean(answer);
 	print_left(answer);
@@ -352,7 +372,8 @@ int bh_cli_policy(int argc, char **argv)
 		argv[1] = commands[i].full;
 		return commands[i].run(argc - 1, argv + 1);
 	}
-	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0)) {
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0 ||
+				strcmp(argv[1], "-h") == 0)) {
 		printf("Usage: bulkhead policy diff [FILE...]\n"
 		       "  or:  bulkhead policy suggest\n\n"
 		       "Policies tried on what was seen, and made of it. 'bulkhead policy diff "

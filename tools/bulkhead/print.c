@@ -65,6 +65,8 @@ struct libscols_line *bh_table_row(struct libscols_table *table)
 	struct libscols_line *line = scols_table_new_line(table, NULL);
 
 	must(line != NULL);
+	/* What is compared are cells, and they do not say which line they are of. */
+	must(scols_cell_set_userdata(scols_line_get_cell(line, 0), line) == 0);
 	return line;
 }
 
@@ -74,6 +76,30 @@ void bh_table_cell(
 	must(scols_line_set_data(line, column, text) == 0);
 	if (bh_cli.colour && colour != BH_PLAIN)
 		must(scols_cell_set_color(scols_line_get_cell(line, column), escapes[colour]) == 0);
+}
+
+static int compare_lines(struct libscols_cell *a, struct libscols_cell *b, void *data)
+{
+	struct libscols_line *lines[] = {scols_cell_get_userdata(a), scols_cell_get_userdata(b)};
+	size_t n = (uintptr_t)data;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const char *texts[] = {scols_cell_get_data(scols_line_get_cell(lines[0], i)),
+			scols_cell_get_data(scols_line_get_cell(lines[1], i))};
+
+		r = strverscmp(texts[0] ?: "", texts[1] ?: "");
+	}
+	return r;
+}
+
+void bh_table_sort(struct libscols_table *table, unsigned int n)
+{
+	struct libscols_column *first = scols_table_get_column(table, 0);
+
+	must(scols_column_set_cmpfunc(first, compare_lines, (void *)(uintptr_t)n) == 0);
+	if (scols_table_get_nlines(table) > 1)
+		must(scols_sort_table(table, first) == 0);
 }
 
 int bh_table_end(struct libscols_table *table, const char *nothing)

@@ -211,6 +211,11 @@ static void help_and_version_end_with_0(void **state)
 	expect(*state, "--usage", 0, "quarantine");
 	expect(*state, "help flows", 0, "--follow");
 	expect(*state, "flows --help", 0, "--follow");
+	expect(*state, "-h", 0, "quarantine");
+	expect(*state, "flows -h", 0, "--follow");
+	expect(*state, "policy -h", 0, "policy diff");
+	expect(*state, "policy diff -h", 0, "--delete");
+	expect(*state, "up -h", 0, "--manifests");
 	expect(*state, "version", 0, BH_VERSION);
 	expect(*state, "--version", 0, BH_VERSION);
 }
@@ -408,6 +413,120 @@ static void window_without_anything_is_not_the_beginning(void **state)
 	answer_with(*state, "{\"ok\":true,\"nodes\":[],\"edges\":[],\"window\":{}}");
 	expect(*state, "edges --since 1h", 0, "nothing was seen in that time");
 	expect(*state, "graph --since 1h", 0, "nothing was seen in that time");
+}
+
+static void unknown_namespace_is_named(void **state)
+{
+	static const char *const commands[] = {"edges -n shpo", "graph -n shpo",
+		"graph --group workload -n shpo", "mode -n shpo", "policy suggest -n shpo"};
+	struct result result;
+
+	answer_with(*state, "{\"ok\":true,\"nodes\":[],\"edges\":[],\"flows\":[],\"known\":false}");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		expect(*state, commands[i], 0, "no namespace 'shpo' is known");
+	run(*state, "flows -n shpo", &result);
+	assert_int_equal(result.status, 0);
+	assert_string_equal(result.err, "bulkhead: no namespace 'shpo' is known\n");
+}
+
+/* Where each of them is in the text, in that order. */
+static void assert_order(const char *text, size_t n, const char *const *words)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *at = strstr(text, words[i]);
+
+		if (!at)
+			fail_msg("'%s' is not there, or too early:\n%s", words[i], text);
+		text = at + 1;
+	}
+}
+
+static void tables_are_sorted_as_they_are_read(void **state)
+{
+	static const char *const edges[] = {
+		"a/web", "80/TCP", "a/web", "443/TCP", "b/web-2", "b/web-10"};
+	static const char *const modes[] = {"a/web", "b/web-2", "b/web-10"};
+	struct result result;
+
+	answer_with(*state,
+		"{\"ok\":true,\"edges\":["
+		"{\"client\":{\"kind\":\"Pod\",\"namespace\":\"b\",\"name\":\"web-10\"},\"port\":"
+		"80},"
+		"{\"client\":{\"kind\":\"Pod\",\"namespace\":\"a\",\"name\":\"web\"},\"port\":443,"
+		"\"protocol\":\"TCP\"},"
+		"{\"client\":{\"kind\":\"Pod\",\"namespace\":\"b\",\"name\":\"web-2\"},\"port\":80}"
+		","
+		"{\"client\":{\"kind\":\"Pod\",\"namespace\":\"a\",\"name\":\"web\"},\"port\":80,"
+		"\"protocol\":\"TCP\"}],\"pods\":["
+		"{\"namespace\":\"b\",\"name\":\"web-10\"},{\"namespace\":\"b\",\"name\":\"web-2\"}"
+		","
+		"{\"namespace\":\"a\",\"name\":\"web\"}]}");
+	run(*state, "edges", &result);
+	assert_int_equal(result.status, 0);
+	assert_order(result.out, sizeof(edges) / sizeof(edges[0]), edges);
+	run(*state, "mode", &result);
+	assert_int_equal(result.status, 0);
+	assert_order(result.out, sizeof(modes) / sizeof(modes[0]), modes);
+}
+
+static void comparison_names_each_change(void **state)
+{
+	static const char *const rows[] = {"was would-deny", "a/web", "new", "b/db", "vanished",
+		"c/x", "1 new, 1 vanished, 1 judged otherwise, 7 as before"};
+	struct scene *s = *state;
+	struct result result;
+	json_t *request;
+
+	answer_with(s,
+		"{\"ok\":true,\"new\":[{\"client\":{\"kind\":\"Pod\",\"namespace\":\"b\",\"name\":"
+		"\"db\"},\"state\":\"denied\"}],\"vanished\":[{\"client\":{\"kind\":\"Pod\","
+		"\"namespace\":\"c\",\"name\":\"x\"}}],\"changed\":[{\"before\":\"would-deny\","
+		"\"after\":{\"client\":{\"kind\":\"Pod\",\"namespace\":\"a\",\"name\":\"web\"}}}],"
+		"\"total\":{\"new\":1,\"vanished\":1,\"changed\":1,\"same\":7}}");
+	run(s, "graph --last 1h --compare=7d -n a", &result);
+	assert_int_equal(result.status, 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_non_null(strstr(result.out, rows[i]));
+	request = json_loads(s->request, 0, NULL);
+	assert_string_equal(json_string_value(json_object_get(request, "namespace")), "a");
+	assert_non_null(json_object_get(request, "from"));
+	assert_non_null(json_object_get(request, "beforeFrom"));
+	assert_null(json_object_get(request, "last"));
+	json_decref(request);
+	expect(s, "graph --compare=soon", BH_CLI_USAGE, "no span");
+	expect(s, "graph --compare -o svg", BH_CLI_USAGE, "no output 'svg'");
+	expect(s, "graph --compare --group namespace", BH_CLI_USAGE, "without --group");
+}
+
+static void a_series_is_a_row_for_each_span(void **state)
+{
+	struct scene *s = *state;
+	struct result result;
+
+	answer_with(s,
+		"{\"ok\":true,\"points\":[{\"time\":\"2026-11-22T12:00:00.000000Z\",\"seconds\":60,"
+		"\"flows\":1234,\"flowsDenied\":7,\"flowsWouldDeny\":0,\"resets\":0,\"bytes\":"
+		"{\"fromClient\":1500,\"fromServer\":0}}]}");
+	setenv("TZ", "UTC", 1);
+	run(s, "graph --last 1h --series c1", &result);
+	assert_int_equal(result.status, 0);
+	assert_non_null(strstr(result.out, "2026-11-22 12:00:00"));
+	assert_non_null(strstr(result.out, "1,234"));
+	assert_non_null(strstr(result.out, "1.5 kB"));
+	assert_non_null(strstr(s->request, "\"id\":\"c1\""));
+	expect(s, "graph --series c1 -o dot", BH_CLI_USAGE, "no output 'dot'");
+	expect(s, "graph --series c1 --compare", BH_CLI_USAGE, "exclude each other");
+}
+
+static void diff_notes_files_without_a_policy(void **state)
+{
+	struct result result;
+
+	answer_with(*state,
+		"{\"ok\":true,\"edges\":[],\"window\":{},\"skipped\":[\"pods\\u001b.yaml\"]}");
+	run(*state, "policy diff --delete NetworkPolicy/a/b", &result);
+	assert_int_equal(result.status, 0);
+	assert_string_equal(result.err, "bulkhead: no policy in pods?.yaml\n");
 }
 
 static void diff_begins_where_history_does(void **state)
@@ -648,6 +767,11 @@ int main(void)
 		TEST(graph_names_its_ends_as_people_do),
 		TEST(grouped_graph_names_each_port_once),
 		TEST(window_without_anything_is_not_the_beginning),
+		TEST(unknown_namespace_is_named),
+		TEST(tables_are_sorted_as_they_are_read),
+		TEST(comparison_names_each_change),
+		TEST(a_series_is_a_row_for_each_span),
+		TEST(diff_notes_files_without_a_policy),
 		TEST(diff_begins_where_history_does),
 		TEST(token_list_has_times_to_read),
 		TEST(clear_waits_for_nobody),

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "controller/cluster/series.h"
 #include "controller/cluster/survey.h"
 #include "controller/flows/reasons.h"
 #include "controller/model/memory.h"
@@ -35,6 +36,7 @@ static enum bh_cluster_subject subject_of(const char *expression)
 	} words[] = {
 		{BH_CLUSTER_NODES, "instance, node)"},
 		{BH_CLUSTER_RESET, "resets(bulkhead_edge_flows"},
+		{BH_CLUSTER_SERIES, "source_workload=\""},
 		{BH_CLUSTER_SAMPLES, "{__name__=~"},
 		{BH_CLUSTER_FLOWS, "(bulkhead_edge_flows_total"},
 		{BH_CLUSTER_PACKETS, "(bulkhead_edge_packets_total"},
@@ -57,19 +59,23 @@ static enum bh_cluster_subject subject_of(const char *expression)
 	return BH_CLUSTER_SUBJECTS;
 }
 
-static struct bh_cluster_answer *run(const struct answers *answers)
+/* Of an edge over time, or NULL: of the graph. */
+static struct bh_cluster_answer *run_of(const struct answers *answers, const char *edge)
 {
 	struct bh_survey *survey = bh_survey_new(&window, "");
 	struct bh_cluster_answer *answer;
 	const char *expression;
 
+	if (edge)
+		bh_survey_of_edge(survey, edge);
 	while ((expression = bh_survey_next(survey))) {
 		enum bh_cluster_subject subject = subject_of(expression);
 		struct bh_text body = {0};
 
 		bh_text_format(&body,
 			"{\"status\":\"success\",\"data\":{\"resultType\":\"%s\",\"result\":[%s]}}",
-			subject == BH_CLUSTER_SAMPLES ? "matrix" : "vector",
+			subject == BH_CLUSTER_SAMPLES || subject == BH_CLUSTER_SERIES ? "matrix"
+										      : "vector",
 			answers->of[subject] ? answers->of[subject] : "");
 		bh_survey_take(survey, answers->status ? answers->status : 200, body.data, body.n);
 		bh_text_clear(&body);
@@ -77,6 +83,11 @@ static struct bh_cluster_answer *run(const struct answers *answers)
 	answer = bh_survey_answer(survey);
 	bh_survey_free(survey);
 	return answer;
+}
+
+static struct bh_cluster_answer *run(const struct answers *answers)
+{
+	return run_of(answers, NULL);
 }
 
 #define TARGET(instance, more, value)                                   \
@@ -374,6 +385,97 @@ static void samples_that_are_refused_leave_what_is_certain(void **state)
 	bh_cluster_answer_free(answer);
 }
 
+/* ---- One edge over time ---------------------------------------------------------------------- */
+
+static const char the_edge[] = "source_workload=\"Deployment/x\"";
+
+#define COUNTER(metric, instance, end, verdict, more, values) \
+	"{\"metric\":{\"__name__\":\"bulkhead_edge_" metric   \
+	"_total\",\"job\":\"j\",\"instance\":\"" instance     \
+	"\"," EDGE("x", "y", end, verdict, more) "},\"values\":[" values "]}"
+
+/* The window's first span is [990, 1005), and a sample is of the span that ends with it. */
+static void increments_are_in_the_spans_they_were_scraped_in(void **state)
+{
+	const struct answers answers = {
+		.of = {ALONE, [BH_CLUSTER_SERIES] = COUNTER("flows", "i", "egress", "allowed", "",
+				      "[975,\"5\"],[1005,\"7\"],[1020,\"7\"],[1035,"
+				      "\"12\"]") "," COUNTER("bytes", "i", "egress", "allowed",
+				      ",\"from\":\"server\"",
+				      "[975,\"0\"],[1035,\"400\"]") "," COUNTER("flows", "i",
+				      "ingress", "denied", "", "[1035,\"3\"]") "," COUNTER("flows",
+				      "stranger", "egress", "allowed", "",
+				      "[975,\"5\"],[1005,\"99\"]")}};
+	struct bh_cluster_answer *answer = run_of(&answers, the_edge);
+
+	assert_null(answer->error);
+	assert_true(answer->exact);
+	assert_int_equal(answer->step_s, 15);
+	assert_int_equal(answer->window.from_s, 990);
+	assert_int_equal(answer->n_points, 2);
+	assert_int_equal(answer->points[0].start_ns, 990 * 1000000000ull);
+	assert_int_equal(answer->points[0].counts.flows, 2);
+	assert_int_equal(answer->points[1].start_ns, 1020 * 1000000000ull);
+	assert_int_equal(answer->points[1].counts.flows, 5);
+	assert_int_equal(answer->points[1].counts.octets[1], 400);
+	assert_int_equal(answer->points[1].flows_denied, 3);
+	bh_cluster_answer_free(answer);
+}
+
+static void the_servers_end_counts_where_no_node_saw_the_clients(void **state)
+{
+	const struct answers answers = {
+		.of = {ALONE, [BH_CLUSTER_SERIES] = COUNTER("flows", "i", "ingress", "allowed", "",
+				      "[975,\"5\"],[1005,\"7\"]") "," COUNTER("flows", "i",
+				      "egress", "allowed", "", "[975,\"4\"],[1005,\"4\"]")}};
+	struct bh_cluster_answer *answer = run_of(&answers, the_edge);
+
+	assert_int_equal(answer->n_points, 1);
+	assert_int_equal(answer->points[0].counts.flows, 2);
+	bh_cluster_answer_free(answer);
+}
+
+static void a_counter_that_went_down_began_at_nothing_and_is_told(void **state)
+{
+	const struct answers answers = {
+		.of = {ALONE, [BH_CLUSTER_SERIES] = COUNTER("flows", "i", "egress", "allowed", "",
+				      "[975,\"50\"],[1005,\"60\"],[1020,\"NaN\"],[1035,\"4\"]")}};
+	struct bh_cluster_answer *answer = run_of(&answers, the_edge);
+
+	assert_int_equal(answer->n_points, 2);
+	assert_int_equal(answer->points[1].counts.flows, 4);
+	assert_false(answer->exact);
+	assert_true(noted(answer, "the counters of n1 began anew"));
+	bh_cluster_answer_free(answer);
+}
+
+static void a_window_of_any_length_has_so_many_spans_at_most(void **state)
+{
+	for (uint64_t span = 1; span < 4000000000; span = span * 3 + 1) {
+		const struct bh_cluster_window any = {2000000000, 2000000000 + span};
+		struct bh_cluster_series series = {0};
+
+		bh_cluster_series_begin(&series, &any);
+		assert_in_range(series.n, 1, BH_CLUSTER_POINTS_MAX);
+		assert_true(series.first_s <= any.from_s);
+		assert_true(series.first_s + series.n * series.step_s >= any.to_s);
+		bh_cluster_series_clear(&series);
+	}
+}
+
+static void an_edge_is_asked_for_by_its_names_in_their_quotes(void **state)
+{
+	const struct bh_cluster_end client = {"a\"}", "Deployment", "x"}, world = {"", "World", ""};
+	const struct bh_cluster_end unknown = {"", "Unknown", "unknown-0badcafe"};
+	_cleanup_free_ char *one = bh_cluster_edge_matchers(&client, &world, "TCP", 80);
+	_cleanup_free_ char *other = bh_cluster_edge_matchers(&unknown, &client, "UDP", 53);
+
+	assert_string_equal(one, "source_namespace=\"a\\\"}\",source_workload=\"Deployment/"
+				 "x\",destination_namespace=\"\","
+				 "destination_workload=\"World\",protocol=\"TCP\",port=\"80\"");
+	assert_non_null(strstr(other, "source_workload=\"unknown-0badcafe\","));
+}
+
 /* ---- Questions ------------------------------------------------------------------------------- */
 
 static void nothing_is_extrapolated_and_labels_stay_in_their_quotes(void **state)
@@ -382,7 +484,7 @@ static void nothing_is_extrapolated_and_labels_stay_in_their_quotes(void **state
 	_cleanup_free_ char *matchers = bh_cluster_matchers("cluster=a\"b,job=");
 
 	assert_string_equal(matchers, "cluster=\"a\\\"b\",job=\"\",");
-	for (int subject = 0; subject < BH_CLUSTER_SUBJECTS; subject++) {
+	for (int subject = 0; subject < BH_CLUSTER_SERIES; subject++) {
 		_cleanup_free_ char *text = bh_cluster_promql(
 			(enum bh_cluster_subject)subject, &window, matchers, 1, &target);
 
@@ -457,6 +559,11 @@ int main(void)
 		cmocka_unit_test(nodes_that_are_silent_late_or_twice_are_named),
 		cmocka_unit_test(a_store_that_knows_no_node_is_an_error),
 		cmocka_unit_test(samples_that_are_refused_leave_what_is_certain),
+		cmocka_unit_test(increments_are_in_the_spans_they_were_scraped_in),
+		cmocka_unit_test(the_servers_end_counts_where_no_node_saw_the_clients),
+		cmocka_unit_test(a_counter_that_went_down_began_at_nothing_and_is_told),
+		cmocka_unit_test(a_window_of_any_length_has_so_many_spans_at_most),
+		cmocka_unit_test(an_edge_is_asked_for_by_its_names_in_their_quotes),
 		cmocka_unit_test(nothing_is_extrapolated_and_labels_stay_in_their_quotes),
 		cmocka_unit_test(a_cut_answer_is_an_error_at_any_length),
 		cmocka_unit_test(values_that_are_no_counts_are_left_out_and_told),

@@ -213,6 +213,26 @@ static void first_last_and_round_trips_survive_the_summing_up(void **state)
 	bh_store_close(store);
 }
 
+static void history_begins_with_the_first_that_was_seen_however_it_is_summed_up(void **state)
+{
+	struct bh_store *store = open_store(NULL, 64 * MIB, 90);
+	const uint64_t first = 20000 * DAY + 47 * 60 + 13;
+	struct bh_history_edge edges[] = {edge_of(1, 80, first), edge_of(1, 81, first + 9)};
+	struct bh_store_state standing;
+
+	put(store, first, 2, edges);
+	assert_int_equal(bh_store_state(store, &standing), 0);
+	assert_int_equal(standing.since_ns[0], first * NS);
+	for (uint64_t later = 600; later <= DAY; later *= 12) {
+		assert_int_equal(bh_store_tidy(store, first + later), 0);
+		assert_int_equal(bh_store_state(store, &standing), 0);
+		assert_int_equal(standing.since_ns[1], first * NS);
+	}
+	assert_int_equal(standing.since_ns[2], first * NS);
+	assert_int_equal(standing.since_ns[0], 0);
+	bh_store_close(store);
+}
+
 static void what_is_too_old_is_forgotten(void **state)
 {
 	struct bh_store *store = open_store(NULL, 64 * MIB, 2);
@@ -928,6 +948,8 @@ int main(void)
 	const struct CMUnitTest stores[] = {
 		cmocka_unit_test(every_age_sums_up_exactly),
 		cmocka_unit_test(first_last_and_round_trips_survive_the_summing_up),
+		cmocka_unit_test(
+			history_begins_with_the_first_that_was_seen_however_it_is_summed_up),
 		cmocka_unit_test(what_is_too_old_is_forgotten),
 		cmocka_unit_test(a_store_stays_within_its_size_and_keeps_the_newest),
 		cmocka_unit_test(a_database_of_the_first_version_is_taken_over),

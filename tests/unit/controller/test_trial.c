@@ -404,6 +404,84 @@ static void what_may_be_tried_is_bounded(void **state)
 	json_decref(answer);
 }
 
+static void files_without_a_policy_are_named_beside_those_that_have_one(void **state)
+{
+	json_t *request = diff_of("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}");
+	json_t *answer = ask("", NULL, json_deep_copy(request));
+
+	assert_non_null(strstr(text_of(answer, "error"), "try.yaml: there is no NetworkPolicy"));
+	json_decref(answer);
+	json_array_append_new(json_object_get(request, "manifests"),
+		json_pack("{s:s, s:s}", "name", "closed.yaml", "text", closed));
+	answer = ask("", NULL, request);
+	assert_true(json_is_true(json_object_get(answer, "ok")));
+	assert_int_equal(json_array_size(json_object_get(answer, "skipped")), 1);
+	assert_string_equal(
+		json_string_value(json_array_get(json_object_get(answer, "skipped"), 0)),
+		"try.yaml");
+	json_decref(answer);
+}
+
+static void a_name_that_no_namespace_has_is_told(void **state)
+{
+	static const char *const commands[] = {"edges", "graph", "flows", "topology"};
+	char *data[] = {(char *)"data"};
+	const struct bh_sight sight = {1, data};
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		json_t *answer = ask("", NULL,
+			json_pack("{s:s, s:s}", "command", commands[i], "namespace", "shpo"));
+
+		assert_true(json_is_true(json_object_get(answer, "ok")));
+		assert_true(json_is_false(json_object_get(answer, "known")));
+		json_decref(answer);
+	}
+	/* Nor is there any for who may not see it. */
+	for (int sees = 0; sees < 2; sees++) {
+		json_t *answer = ask("", sees ? NULL : &sight,
+			json_pack("{s:s, s:s}", "command", "flows", "namespace", "shop"));
+
+		assert_int_equal(json_is_true(json_object_get(answer, "known")), sees);
+		json_decref(answer);
+	}
+}
+
+static json_t *find_conversation(const char *client, const char *server)
+{
+	json_t *list = ask("", NULL,
+		json_pack("{s:s, s:s, s:s, s:s}", "command", "conversations", "client", client,
+			"server", server, "last", "1h"));
+	const char *id = text_of(json_array_get(json_object_get(list, "edges"), 0), "id");
+	json_t *found = ask("", NULL,
+		json_pack("{s:s, s:s, s:s}", "command", "conversation", "id", id, "last", "1h"));
+
+	json_decref(list);
+	return found;
+}
+
+static void a_verdict_from_before_a_change_is_stale(void **state)
+{
+	struct bh_desired_endpoint pod = {.uid = "u", .workload = DB, .active = 1, .pending = 1};
+	struct bh_desired before = {.n_endpoints = 1, .endpoints = &pod};
+	struct bh_desired_endpoint changed = pod;
+	struct bh_desired after = {.n_endpoints = 1, .endpoints = &changed};
+	json_t *found = find_conversation("data/Pod/db", "shop/Pod/front");
+
+	assert_true(json_is_null(json_object_get(json_object_get(found, "egress"), "stale")));
+	json_decref(found);
+	changed.pending = 2;
+	api.judged = bh_judged_new();
+	bh_judged_learn(api.judged, &after, &before, now_ms(CLOCK_REALTIME) * 1000000);
+	found = find_conversation("data/Pod/db", "shop/Pod/front");
+	assert_string_equal(text_of(json_object_get(found, "egress"), "stale"), "changed");
+	json_decref(found);
+	found = find_conversation("data/Pod/other", "shop/Pod/front");
+	assert_true(json_is_null(json_object_get(json_object_get(found, "egress"), "stale")));
+	json_decref(found);
+	bh_judged_free(api.judged);
+	api.judged = NULL;
+}
+
 static void a_bound_token_tries_and_sees_its_namespaces_only(void **state)
 {
 	char *shop[] = {(char *)"shop"};
@@ -571,6 +649,9 @@ int main(void)
 		cmocka_unit_test(an_asker_has_two_threads_and_is_told),
 		cmocka_unit_test(all_together_have_so_many_places),
 		cmocka_unit_test(what_may_be_tried_is_bounded),
+		cmocka_unit_test(files_without_a_policy_are_named_beside_those_that_have_one),
+		cmocka_unit_test(a_name_that_no_namespace_has_is_told),
+		cmocka_unit_test(a_verdict_from_before_a_change_is_stale),
 		cmocka_unit_test(a_bound_token_tries_and_sees_its_namespaces_only),
 		cmocka_unit_test(modes_and_quarantines_are_told_beside_the_verdicts),
 		cmocka_unit_test(a_policys_own_mode_counts_for_what_is_dropped),

@@ -204,6 +204,7 @@ export interface End {
 	bytes?: BothWays;
 	flows?: number;
 	last?: Time;
+	stale?: "changed" | "older" | null;
 }
 
 export interface Why extends Conversation {

@@ -36,6 +36,12 @@ function ruleLine(rule: Rule | null | undefined): Part {
 	</p>`;
 }
 
+/** Why an end's latest word may not be its word of now. */
+const STALE = {
+	changed: "What this end enforces has changed since. It may say otherwise by now: the next packet shows it.",
+	older: "Nothing has come this far since, while the other end was asked again. It may say otherwise by now.",
+};
+
 function side(title: string, of: TemplateResult, end: End | null): TemplateResult {
 	if (!end) {
 		return html`<section class="side">
@@ -45,8 +51,10 @@ function side(title: string, of: TemplateResult, end: End | null): TemplateResul
 		</section>`;
 	}
 	const differs = end.pendingAllowed !== end.allowed || (end.pendingText ?? "") !== (end.text ?? "");
-	return html`<section class="side ${end.allowed ? (end.pendingAllowed ? "allowed" : "would-deny") : "denied"}">
-		<h4>${title} <span class="muted">${end.direction}</span></h4>
+	return html`<section class="side ${end.allowed ? (end.pendingAllowed ? "allowed" : "would-deny") : "denied"} ${end.stale ? "stale" : ""}">
+		<h4>
+			<span>${title} <span class="muted">${end.direction}</span></span>${end.last ? html`<span class="seen muted small">last seen ${when(end.last)}</span>` : nothing}
+		</h4>
 		<p>${of}</p>
 		<p class="says">${mark(end.allowed ? "allowed" : "denied")}<span><b>${end.allowed ? "Allows" : "Denies"}</b> ${end.hidden ? "(another namespace's affair)" : end.text}</span></p>
 		${end.hidden ? nothing : ruleLine(end.rule)}
@@ -58,6 +66,7 @@ function side(title: string, of: TemplateResult, end: End | null): TemplateResul
 					</p>
 					${end.hidden ? nothing : ruleLine(end.pendingRule)}`
 			: nothing}
+		${end.stale ? html`<p class="note small">${icon("clock")}<span>${STALE[end.stale]}</span></p>` : nothing}
 	</section>`;
 }
 
@@ -167,7 +176,7 @@ export function conversation(app: App, w: Why, series: Series | null): TemplateR
 		app,
 		html`${workload(w.client)} <span class="muted">→</span> ${workload(w.server)}`,
 		html`<p>${badge(w.state)} <span class="port">${portWord(w.protocol, w.port)}</span></p>
-			<p class="verdict" aria-label="${stateWord(w.state)}">${verdict(w)}</p>
+			<p class="verdict" aria-label="${stateWord(w.state)}">${verdict(w)}${w.egress?.stale || w.ingress?.stale ? " Not all of it is of now: see below." : ""}</p>
 			${what(w)}
 			<h3>Why</h3>
 			${side("Client", workload(w.client), w.egress)} ${side("Server", workload(w.server), w.ingress)} ${allowance(app, w)}

@@ -248,7 +248,7 @@ export class Loader {
 		const [why, series] = await Promise.all([
 			get<Why>(path, q, signal),
 			// A chart is no reason to show nothing.
-			(q.has("scope") ? Promise.resolve(null) : get<Series>(`${path}/series`, span, signal)).catch((error: unknown) => {
+			get<Series>(`${path}/series`, q, signal).catch((error: unknown) => {
 				if (isAbort(error)) throw error;
 				return before?.series?.id === id ? before.series : null;
 			}),

@@ -170,9 +170,9 @@ export function format(place: Place): string {
 	return text ? `?${text}` : "";
 }
 
-/** Whose it is. Two windows are compared on this node only. */
+/** Whose it is. */
 export function addScope(q: URLSearchParams, place: Place): URLSearchParams {
-	if (place.scope === "cluster" && !place.before) q.set("scope", place.scope);
+	if (place.scope === "cluster") q.set("scope", place.scope);
 	return q;
 }
 

@@ -16,7 +16,6 @@ function choose(app: App, scope: Scope): void {
 	if (scope === "node") return app.go({ scope });
 	app.go({
 		scope,
-		before: null,
 		group: group.startsWith("label:") || group === "pod" ? "namespace" : group,
 		filter: { ...filter, labels: "" },
 		selection: null,
@@ -39,7 +38,7 @@ function doubts(app: App): TemplateResult | typeof nothing {
 export function scopePicker(app: App): TemplateResult | typeof nothing {
 	const { session, place } = app.state;
 	if (!session?.cluster) return nothing;
-	const scope = place.before ? "node" : place.scope;
+	const { scope } = place;
 	return html`<label class="field"
 			><span class="hidden">Whose graph</span>
 			<select

@@ -317,9 +317,10 @@ function grouping(app: App): TemplateResult {
 function tally(app: App): TemplateResult {
 	const { place, graph, table, diff } = app.state;
 	if (place.before && diff) {
-		const { total } = diff;
-		return html`<span class="tally" id="tally" title="${count(total.same)} are the same"
-			>${count(total.new)} new, ${count(total.vanished)} gone, ${count(total.changed)} judged otherwise</span
+		const { total, before, after } = diff;
+		const doubt = after.note ?? (before.note && `The earlier window: ${before.note}`);
+		return html`<span class="tally" id="tally" title="${count(total.same)} are the same${doubt ? `. ${doubt}` : ""}"
+			>${count(total.new)} new, ${count(total.vanished)} gone, ${count(total.changed)} judged otherwise${before.exact && after.exact ? "" : " (not exact)"}</span
 		>`;
 	}
 	if (place.view === "table") return html`<span class="tally" id="tally">${table ? plural(table.total, "conversation") : ""}</span>`;

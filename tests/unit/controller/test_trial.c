@@ -182,6 +182,12 @@ static json_t *proceed(struct call *call)
 		call->call.arrived = call->call.now;
 	answer = bh_api_handle(&api, &call->call);
 	call->call.first = false;
+	/* Long ones are written at once. */
+	if (!answer && call->call.text.data) {
+		answer = json_loadb(call->call.text.data, call->call.text.n, 0, NULL);
+		assert_non_null(answer);
+		bh_text_clear(&call->call.text);
+	}
 	return answer;
 }
 

@@ -469,6 +469,24 @@ static bool is_grouped(json_t *arguments)
 	return false;
 }
 
+/* True, or it was said what is wrong with them. */
+static bool options_agree(const json_t *arguments)
+{
+	static const char *const lists[] = {"compare", "series"}; /* These are no drawings. */
+
+	if (json_object_get(arguments, lists[0]) && json_object_get(arguments, lists[1])) {
+		bh_cli_fail("--compare and --series exclude each other");
+		return false;
+	}
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		if (json_object_get(arguments, lists[i]) &&
+			!bh_cli_output_is(
+				lists[i], BH_ALLOW(BH_OUTPUT_TABLE) | BH_ALLOW(BH_OUTPUT_JSON)))
+			return false;
+	}
+	return true;
+}
+
 int bh_cli_graph(int argc, char **argv)
 {
 	const struct argp argp = {.options = graph_options,
@@ -478,25 +496,17 @@ int bh_cli_graph(int argc, char **argv)
 		       "graphml, it is grouped and folded as on the page.",
 		.children = bh_cli_children};
 	json_t *arguments = json_object();
-	/* These are no drawings. */
-	static const char *const lists[] = {"compare", "series"};
 	_cleanup_free_ char *namespace = NULL;
 	json_t *graph;
 	int r;
 
 	argp_parse(&argp, argc, argv, 0, NULL, arguments);
-	if (json_object_get(arguments, "namespace"))
-	namespace = strdup(bh_json_get_text(arguments, "namespace"));
-	if (json_object_get(arguments, "compare") && json_object_get(arguments, "series")) {
-		bh_cli_fail("--compare and --series exclude each other");
+	if (!options_agree(arguments)) {
+		json_decref(arguments);
 		return BH_CLI_USAGE;
 	}
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		if (json_object_get(arguments, lists[i]) &&
-			!bh_cli_output_is(
-				lists[i], BH_ALLOW(BH_OUTPUT_TABLE) | BH_ALLOW(BH_OUTPUT_JSON)))
-			return BH_CLI_USAGE;
-	}
+	if (json_object_get(arguments, "namespace"))
+	namespace = strdup(bh_json_get_text(arguments, "namespace"));
 	if (json_object_get(arguments, "prometheus")) {
 		r = bh_cli_cluster_graph(arguments);
 		json_decref(arguments);

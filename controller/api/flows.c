@@ -18,29 +18,6 @@
 
 /* ---- flows ----------------------------------------------------------------------------------- */
 
-static const char *const verdict_words[] = {
-	[BH_FLOW_ALLOWED] = "allowed",
-	[BH_FLOW_WOULD_DENY] = "would-deny",
-	[BH_FLOW_DENIED] = "denied",
-};
-
-static const char *type_word(uint8_t type)
-{
-	switch (type) {
-	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_NEW:
-		return "new";
-	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED:
-		return "closed";
-	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE:
-		return "active";
-	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_DENIED:
-		return "denied";
-	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_WOULD_DENY:
-		return "would-deny";
-	}
-	return "unknown";
-}
-
 static const char *hook_word(uint8_t hook)
 {
 	switch (hook) {
@@ -124,8 +101,8 @@ static json_t *flow_object(
 
 	json_object_set_new(object, "sequence", json_integer((json_int_t)record->sequence));
 	json_object_set_new(object, "time", bh_json_time(record->time_ns));
-	bh_json_set_text(object, "type", type_word(record->type));
-	bh_json_set_text(object, "verdict", verdict_words[record->verdict]);
+	bh_json_set_text(object, "type", bh_flow_type_word(record));
+	bh_json_set_text(object, "verdict", bh_flow_verdict_word(record->verdict));
 	bh_json_set_text(object, "reason", hidden ? "" : bh_reason_word(record->reason));
 	bh_json_set_text(object, "pendingReason", hidden ? "" : bh_reason_word(record->pending));
 	json_object_set_new(object, "text",
@@ -185,8 +162,8 @@ static json_t *flows_arguments(const json_t *request, struct flows_request *ret_
 	if (error)
 		return error;
 	filter->port = (uint16_t)port;
-	for (size_t i = 0; verdict && i < sizeof(verdict_words) / sizeof(verdict_words[0]); i++) {
-		if (strcmp(verdict, verdict_words[i]) == 0) {
+	for (int i = BH_FLOW_ALLOWED; verdict && i <= BH_FLOW_DENIED; i++) {
+		if (strcmp(verdict, bh_flow_verdict_word((enum bh_flow_verdict)i)) == 0) {
 			filter->by_verdict = true;
 			filter->verdict = (enum bh_flow_verdict)i;
 		}

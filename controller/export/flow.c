@@ -26,31 +26,3 @@ struct bh_export_flow bh_export_flow(const struct bh_model *model, const struct 
 		.pending_rule = bh_names_rule(names, record->pending_rule),
 	};
 }
-
-const char *bh_export_type_word(const struct bh_flow_record *record)
-{
-	switch (record->type) {
-	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_NEW:
-		return "new";
-	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED:
-		return "closed";
-	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE:
-		return "active";
-	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_DENIED:
-		return "denied";
-	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_WOULD_DENY:
-		return "would-deny";
-	}
-	return "unknown";
-}
-
-const char *bh_export_verdict_word(const struct bh_flow_record *record)
-{
-	static const char *const words[] = {
-		[BH_FLOW_ALLOWED] = "allowed",
-		[BH_FLOW_WOULD_DENY] = "would-deny",
-		[BH_FLOW_DENIED] = "denied",
-	};
-
-	return words[record->verdict];
-}

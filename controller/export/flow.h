@@ -27,9 +27,4 @@ struct bh_export_flow {
 struct bh_export_flow bh_export_flow(const struct bh_model *model, const struct bh_names *names,
 	const struct bh_flow_record *record);
 
-/* "new", "active", "closed", "denied", "would-deny". */
-const char *bh_export_type_word(const struct bh_flow_record *record);
-/* "allowed", "would-deny", "denied". */
-const char *bh_export_verdict_word(const struct bh_flow_record *record);
-
 #endif

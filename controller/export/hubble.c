@@ -326,8 +326,8 @@ static void put_extensions(
 		"\"value\":{\"bulkhead\":{");
 	bh_text_format(text, "\"sequence\":%" PRIu64 ",\"instance\":\"%016" PRIx64 "\"",
 		record->sequence, instance);
-	put_field(text, "type", bh_export_type_word(record));
-	put_field(text, "verdict", bh_export_verdict_word(record));
+	put_field(text, "type", bh_flow_type_word(record));
+	put_field(text, "verdict", bh_flow_verdict_word(record->verdict));
 	put_field(text, "reason", bh_reason_word(record->reason));
 	put_field(text, "pendingReason", bh_reason_word(record->pending));
 	if (flow->rule)

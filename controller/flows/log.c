@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "bulkhead.pb-c.h"
 #include "controller/flows/log.h"
 #include "controller/flows/reasons.h"
 #include "controller/model/memory.h"
@@ -242,4 +243,34 @@ bool bh_flow_matches(const struct bh_flow_record *record, const struct bh_flow_f
 	if (filter->by_protocol && record->protocol != filter->protocol)
 		return false;
 	return filter->port == 0 || record->dst.port == filter->port;
+}
+
+/* ---- Words ----------------------------------------------------------------------------------- */
+
+const char *bh_flow_type_word(const struct bh_flow_record *record)
+{
+	switch (record->type) {
+	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_NEW:
+		return "new";
+	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_CLOSED:
+		return "closed";
+	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_ACTIVE:
+		return "active";
+	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_DENIED:
+		return "denied";
+	case BULKHEAD__WIRE__FLOW_TYPE__FLOW_WOULD_DENY:
+		return "would-deny";
+	}
+	return "unknown";
+}
+
+const char *bh_flow_verdict_word(enum bh_flow_verdict verdict)
+{
+	static const char *const words[] = {
+		[BH_FLOW_ALLOWED] = "allowed",
+		[BH_FLOW_WOULD_DENY] = "would-deny",
+		[BH_FLOW_DENIED] = "denied",
+	};
+
+	return words[verdict];
 }

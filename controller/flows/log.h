@@ -108,4 +108,9 @@ struct bh_flow_filter {
 
 bool bh_flow_matches(const struct bh_flow_record *record, const struct bh_flow_filter *filter);
 
+/* "new", "closed", "active", "denied", "would-deny" */
+const char *bh_flow_type_word(const struct bh_flow_record *record);
+/* "allowed", "would-deny", "denied" */
+const char *bh_flow_verdict_word(enum bh_flow_verdict verdict);
+
 #endif

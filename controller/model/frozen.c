@@ -57,21 +57,6 @@ static void forget_gone(struct bh_model *model)
 
 /* ---- Freezing -------------------------------------------------------------------------------- */
 
-static void copy_overrides(struct bh_model *to, const struct bh_model *from)
-{
-	struct bh_override *overrides;
-	size_t n = bh_model_overrides(from, &overrides);
-
-	for (size_t i = 0; i < n; i++) {
-		const struct bh_override *set = &overrides[i];
-
-		bh_model_set_mode(to, set->scope, set->namespace, set->name, set->mode);
-		if (set->quarantined)
-			bh_model_set_quarantine(to, set->namespace, set->name, true);
-	}
-	free(overrides);
-}
-
 struct bh_frozen *bh_model_freeze(struct bh_model *model)
 {
 	struct bh_frozen_list *list = &model->frozen;
@@ -86,7 +71,7 @@ struct bh_frozen *bh_model_freeze(struct bh_model *model)
 		bh_table_copy(&frozen->kinds[kind], &model->kinds[kind]);
 	frozen->shell = bh_model_new(model->node, model->mode);
 	bh_model_set_host_addresses(frozen->shell, model->n_host_ips, model->host_ips);
-	copy_overrides(frozen->shell, model);
+	bh_model_copy_overrides(frozen->shell, model);
 	return frozen;
 }
 

@@ -198,6 +198,8 @@ struct bh_override {
 /* All of them in a stable order, for keeping them across restarts. Free *ret_overrides; not the
  * strings. */
 size_t bh_model_overrides(const struct bh_model *model, struct bh_override **ret_overrides);
+/* Modes and quarantines set by command; the node's mode too. */
+void bh_model_copy_overrides(struct bh_model *to, const struct bh_model *from);
 
 /* ---- What the CNI plugin said ---------------------------------------------------------------- */
 

@@ -127,3 +127,18 @@ void bh_overrides_clear(struct bh_overrides *overrides)
 		bh_table_clear(&overrides->scopes[scope]);
 	}
 }
+
+void bh_model_copy_overrides(struct bh_model *to, const struct bh_model *from)
+{
+	struct bh_override *overrides;
+	size_t n = bh_model_overrides(from, &overrides);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct bh_override *set = &overrides[i];
+
+		bh_model_set_mode(to, set->scope, set->namespace, set->name, set->mode);
+		if (set->quarantined)
+			bh_model_set_quarantine(to, set->namespace, set->name, true);
+	}
+	free(overrides);
+}

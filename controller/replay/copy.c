@@ -25,18 +25,3 @@ void bh_replay_copy_services(struct bh_model *to, const struct bh_model *from)
 	for (size_t at = 0; (slice = bh_model_next_slice(from, &at));)
 		bh_model_put_slice(to, slice);
 }
-
-void bh_replay_copy_overrides(struct bh_model *to, const struct bh_model *from)
-{
-	struct bh_override *overrides;
-	size_t n = bh_model_overrides(from, &overrides);
-
-	for (size_t i = 0; i < n; i++) {
-		const struct bh_override *set = &overrides[i];
-
-		bh_model_set_mode(to, set->scope, set->namespace, set->name, set->mode);
-		if (set->quarantined)
-			bh_model_set_quarantine(to, set->namespace, set->name, true);
-	}
-	free(overrides);
-}

@@ -9,7 +9,5 @@
 /* With the node's own addresses. */
 void bh_replay_copy_nodes(struct bh_model *to, const struct bh_model *from);
 void bh_replay_copy_services(struct bh_model *to, const struct bh_model *from);
-/* Modes and quarantines set by command; the node's mode too. */
-void bh_replay_copy_overrides(struct bh_model *to, const struct bh_model *from);
 
 #endif

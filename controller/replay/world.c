@@ -163,7 +163,7 @@ static struct bh_model *copy_model(const struct bh_model *from, const struct bh_
 	bh_replay_copy_services(to, from);
 	copy_policies(to, from, n_changes, changes, modes);
 	if (modes)
-		bh_replay_copy_overrides(to, from);
+		bh_model_copy_overrides(to, from);
 	return to;
 }
 

@@ -136,11 +136,11 @@ static __always_inline bool bh_packet_has_payload(const struct bh_packet *p)
 	return p->octets != p->packets * p->header_octets;
 }
 
-/* Only says that a connection ends, or that something has arrived: none is taken up by that. */
+/* Brings nothing: says that a connection ends, or that something has arrived. */
 static __always_inline bool bh_is_tcp_afterthought(const struct bh_packet *p)
 {
 	return bh_is_tcp(p) && !(p->tcp_flags & BH_TCP_SYN) &&
-	       (p->tcp_flags & (BH_TCP_FIN | BH_TCP_RST) || !bh_packet_has_payload(p));
+	       (p->tcp_flags & BH_TCP_RST || !bh_packet_has_payload(p));
 }
 
 #endif

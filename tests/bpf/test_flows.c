@@ -195,7 +195,7 @@ static void ports_of_a_finished_flow_are_used_again(void **state)
 /* The last acknowledgement was lost, say. */
 static void repeated_end_of_a_finished_flow_begins_none(void **state)
 {
-	struct frame fin_back = tcp(4, &db, 80, &web, 40000, FIN | ACK);
+	struct frame fin_back = tcp_headers(4, &db, 80, &web, 40000, FIN | ACK);
 	struct frame last = tcp_headers(4, &web, 40000, &db, 80, ACK);
 	struct outcome outcome;
 

@@ -71,6 +71,21 @@ int bh_to_pod(struct __sk_buff *skb)
 	return bh_tc(skb, BH_HOOK_TO_POD);
 }
 
+/* Test-run by the dataplane with a struct bh_flow_request. Returns enum bh_flow_done. */
+SEC("tc")
+int bh_flow_command(struct __sk_buff *skb)
+{
+	const struct bh_flow_request *request = (void *)(long)skb->data;
+
+	if ((void *)(request + 1) > (void *)(long)skb->data_end)
+		return BH_FLOW_NOT_UNDERSTOOD;
+	if (request->op != BH_FLOW_OP_PUT && request->op != BH_FLOW_OP_END)
+		return BH_FLOW_NOT_UNDERSTOOD;
+	if (request->family == 4)
+		return bh_flow_op4(skb);
+	return request->family == 6 ? bh_flow_op6(skb) : BH_FLOW_NOT_UNDERSTOOD;
+}
+
 /* Test-run by the dataplane, to learn what jiffies mean. */
 SEC("tc")
 int bh_clock_read(struct __sk_buff *skb)

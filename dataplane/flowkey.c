@@ -23,12 +23,14 @@ uint8_t bh_flow_key_make(uint8_t family, uint8_t protocol, const struct bh_end *
 		ret_key->v4.port[0] = low->port;
 		ret_key->v4.port[1] = high->port;
 		ret_key->v4.protocol = protocol;
+		ret_key->v4.used = 1;
 	} else {
 		memcpy(ret_key->v6.addr[0], low->ip, 16);
 		memcpy(ret_key->v6.addr[1], high->ip, 16);
 		ret_key->v6.port[0] = low->port;
 		ret_key->v6.port[1] = high->port;
 		ret_key->v6.protocol = protocol;
+		ret_key->v6.used = 1;
 	}
 	return side;
 }

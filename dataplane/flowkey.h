@@ -14,11 +14,6 @@ struct bh_end {
 	__be16 port;
 };
 
-union bh_flow_key {
-	struct bh_flow_key4 v4;
-	struct bh_flow_key6 v6;
-};
-
 /* Fills the key for a family (4 or 6) and returns on which side `opener` is. */
 uint8_t bh_flow_key_make(uint8_t family, uint8_t protocol, const struct bh_end *opener,
 	const struct bh_end *responder, union bh_flow_key *ret_key);

@@ -10,33 +10,22 @@
 #include "dataplane/walk.h"
 #include "proto/cleanup.h"
 
+/* Flows, fragments, and sets of a flow table that may be empty, at a time. */
 #define SLICE 4096
 /* As bpf/lib/fragment.h has it. */
 #define FRAGMENT_LIFETIME_S 30
 
-/* In this order in every round. */
-static const struct {
-	enum bh_map map;
-	uint8_t family;
-	bool half;
-} flow_maps[] = {
-	{BH_MAP_bh_half4, 4, true},
-	{BH_MAP_bh_half6, 6, true},
-	{BH_MAP_bh_flows4, 4, false},
-	{BH_MAP_bh_flows6, 6, false},
-};
-#define FLOW_MAPS (sizeof(flow_maps) / sizeof(flow_maps[0]))
+#define TABLES 2 /* struct bh_object has them */
 
 struct bh_flows {
 	struct bh_object *object;
 	const struct bh_tables *tables;
 	struct bh_events *events;
 	struct bh_reports *reports; /* or NULL */
-	size_t at;                  /* flow_maps being read; FLOW_MAPS = no round is under way */
-	bool reading;
-	struct bh_walk walk;
-	uint64_t counting[FLOW_MAPS];
-	uint64_t counted[FLOW_MAPS];
+	size_t at;                  /* the table being read; TABLES = no round is under way */
+	uint32_t set;               /* … and where in it */
+	uint64_t counting[TABLES];
+	uint64_t counted[TABLES];
 	uint64_t fragments;
 	uint64_t rounds;
 	uint8_t *marking; /* a bit for each edge slot */
@@ -63,7 +52,7 @@ int bh_flows_new(struct bh_object *object, const struct bh_tables *tables, struc
 	flows->object = object;
 	flows->tables = tables;
 	flows->events = events;
-	flows->at = FLOW_MAPS;
+	flows->at = TABLES;
 	flows->marking = calloc(1, mark_bytes(object));
 	flows->marked = calloc(1, mark_bytes(object));
 	if (!flows->marking || !flows->marked)
@@ -76,7 +65,6 @@ void bh_flows_free(struct bh_flows *flows)
 {
 	if (!flows)
 		return;
-	bh_walk_end(&flows->walk);
 	free(flows->marking);
 	free(flows->marked);
 	free(flows);
@@ -158,23 +146,18 @@ static bool is_told_of(const struct bh_flows *flows, const struct bh_flow *flow)
 }
 
 /* Nobody has seen it for long: is that still so, now? */
-static void end_flow(struct bh_flows *flows, const void *key, uint8_t family, bool half)
+static void end_flow(struct bh_flows *flows, uint8_t family, uint32_t at,
+	const union bh_flow_key *key, const struct bh_flow *flow, bool settled)
 {
-	int fd = flows->walk.fd;
-	struct bh_flow flow;
+	struct bh_flow_request request = {
+		.op = BH_FLOW_OP_END, .family = family, .at = at, .key = *key};
 	struct bh_clock clock;
-	union bh_flow_key copy = {};
 	struct bh_event event;
 
-	if (bpf_map_lookup_elem(fd, key, &flow) < 0 || bh_object_clock(flows->object, &clock) < 0 ||
-		!is_expired(flows->object->config, &flow, clock.jiffies))
+	if (bh_object_flow_op(flows->object, &request) != BH_FLOW_DONE || !settled ||
+		!is_told_of(flows, flow) || bh_object_clock(flows->object, &clock) < 0)
 		return;
-	if (bpf_map_delete_elem(fd, key) < 0)
-		return;
-	memcpy(&copy, key, flows->walk.key_size);
-	if (half || !is_told_of(flows, &flow))
-		return;
-	event = event_of(flows, family, &copy, &flow, &clock);
+	event = event_of(flows, family, key, flow, &clock);
 	bh_events_add_closed(flows->events, &event);
 }
 
@@ -234,12 +217,12 @@ void bh_flows_begin(struct bh_flows *flows)
 {
 	struct bh_clock clock;
 
-	if (flows->at < FLOW_MAPS)
+	if (flows->at < TABLES)
 		return;
 	if (flows->reports && bh_object_clock(flows->object, &clock) == 0)
 		bh_reports_begin(flows->reports, clock.jiffies);
 	flows->at = 0;
-	flows->reading = false;
+	flows->set = 0;
 	memset(flows->counting, 0, sizeof(flows->counting));
 	memset(flows->marking, 0, mark_bytes(flows->object));
 }
@@ -257,50 +240,50 @@ static void end_round(struct bh_flows *flows)
 	flows->rounds++;
 }
 
-static void look_at_slice(struct bh_flows *flows, const struct bh_clock *clock)
+static void look_at(struct bh_flows *flows, const struct bh_flow_table *table, uint32_t at,
+	const struct bh_clock *clock)
 {
-	uint8_t family = flow_maps[flows->at].family;
-	bool half = flow_maps[flows->at].half;
+	union bh_flow_key key;
+	struct bh_flow flow;
+	bool settled;
 
-	for (uint32_t i = 0; i < flows->walk.n; i++) {
-		const struct bh_flow *flow = bh_walk_value(&flows->walk, i);
-		const void *key = bh_walk_key(&flows->walk, i);
-
-		mark_edges(flows, flow);
-		flows->counting[flows->at]++;
-		if (is_expired(flows->object->config, flow, clock->jiffies))
-			end_flow(flows, key, family, half);
-		else if (!half && flows->reports &&
-			 bh_reports_due(flows->reports, family, key, flow) &&
-			 is_told_of(flows, flow))
-			tell_active(flows, family, key, flow, clock);
-	}
+	if (!bh_flow_table_read(table, at, &key, &flow, &settled))
+		return;
+	mark_edges(flows, &flow);
+	flows->counting[flows->at]++;
+	if (is_expired(flows->object->config, &flow, clock->jiffies))
+		end_flow(flows, table->family, at, &key, &flow, settled);
+	else if (settled && flows->reports &&
+		 bh_reports_due(flows->reports, table->family, &key, &flow) &&
+		 is_told_of(flows, &flow))
+		tell_active(flows, table->family, &key, &flow, clock);
 }
 
 bool bh_flows_step(struct bh_flows *flows)
 {
+	const struct bh_flow_table *table;
 	struct bh_clock clock;
+	uint32_t end, read = 0;
 
-	if (flows->at == FLOW_MAPS)
+	if (flows->at == TABLES)
 		return false;
-	if (!flows->reading) {
-		size_t key_size = flow_maps[flows->at].family == 4 ? sizeof(struct bh_flow_key4)
-								   : sizeof(struct bh_flow_key6);
-
-		if (bh_walk_begin(&flows->walk, flows->object->map[flow_maps[flows->at].map],
-			    key_size, sizeof(struct bh_flow), SLICE) < 0)
-			return true; /* no memory now; later perhaps */
-		flows->reading = true;
+	if (bh_object_clock(flows->object, &clock) < 0)
+		return true; /* no memory now; later perhaps */
+	table = &flows->object->flows[flows->at];
+	end = table->n_sets - flows->set > SLICE ? flows->set + SLICE : table->n_sets;
+	for (; flows->set < end && read < SLICE; flows->set++) {
+		if (bh_flow_table_is_empty(table, flows->set))
+			continue;
+		read += BH_FLOW_WAYS;
+		for (uint32_t way = 0; way < BH_FLOW_WAYS; way++)
+			look_at(flows, table, flows->set * BH_FLOW_WAYS + way, &clock);
 	}
-	if (bh_walk_step(&flows->walk) > 0 && bh_object_clock(flows->object, &clock) == 0) {
-		look_at_slice(flows, &clock);
+	if (flows->set < table->n_sets)
 		return true;
-	}
-	bh_walk_end(&flows->walk);
-	flows->reading = false;
-	if (++flows->at == FLOW_MAPS)
+	flows->set = 0;
+	if (++flows->at == TABLES)
 		end_round(flows);
-	return flows->at < FLOW_MAPS;
+	return flows->at < TABLES;
 }
 
 uint64_t bh_flows_rounds(const struct bh_flows *flows)
@@ -315,9 +298,7 @@ bool bh_flows_use_edge(const struct bh_flows *flows, uint32_t slot)
 
 uint64_t bh_flows_count(const struct bh_flows *flows, enum bh_map map)
 {
-	for (size_t i = 0; i < FLOW_MAPS; i++) {
-		if (flow_maps[i].map == map)
-			return flows->counted[i];
-	}
+	if (map == BH_MAP_bh_flows4 || map == BH_MAP_bh_flows6)
+		return flows->counted[map == BH_MAP_bh_flows6];
 	return map == BH_MAP_bh_fragments ? flows->fragments : 0;
 }

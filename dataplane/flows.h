@@ -3,9 +3,9 @@
 #define BULKHEAD_DATAPLANE_FLOWS_H
 
 /*
- * The rounds of the flow tables. A round reads all four, a slice at a time so that the loop stays
- * quick; what has been idle for longer than its state allows is looked at once more, alone, and
- * then removed: between the reading of a slice and the removal a flow may have come alive.
+ * The rounds of the flow tables. A round reads both, a slice at a time so that the loop stays quick;
+ * what has been idle for longer than its state allows is removed by a program, if it still has been
+ * then: after it was read here a flow may have come alive.
  *
  * On the way a round sees which edges have flows. An edge that has been idle for an hour and has
  * none leaves the index; its slot is given out again when two more rounds have found no flow that
@@ -41,7 +41,7 @@ uint64_t bh_flows_rounds(const struct bh_flows *flows);
 /* Did any flow name this edge slot, in the last whole round? */
 bool bh_flows_use_edge(const struct bh_flows *flows, uint32_t slot);
 
-/* Flows in one of the four tables, or fragments that are alive, as of the last whole round. */
+/* Flows in one of the tables, or fragments that are alive, as of the last whole round. */
 uint64_t bh_flows_count(const struct bh_flows *flows, enum bh_map map);
 
 #endif

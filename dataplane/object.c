@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -54,10 +55,29 @@ static bool counts_edges(enum bh_map map)
 	return map == BH_MAP_bh_edges || map == BH_MAP_bh_edge_free || map == BH_MAP_bh_edge_index;
 }
 
-/* A ring buffer's size is a power of two and whole pages. */
-static uint32_t ring_size(uint32_t wanted)
+/* The sets of a flow table are as many as it has room for flows by sixteens. */
+static enum bh_map flows_of_sets(enum bh_map map)
 {
-	uint32_t size = 4096;
+	if (map == BH_MAP_bh_sets4)
+		return BH_MAP_bh_flows4;
+	return map == BH_MAP_bh_sets6 ? BH_MAP_bh_flows6 : map;
+}
+
+/* Entries as people count them, and elements as the kernel has them. */
+static uint32_t entries_of(enum bh_map map, uint32_t elements)
+{
+	return maps[map].flags & BH_MAP_SETS ? elements * BH_FLOW_WAYS : elements;
+}
+
+static uint32_t elements_of(enum bh_map map, uint32_t entries)
+{
+	return maps[flows_of_sets(map)].flags & BH_MAP_SETS ? entries / BH_FLOW_WAYS : entries;
+}
+
+/* The next power of two, which a ring buffer and a flow table must be. */
+static uint32_t power_size(uint32_t wanted, uint32_t least)
+{
+	uint32_t size = least;
 
 	while (size < wanted)
 		size *= 2;
@@ -89,7 +109,9 @@ int bh_object_parse_size(const char *text, uint32_t sizes[BH_MAP_COUNT], struct 
 				sizes[j] = (uint32_t)n;
 		}
 		if (i == BH_MAP_bh_events)
-			sizes[i] = ring_size((uint32_t)n);
+			sizes[i] = power_size((uint32_t)n, 4096); /* whole pages */
+		if (maps[i].flags & BH_MAP_SETS)
+			sizes[i] = power_size((uint32_t)n, BH_FLOW_WAYS);
 		return 0;
 	}
 	return bh_fail(why, -EINVAL, "map size '%s': there is no such map", text);
@@ -154,12 +176,12 @@ static int open_pinned(struct bh_object *object, const struct bpf_object *tc, en
 	err = check_pinned(map, &info, object->pins.abi, why);
 	if (err < 0)
 		return err;
-	object->size[i] = info.max_entries;
+	object->size[i] = entries_of(i, info.max_entries);
 	used = strlen(object->resized);
-	if (wanted_size && wanted_size != info.max_entries)
+	if (wanted_size && wanted_size != object->size[i])
 		snprintf(object->resized + used, sizeof(object->resized) - used,
 			"%s%s has %u entries, not %u", used ? ", " : "", maps[i].name,
-			info.max_entries, wanted_size);
+			object->size[i], wanted_size);
 	return 0;
 }
 
@@ -179,10 +201,11 @@ static void set_sizes(const struct bpf_object *tc, const uint32_t *sizes)
 
 	for (int i = 0; i < BH_MAP_COUNT; i++) {
 		struct bpf_map *map = bpf_object__find_map_by_name(tc, maps[i].name);
-		uint32_t size = sizes[i] ? sizes[i] : bh_sizes_default(i, memory);
+		enum bh_map by = flows_of_sets(i);
+		uint32_t size = sizes[by] ? sizes[by] : bh_sizes_default(by, memory);
 
 		if (map && size)
-			bpf_map__set_max_entries(map, size);
+			bpf_map__set_max_entries(map, elements_of(i, size));
 	}
 }
 
@@ -197,7 +220,7 @@ static int hold_maps(struct bh_object *object, const struct bpf_object *tc, stru
 		object->map[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 		if (object->map[i] < 0)
 			return bh_fail(why, -errno, "map %s: %s", maps[i].name, strerror(errno));
-		object->size[i] = bpf_map__max_entries(map);
+		object->size[i] = entries_of(i, bpf_map__max_entries(map));
 	}
 	return 0;
 }
@@ -326,6 +349,17 @@ int bh_object_clock(struct bh_object *object, struct bh_clock *ret_clock)
 	return bpf_map_lookup_elem(object->map[BH_MAP_bh_clock], &zero, ret_clock);
 }
 
+int bh_object_flow_op(struct bh_object *object, struct bh_flow_request *request)
+{
+	LIBBPF_OPTS(
+		bpf_test_run_opts, run, .data_in = request, .data_size_in = sizeof(*request));
+	int err;
+
+	memset(request->frame, 0, sizeof(request->frame));
+	err = bpf_prog_test_run_opts(object->flow_fd, &run);
+	return err < 0 ? err : (int)run.retval;
+}
+
 /* Jiffies per second: two readings, 60 ms apart, and the kernel's choices to round to. */
 static int measure_hz(struct bh_object *object, uint32_t *ret_hz, struct bh_why *why)
 {
@@ -371,6 +405,12 @@ static int configure(struct bh_object *object, struct bh_why *why)
 
 	if (err < 0)
 		return err;
+	/* For as long as the tables are there: another seed, and nothing is found any more. */
+	if (!config->flow_seed &&
+		getrandom(&config->flow_seed, sizeof(config->flow_seed), 0) < 0)
+		return bh_fail(why, -errno, "no random numbers: %s", strerror(errno));
+	config->flow_mask4 = object->size[BH_MAP_bh_flows4] - 1;
+	config->flow_mask6 = object->size[BH_MAP_bh_flows6] - 1;
 	config->abi = BH_ABI;
 	config->hz = hz;
 	for (int i = 0; i < BH_FLOW_STATES; i++)
@@ -379,6 +419,19 @@ static int configure(struct bh_object *object, struct bh_why *why)
 	config->deny_burst = 10;
 	flush_config(object);
 	return 0;
+}
+
+static int open_flows(struct bh_object *object, struct bh_why *why)
+{
+	int err = bh_flow_table_open(&object->flows[0], 4, object->map[BH_MAP_bh_flows4],
+		object->map[BH_MAP_bh_sets4], object->size[BH_MAP_bh_flows4] / BH_FLOW_WAYS);
+
+	if (!err)
+		err = bh_flow_table_open(&object->flows[1], 6, object->map[BH_MAP_bh_flows6],
+			object->map[BH_MAP_bh_sets6],
+			object->size[BH_MAP_bh_flows6] / BH_FLOW_WAYS);
+	return err < 0 ? bh_fail(why, err, "the flow tables cannot be mapped: %s", strerror(-err))
+		       : 0;
 }
 
 static int fill_edge_slots(struct bh_object *object, struct bh_why *why)
@@ -423,13 +476,14 @@ static struct bh_object *object_new(void)
 	for (int i = 0; i < BH_PROG_COUNT; i++)
 		object->programs.fd[i] = -1;
 	object->clock_fd = -1;
+	object->flow_fd = -1;
 	return object;
 }
 
 /* The programs of every pod, with new maps or over those that are pinned. */
 static int load(struct bh_object *object, const uint32_t *sizes, struct bh_why *why)
 {
-	struct bpf_program *clock;
+	struct bpf_program *clock, *flow;
 	struct bpf_object *tc;
 	int err = bh_programs_open_first(object, &tc, why);
 
@@ -447,6 +501,8 @@ static int load(struct bh_object *object, const uint32_t *sizes, struct bh_why *
 		return err;
 	clock = bpf_object__find_program_by_name(tc, "bh_clock_read");
 	object->clock_fd = clock ? bpf_program__fd(clock) : -1;
+	flow = bpf_object__find_program_by_name(tc, "bh_flow_command");
+	object->flow_fd = flow ? bpf_program__fd(flow) : -1;
 	return 0;
 }
 
@@ -479,6 +535,8 @@ int bh_object_open(const char *run_dir, const uint32_t sizes[BH_MAP_COUNT],
 		return -ENOMEM;
 	object->generation = generation_of(object->map[BH_MAP_bh_edges]);
 	err = configure(object, why);
+	if (!err)
+		err = open_flows(object, why);
 	if (!err && object->fresh)
 		err = fill_edge_slots(object, why);
 	if (!err && object->fresh)
@@ -493,6 +551,8 @@ void bh_object_free(struct bh_object *object)
 {
 	if (!object)
 		return;
+	bh_flow_table_close(&object->flows[0]);
+	bh_flow_table_close(&object->flows[1]);
 	unmap_memory(object->config, sizeof(*object->config), object->config_mapped);
 	unmap_memory(object->endpoints, BH_ENDPOINTS_MAX * sizeof(*object->endpoints),
 		object->endpoints_mapped);

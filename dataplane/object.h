@@ -20,6 +20,7 @@
 
 #include "bulkhead/abi.h"
 #include "bulkhead/maps.h"
+#include "dataplane/flowtable.h"
 #include "dataplane/pins.h"
 #include "dataplane/programs.h"
 #include "dataplane/why.h"
@@ -34,9 +35,11 @@ enum bh_map {
 struct bh_object {
 	struct bh_pins pins;
 	int map[BH_MAP_COUNT];
-	uint32_t size[BH_MAP_COUNT];
+	uint32_t size[BH_MAP_COUNT]; /* entries; of the flow tables, flows */
 	struct bh_programs_loaded programs;
 	int clock_fd;
+	int flow_fd;
+	struct bh_flow_table flows[2]; /* IPv4, IPv6 */
 	struct bh_config *config;      /* mapped, or a copy that is flushed */
 	struct bh_endpoint *endpoints; /* BH_ENDPOINTS_MAX of them */
 	bool config_mapped;
@@ -65,6 +68,12 @@ bool bh_map_is_sized(enum bh_map map);
 
 /* Jiffies and CLOCK_MONOTONIC now, as the programs see them. Returns 0 or -errno. */
 int bh_object_clock(struct bh_object *object, struct bh_clock *ret_clock);
+
+/*
+ * Has a program change the flow tables. `request->frame` need not be filled. Returns enum
+ * bh_flow_done, or -errno.
+ */
+int bh_object_flow_op(struct bh_object *object, struct bh_flow_request *request);
 
 /* A number no endpoint has had yet. */
 uint64_t bh_object_new_epoch(struct bh_object *object);

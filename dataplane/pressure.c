@@ -14,6 +14,12 @@ static uint64_t endpoints_in_use(const struct bh_object *object)
 	return n;
 }
 
+uint64_t bh_pressure_high(enum bh_map map)
+{
+	return map == BH_MAP_bh_flows4 || map == BH_MAP_bh_flows6 ? BH_PRESSURE_HIGH_SETS
+								  : BH_PRESSURE_HIGH;
+}
+
 void bh_pressure_measure(
 	const struct bh_status_sources *s, struct bh_pressure ret_pressures[BH_PRESSURES])
 {
@@ -32,8 +38,6 @@ void bh_pressure_measure(
 		{BH_MAP_bh_spills, world->n_spills},
 		{BH_MAP_bh_flows4, bh_flows_count(s->flows, BH_MAP_bh_flows4)},
 		{BH_MAP_bh_flows6, bh_flows_count(s->flows, BH_MAP_bh_flows6)},
-		{BH_MAP_bh_half4, bh_flows_count(s->flows, BH_MAP_bh_half4)},
-		{BH_MAP_bh_half6, bh_flows_count(s->flows, BH_MAP_bh_half6)},
 		{BH_MAP_bh_fragments, bh_flows_count(s->flows, BH_MAP_bh_fragments)},
 		{BH_MAP_bh_edge_index, bh_edges_count(s->edges)},
 		{BH_MAP_bh_events, s->events ? bh_events_high(s->events) : 0},
@@ -53,20 +57,18 @@ static const char *when_full(enum bh_map map)
 	switch (map) {
 	case BH_MAP_bh_ifaces:
 	case BH_MAP_bh_endpoints:
-		return "no further pod can be enforced on";
+		return "when it is, no further pod can be enforced on";
 	case BH_MAP_bh_flows4:
 	case BH_MAP_bh_flows6:
-	case BH_MAP_bh_half4:
-	case BH_MAP_bh_half6:
-		return "the flows not used for longest are forgotten, and judged anew";
+		return "some of the flows not used for longest are forgotten, and judged anew";
 	case BH_MAP_bh_fragments:
-		return "fragments whose first is forgotten are judged without ports";
+		return "when it is, fragments whose first is forgotten are judged without ports";
 	case BH_MAP_bh_edge_index:
-		return "further conversations are counted as one, without names";
+		return "when it is, further conversations are counted as one, without names";
 	case BH_MAP_bh_events:
-		return "flow records are lost, and counted";
+		return "when it is, flow records are lost, and counted";
 	default:
-		return "updates that need more are refused";
+		return "when it is, updates that need more are refused";
 	}
 }
 
@@ -75,8 +77,8 @@ void bh_pressure_text(const struct bh_pressure *pressure, char *ret_text, size_t
 	const char *name = bh_map_name(pressure->map);
 	const char *unit = pressure->map == BH_MAP_bh_events ? "bytes" : "entries";
 	int n = snprintf(ret_text, size,
-		"%s is more than %d %% full (%" PRIu64 " %s); when it is, %s", name,
-		BH_PRESSURE_HIGH, pressure->max, unit, when_full(pressure->map));
+		"%s is more than %" PRIu64 " %% full (%" PRIu64 " %s); %s", name,
+		bh_pressure_high(pressure->map), pressure->max, unit, when_full(pressure->map));
 
 	if (n < 0 || (size_t)n >= size)
 		return;
@@ -98,7 +100,8 @@ void bh_pressure_check(const struct bh_status_sources *s)
 	bh_pressure_measure(s, pressures);
 	bh_problems_begin(s->problems, BH_SOURCE_MAPS);
 	for (size_t i = 0; i < BH_PRESSURES; i++) {
-		if (pressures[i].entries * 100 <= pressures[i].max * BH_PRESSURE_HIGH)
+		if (pressures[i].entries * 100 <=
+			pressures[i].max * bh_pressure_high(pressures[i].map))
 			continue;
 		bh_pressure_text(&pressures[i], text, sizeof(text));
 		bh_problems_add(s->problems, BH_SOURCE_MAPS, "map-pressure",

@@ -13,9 +13,13 @@
 
 #include "dataplane/status.h"
 
-/* Percent; a map that is fuller is named. */
+/*
+ * Percent; a map that is fuller is named. A flow table is made of sets: of one that is half full,
+ * one set in fifty has no room for another settled flow.
+ */
 #define BH_PRESSURE_HIGH 80
-#define BH_PRESSURES 15
+#define BH_PRESSURE_HIGH_SETS 50
+#define BH_PRESSURES 13
 
 struct bh_pressure {
 	enum bh_map map;
@@ -24,6 +28,9 @@ struct bh_pressure {
 	uint64_t entries;
 	uint64_t max;
 };
+
+/* From which percentage on the map is named. */
+uint64_t bh_pressure_high(enum bh_map map);
 
 /* Fills the list, in the order of maps.h. */
 void bh_pressure_measure(

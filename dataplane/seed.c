@@ -2,7 +2,6 @@
 #include "dataplane/seed.h"
 
 #include <arpa/inet.h>
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -120,25 +119,26 @@ static bool is_wanted(const struct seeding *seeding, const struct tuple *tuple)
 
 static void enter(struct seeding *seeding, const struct tuple *tuple)
 {
-	enum bh_map map = tuple->family == 4 ? BH_MAP_bh_flows4 : BH_MAP_bh_flows6;
-	struct bh_flow flow = {
-		.state = tuple->protocol == IPPROTO_TCP ? BH_FLOW_ESTABLISHED : BH_FLOW_REPLIED,
-		.flags = BH_FLOW_SEEDED,
-		.seen = (uint32_t)seeding->jiffies,
-		.started = seeding->jiffies,
+	struct bh_flow_request request = {
+		.op = BH_FLOW_OP_PUT,
+		.family = tuple->family,
+		.flow.state =
+			tuple->protocol == IPPROTO_TCP ? BH_FLOW_ESTABLISHED : BH_FLOW_REPLIED,
+		.flow.flags = BH_FLOW_SEEDED,
+		.flow.seen = (uint32_t)seeding->jiffies,
+		.flow.started = seeding->jiffies,
 	};
-	union bh_flow_key key;
-	int err;
+	int done;
 
 	if (!is_wanted(seeding, tuple))
 		return;
-	flow.opener =
-		bh_flow_key_make(tuple->family, tuple->protocol, &tuple->src, &tuple->dst, &key);
-	err = bpf_map_update_elem(seeding->object->map[map], &key, &flow, BPF_NOEXIST);
-	if (!err)
+	request.flow.opener = bh_flow_key_make(
+		tuple->family, tuple->protocol, &tuple->src, &tuple->dst, &request.key);
+	done = bh_object_flow_op(seeding->object, &request);
+	if (done == BH_FLOW_DONE)
 		seeding->n++;
-	else if (err != -EEXIST)
-		seeding->error = err;
+	else if (done < 0)
+		seeding->error = done;
 }
 
 static int on_connection(const struct nlmsghdr *message, void *arg)

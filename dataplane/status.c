@@ -36,6 +36,7 @@ static const struct {
 	{BH_COUNTER_EVENTS_SUPPRESSED + BH_EVENT_WOULD_DENY, "events-suppressed-would-deny"},
 	{BH_COUNTER_EDGE_OVERFLOW, "edge-overflow"},
 	{BH_COUNTER_FLOW_INSERT_FAILED, "flow-insert-failed"},
+	{BH_COUNTER_FLOW_EVICTED, "flow-evicted"},
 };
 #define LOSSES (sizeof(losses) / sizeof(losses[0]))
 

@@ -77,7 +77,7 @@ static __always_inline bool bh_event_allowed(
 
 /* A record with everything that the packet says; NULL (and counted) when the ring is full. */
 static __always_inline struct bh_event *bh_event_begin(
-	const struct bh_packet *p, __u32 type, bool source_first)
+	struct bh_packet *p, __u32 type, bool source_first)
 {
 	struct bh_event *e = bpf_ringbuf_reserve(&bh_events, sizeof(*e), 0);
 
@@ -87,7 +87,7 @@ static __always_inline struct bh_event *bh_event_begin(
 	}
 	bh_count(BH_COUNTER_EVENTS + type, 1);
 	memset(e, 0, sizeof(*e));
-	e->time = bpf_ktime_get_ns();
+	e->time = bh_packet_clock(p);
 	e->type = type;
 	e->hook = p->hook;
 	e->family = p->family;
@@ -114,7 +114,7 @@ __noinline int bh_event_judged(__u32 type)
 {
 	struct bh_work *work = bh_work_get();
 	const struct bh_judgement *j;
-	const struct bh_packet *p;
+	struct bh_packet *p;
 	__u32 suppressed = 0;
 	struct bh_event *e;
 	bool source_first;
@@ -180,7 +180,7 @@ __noinline int bh_event_closed(void)
 	struct bh_work *work = bh_work_get();
 	const struct bh_endpoint *endpoint;
 	const struct bh_identity *peer;
-	const struct bh_packet *p;
+	struct bh_packet *p;
 	const struct bh_flow *flow;
 	const struct bh_leg *leg;
 	__u32 opener, side;

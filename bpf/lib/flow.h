@@ -5,9 +5,8 @@
 /*
  * Connection tracking. One entry per connection and host; what a packet costs is one lookup here.
  *
- * An entry is born in the half-open table and moves to the other when both ends have spoken (TCP:
- * with the handshake's third packet), so no flood can push out what was ever established.
- * Everything a later packet of the flow needs is in the entry: per leg the verdict, under which
+ * An entry is born half-open and settles when both ends have spoken (TCP: with the handshake's third
+ * packet), so no flood can push out what was ever established (lib/table.h). Everything a later packet of the flow needs is in the entry: per leg the verdict, under which
  * epoch it was reached, and the edge that counts it.
  *
  * The families share this code; `family` is a constant wherever it is a parameter.
@@ -16,12 +15,12 @@
 #include "lib/away.h"
 #include "lib/edge.h"
 #include "lib/event.h"
-#include "lib/flowkey.h"
 #include "lib/judge.h"
 #include "lib/leg.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
 #include "lib/record.h"
+#include "lib/table.h"
 #include "lib/trip.h"
 #include "lib/work.h"
 
@@ -36,13 +35,6 @@ static __always_inline __u32 bh_flow_mark_of(const struct bh_packet *p, const st
 					       !(flow->flags & BH_FLOW_MIDSTREAM)))
 		       ? BH_MARK_REFUSAL
 		       : BH_MARK_RESET;
-}
-
-static __always_inline bool bh_flow_expired(
-	const struct bh_config *config, const struct bh_flow *flow, __u32 now)
-{
-	/* Signed: another CPU may have stored a later jiffy than the one we read. */
-	return (__s32)(now - flow->seen) > (__s32)config->timeout[flow->state & 7];
 }
 
 /*
@@ -97,7 +89,7 @@ static __always_inline int bh_flow_judge_leg(struct bh_work *work, struct bh_flo
 	openers = bh_openers_by_side(p, j->openers);
 	/* Both ends must be able to believe in the same opener. */
 	if (midstream && other->epoch && BH_REASON_PASSES(j->reason) && !j->refused &&
-		!(openers & flow->openers[side ^ 1]) && j->reason != BH_REASON_OPEN)
+		!(openers & bh_flow_openers(flow, side ^ 1)) && j->reason != BH_REASON_OPEN)
 		j->reason = BH_REASON_ISOLATED;
 	if (!first)
 		bh_count(BH_COUNTER_REJUDGED, 1);
@@ -193,17 +185,6 @@ static __always_inline bool bh_flow_advance(const struct bh_packet *p, struct bh
 	return false;
 }
 
-/* From the half-open table to the other. The old entry must not be touched afterwards. */
-static __always_inline void bh_flow_promote(
-	const union bh_flow_key *key, struct bh_flow *flow, const int family)
-{
-	if (bpf_map_update_elem(bh_flow_table(family, false), key, flow, BPF_ANY)) {
-		bh_count(BH_COUNTER_FLOW_INSERT_FAILED, 1);
-		return;
-	}
-	bpf_map_delete_elem(bh_flow_table(family, true), key);
-}
-
 /*
  * Counts a packet in its flow. Returns true at the one hook that also moves the flow on: the
  * source's own if it is here, else the destination's. `both`: the source's part is done here, too.
@@ -236,28 +217,25 @@ static __always_inline bool bh_flow_watchable(const struct bh_packet *p, bool mi
  * A packet of a flow that is watched, at one hook of the node: what its headers say is taken down
  * here, and what has payload is to be looked into.
  */
-static __always_inline void bh_flow_watch(struct bh_packet *p, struct bh_flow *flow, bool half)
+static __always_inline void bh_flow_watch(struct bh_packet *p, struct bh_flow *flow)
 {
 	if (bh_likely(!(flow->flags & BH_FLOW_WATCHED)) ||
 		p->flags & (BH_PACKET_FIRST_FRAGMENT | BH_PACKET_LATER_FRAGMENT))
 		return;
 	bh_trip_packet(p, flow);
 	p->look = bh_packet_has_payload(p);
-	p->half = half;
 }
 
 /*
  * Payload is looked into where the packet is counted in its flow, once; where that hook cannot see
  * it, at the next one.
  */
-static __always_inline void bh_flow_watch_late(
-	struct bh_packet *p, const struct bh_flow *flow, bool half)
+static __always_inline void bh_flow_watch_late(struct bh_packet *p, const struct bh_flow *flow)
 {
 	if (!(flow->leg[p->src_side & 1].flags & BH_LEG_BLIND) ||
 		!(flow->flags & BH_FLOW_WATCHED) || !bh_packet_has_payload(p))
 		return;
 	p->look = 1;
-	p->half = half;
 }
 
 /* Fills the entry in hand for a flow that was just allowed. */
@@ -280,7 +258,7 @@ static __always_inline void bh_flow_template(struct bh_work *work, bool midstrea
 	flow->packets[side] = p->packets;
 	flow->octets[side] = p->octets;
 	bh_leg_store(flow, bh_pod_side(p), j, edge, bh_openers_by_side(p, j->openers));
-	bh_flow_watch(&work->packet, flow, true);
+	bh_flow_watch(&work->packet, flow);
 }
 
 /* Which beginnings a packet without a flow may belong to. */
@@ -304,26 +282,18 @@ static __always_inline bool bh_flow_keeps(const struct bh_packet *p, const struc
 	       !bh_is_tcp_afterthought(p);
 }
 
-/* Puts the entry in hand into the half-open table; what it replaces (`over`) leaves the other. */
-static __always_inline bool bh_flow_insert(
-	struct bh_work *work, const union bh_flow_key *key, bool over, const int family)
+/* Enters the flow in hand; what it replaces is gone. */
+static __always_inline bool bh_flow_insert(struct bh_work *work, const int family)
 {
-	if (bpf_map_update_elem(bh_flow_table(family, true), key, &work->flow, BPF_ANY)) {
-		bh_count(BH_COUNTER_FLOW_INSERT_FAILED, 1);
-		work->packet.look = 0;
-		return false;
-	}
-	if (over)
-		bpf_map_delete_elem(bh_flow_table(family, false), key);
-	return true;
+	if (family == 4 ? bh_flow_enter4() : bh_flow_enter6())
+		return true;
+	bh_count(BH_COUNTER_FLOW_INSERT_FAILED, 1);
+	work->packet.look = 0;
+	return false;
 }
 
-/*
- * The first packet of a flow, or one whose flow is not known any more. `over`: the entry it had is
- * in the table of established flows. Returns the reason.
- */
-static __always_inline int bh_flow_new(
-	struct bh_work *work, const union bh_flow_key *key, bool over, const int family)
+/* The first packet of a flow, or one whose flow is not known any more. Returns the reason. */
+static __always_inline int bh_flow_new(struct bh_work *work, const int family)
 {
 	const struct bh_config *config = bh_config_get();
 	const struct bh_packet *p = &work->packet;
@@ -338,7 +308,7 @@ static __always_inline int bh_flow_new(
 	edge = bh_record_edge();
 	if (keeps) {
 		bh_flow_template(work, midstream, edge);
-		keeps = bh_flow_insert(work, key, over, family);
+		keeps = bh_flow_insert(work, family);
 		/* Unless nothing may be dropped, no connection passes that cannot be tracked. */
 		if (!keeps && j->reason != BH_REASON_OPEN && j->reason != BH_REASON_NODE) {
 			j->pending = j->pending == j->reason ? BH_REASON_TABLE_FULL : j->pending;
@@ -357,52 +327,22 @@ static __always_inline int bh_flow_new(
 }
 
 /*
- * The entry of a key; *ret_half says in which table. What has SYN and belongs to a connection that
- * is being opened is in the half-open table, and only there: when that entry was made, the other
- * one was asked. `missed`: that one has been asked, and has none.
+ * The flow of the packet in hand, where it was found. NULL also for one that has timed out, that was
+ * another pod's, or that the packet begins anew.
  */
-static __always_inline struct bh_flow *bh_flow_lookup(const struct bh_config *config,
-	const struct bh_packet *p, const union bh_flow_key *key, __u64 now, bool missed,
-	bool *ret_half, const int family)
+static __always_inline struct bh_flow *bh_flow_find(
+	const struct bh_config *config, struct bh_work *work, __u64 now, const int family)
 {
-	struct bh_flow *half = NULL, *flow = NULL;
-
-	*ret_half = true;
-	if (bh_has_syn(p)) {
-		half = bpf_map_lookup_elem(bh_flow_table(family, true), key);
-		if (half && !bh_flow_begins_anew(p, half) && !bh_flow_expired(config, half, now))
-			return half;
-	}
-	if (!missed)
-		flow = bpf_map_lookup_elem(bh_flow_table(family, false), key);
-	if (flow) {
-		*ret_half = false;
-		return flow;
-	}
-	return bh_has_syn(p) ? half : bpf_map_lookup_elem(bh_flow_table(family, true), key);
-}
-
-/*
- * The flow of a key, from either table; *ret_half says which. NULL also for one that has timed out,
- * that was another pod's, or that the packet begins anew; *ret_over: it is in the table of
- * established flows.
- */
-static __always_inline struct bh_flow *bh_flow_find(const struct bh_config *config,
-	struct bh_packet *p, const union bh_flow_key *key, __u64 now, bool missed, bool *ret_half,
-	bool *ret_over, const int family)
-{
-	struct bh_flow *flow = bh_flow_lookup(config, p, key, now, missed, ret_half, family);
+	struct bh_flow *flow = bh_flow_there(work, family);
+	struct bh_packet *p = &work->packet;
 	const struct bh_leg *leg;
 
-	*ret_over = false;
 	if (!flow)
 		return NULL;
 	leg = &flow->leg[bh_pod_side(p)];
 	if (bh_unlikely(bh_flow_expired(config, flow, now) || bh_flow_begins_anew(p, flow) ||
-			(!p->away && bh_away_of_another(p, flow)))) {
-		*ret_over = !*ret_half;
+			(!p->away && bh_away_of_another(p, flow))))
 		return NULL;
-	}
 	if (bh_unlikely(bh_leg_of_another(p, leg))) {
 		/*
 		 * The other end may still have the connection open, and knows who began it: whoever
@@ -411,7 +351,6 @@ static __always_inline struct bh_flow *bh_flow_find(const struct bh_config *conf
 		if (!(flow->flags & BH_FLOW_MIDSTREAM))
 			p->known_opener =
 				flow->opener == p->src_side ? BH_ASK_SOURCE : BH_ASK_DESTINATION;
-		*ret_over = !*ret_half;
 		return NULL;
 	}
 	/* Judged by itself, so that it can neither use the node's flow nor spoil it. */
@@ -458,28 +397,25 @@ static __always_inline void bh_flow_mark(struct bh_packet *p, const struct bh_le
 
 /*
  * What the quick way below leaves: no flow, a leg without a verdict in force, or a packet that
- * moves the flow's state. `missed`: it found nothing in the table of established flows, which
- * is then not asked again; the key is in hand. Returns the reason; with p->other set,
- * bh_flow_both() has to go on.
+ * moves the flow's state. The key and the flow's place are in hand. Returns the reason; with
+ * p->other set, bh_flow_both() has to go on.
  */
-static __always_inline int bh_flow_slow(bool missed, const int family)
+static __always_inline int bh_flow_slow(const int family)
 {
 	const struct bh_config *config = bh_config_get();
 	struct bh_work *work = bh_work_get();
 	__u64 now = bpf_jiffies64();
 	struct bh_flow *flow = NULL;
-	bool half = true, over = false, moved;
 	const struct bh_leg *other;
-	union bh_flow_key *key;
 	struct bh_packet *p;
+	bool moved;
 	int reason;
 
 	if (!config || !work)
 		return BH_REASON_INTERNAL;
 	p = &work->packet;
-	key = &work->key;
 	if (!(p->flags & BH_PACKET_STATELESS))
-		flow = bh_flow_find(config, p, key, now, missed, &half, &over, family);
+		flow = bh_flow_find(config, work, now, family);
 	if (p->hook == BH_HOOK_TO_POD && !p->away && !(p->flags & BH_PACKET_SENDER_ASKED)) {
 		p->other = bh_away_sender(p, flow);
 		if (bh_unlikely(p->other))
@@ -489,7 +425,7 @@ static __always_inline int bh_flow_slow(bool missed, const int family)
 		/* Answers in a flow that is another pod's by now: its own hook's business. */
 		if (p->away && !bh_packet_from_pod(p))
 			return BH_REASON_NOT_LOCAL;
-		return bh_flow_new(work, key, over, family);
+		return bh_flow_new(work, family);
 	}
 	other = &flow->leg[bh_pod_side(p) ^ 1];
 	if (bh_unlikely(other->flags & BH_LEG_AWAY) && p->hook == BH_HOOK_FROM_POD && !p->away)
@@ -510,25 +446,27 @@ static __always_inline int bh_flow_slow(bool missed, const int family)
 		!bh_leg_is_here(p, &flow->leg[bh_pod_side(p)]))
 		return reason;
 	if (!bh_flow_account(p, flow, now, false)) {
-		bh_flow_watch_late(p, flow, half);
+		bh_flow_watch_late(p, flow);
 		return reason;
 	}
-	bh_flow_watch(p, flow, half);
+	bh_flow_watch(p, flow);
 	moved = bh_flow_advance(p, flow);
 	bh_flow_vouch(work, flow, other);
-	if (moved && half)
-		bh_flow_promote(key, flow, family);
+	if (moved && family == 4)
+		bh_flow_settle4();
+	else if (moved)
+		bh_flow_settle6();
 	return reason;
 }
 
-__noinline int bh_flow_slow4(__u32 missed)
+__noinline int bh_flow_slow4(void)
 {
-	return bh_flow_slow(missed, 4);
+	return bh_flow_slow(4);
 }
 
-__noinline int bh_flow_slow6(__u32 missed)
+__noinline int bh_flow_slow6(void)
 {
-	return bh_flow_slow(missed, 6);
+	return bh_flow_slow(6);
 }
 
 /*
@@ -553,7 +491,7 @@ static __always_inline int bh_flow_both(int reason, const int family)
 	if (outward && !BH_REASON_PASSES(reason))
 		return reason;
 	bh_away_begin(p, slot, !outward);
-	others = family == 4 ? bh_flow_slow4(false) : bh_flow_slow6(false);
+	others = family == 4 ? bh_flow_slow4() : bh_flow_slow6();
 	bh_away_end(p, ifindex, outward);
 	if (!BH_REASON_PASSES(others))
 		return others;
@@ -561,7 +499,7 @@ static __always_inline int bh_flow_both(int reason, const int family)
 		return reason;
 	p->flags |= BH_PACKET_SENDER_ASKED;
 	p->peer = slot;
-	return family == 4 ? bh_flow_slow4(false) : bh_flow_slow6(false);
+	return family == 4 ? bh_flow_slow4() : bh_flow_slow6();
 }
 
 __noinline int bh_flow_both4(__u32 reason)
@@ -587,48 +525,10 @@ static __always_inline bool bh_flow_settled(const struct bh_packet *p, const str
 	       (flow->state == BH_FLOW_NEW && flow->opener == p->src_side);
 }
 
-/* Of a connection in the table of established flows. */
+/* Of a connection that is settled. */
 static __always_inline bool bh_flow_ends(const struct bh_packet *p, const struct bh_flow *flow)
 {
 	return bh_is_tcp(p) && (flow->state != BH_FLOW_ESTABLISHED || p->tcp_flags & BH_TCP_FIN);
-}
-
-/*
- * A flow that may be settled, from either table. What is answered is in the large one, and so is
- * every connection; of what goes one way only, the half-open table is asked first where it had the
- * last such packet: that is a lookup less for each of them.
- */
-static __always_inline struct bh_flow *bh_flow_settled_find(
-	struct bh_work *work, bool *ret_half, bool *ret_missed, const int family)
-{
-	const bool tcp = bh_is_tcp(&work->packet);
-	union bh_flow_key *key = &work->key;
-	struct bh_flow *flow;
-	__u8 *one_way;
-
-	*ret_half = false;
-	*ret_missed = false;
-	if (tcp) {
-		flow = bpf_map_lookup_elem(bh_flow_table(family, false), key);
-		*ret_missed = !flow;
-		return flow;
-	}
-	one_way = &work->one_way[bh_flow_key_mix(key, family) % BH_ONE_WAY];
-	if (*one_way) {
-		*ret_half = true;
-		flow = bpf_map_lookup_elem(bh_flow_table(family, true), key);
-		if (flow)
-			return flow;
-		*one_way = 0;
-	}
-	*ret_half = false;
-	flow = bpf_map_lookup_elem(bh_flow_table(family, false), key);
-	if (flow)
-		return flow;
-	*ret_half = *ret_missed = true;
-	flow = bpf_map_lookup_elem(bh_flow_table(family, true), key);
-	*one_way = flow != NULL;
-	return flow;
 }
 
 /*
@@ -640,19 +540,15 @@ static __always_inline int bh_flow_verdict(struct bh_work *work, const int famil
 	const struct bh_config *config = bh_config_get();
 	__u64 now = bpf_jiffies64();
 	struct bh_packet *p = &work->packet;
-	union bh_flow_key *key = &work->key;
 	const struct bh_leg *leg, *other;
 	struct bh_flow *flow;
-	bool both = false, half = false, missed = false;
+	bool both = false;
 	int reason;
 
 	if (!config)
 		return BH_REASON_INTERNAL;
-	bh_flow_key_fill(p, key, family);
-	/* What a SYN may find here settles nothing. */
-	if (bh_unlikely(bh_has_syn(p)))
-		goto slow;
-	flow = bh_flow_settled_find(work, &half, &missed, family);
+	bh_flow_key_fill(p, &work->key, family);
+	flow = bh_flow_lookup(config, work, family);
 	if (bh_unlikely(!flow || p->flags & BH_PACKET_STATELESS || !bh_flow_settled(p, flow) ||
 			bh_flow_expired(config, flow, now)))
 		goto slow;
@@ -670,21 +566,25 @@ static __always_inline int bh_flow_verdict(struct bh_work *work, const int famil
 		if (both)
 			bh_edge_count(other->edge, p, !bh_packet_from_pod(p), now, 0, BH_MARK_NONE);
 		bh_flow_mark(p, leg);
-		bh_flow_watch_late(p, flow, half);
+		bh_flow_watch_late(p, flow);
 	}
 	bh_edge_count(leg->edge, p, bh_packet_from_pod(p), now, 0, BH_MARK_NONE);
 	reason = leg->reason;
 	if (bh_flow_account(p, flow, now, both)) {
-		bh_flow_watch(p, flow, half);
+		bh_flow_watch(p, flow);
 		if (bh_unlikely(bh_flow_ends(p, flow)))
 			bh_flow_wind_up(p, flow);
 	}
 	bh_flow_vouch(work, flow, other);
-	if (bh_unlikely(bh_flow_over(p, flow)))
-		bpf_map_delete_elem(bh_flow_table(family, false), key);
+	if (bh_unlikely(bh_flow_over(p, flow))) {
+		if (family == 4)
+			bh_flow_leave4();
+		else
+			bh_flow_leave6();
+	}
 	return reason;
 slow:
-	reason = family == 4 ? bh_flow_slow4(missed) : bh_flow_slow6(missed);
+	reason = family == 4 ? bh_flow_slow4() : bh_flow_slow6();
 	if (bh_unlikely(p->other))
 		reason = family == 4 ? bh_flow_both4(reason) : bh_flow_both6(reason);
 	return reason;
@@ -704,22 +604,22 @@ static __always_inline bool bh_flow_error_known(
 	const struct bh_packet *p, __u32 *ret_refused, const int family)
 {
 	const struct bh_config *config = bh_config_get();
+	struct bh_work *work = bh_work_get();
 	const struct bh_leg *leg, *other;
-	union bh_flow_key key;
 	struct bh_flow *flow;
 	__u32 side;
 
+	if (!config || !work)
+		return false;
 	/* The packet it is about went from whom the error goes to, to the one claimed. */
 	if (family == 4)
 		side = bh_flow_key4_fill(
-			&key.v4, p->dst, p->claim, p->sport, p->dport, p->protocol);
+			&work->key.v4, p->dst, p->claim, p->sport, p->dport, p->protocol);
 	else
 		side = bh_flow_key6_fill(
-			&key.v6, p->dst, p->claim, p->sport, p->dport, p->protocol);
-	flow = bpf_map_lookup_elem(bh_flow_table(family, false), &key);
-	if (!flow)
-		flow = bpf_map_lookup_elem(bh_flow_table(family, true), &key);
-	if (!flow || !config || bh_flow_expired(config, flow, bpf_jiffies64()))
+			&work->key.v6, p->dst, p->claim, p->sport, p->dport, p->protocol);
+	flow = bh_flow_lookup(config, work, family);
+	if (!flow || bh_flow_expired(config, flow, bpf_jiffies64()))
 		return false;
 	if (bh_packet_from_pod(p)) {
 		if (!bh_equal16(p->claim, p->src))

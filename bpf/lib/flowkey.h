@@ -2,19 +2,11 @@
 #ifndef BULKHEAD_BPF_FLOWKEY_H
 #define BULKHEAD_BPF_FLOWKEY_H
 
-/* The sorted five-tuple that both hooks and both directions of a connection find, and its tables.
- */
+/* The sorted five-tuple that both hooks and both directions of a connection find. */
 
-#include "lib/maps.h"
+#include "lib/kernel.h"
 #include "lib/packet.h"
 #include "lib/work.h"
-
-static __always_inline void *bh_flow_table(const int family, const bool half)
-{
-	if (family == 4)
-		return half ? (void *)&bh_half4 : (void *)&bh_flows4;
-	return half ? (void *)&bh_half6 : (void *)&bh_flows6;
-}
 
 /* Fills the sorted key of a packet from src:sport to dst:dport; returns the side of src. */
 static __always_inline __u32 bh_flow_key4_fill(struct bh_flow_key4 *key, const void *src,
@@ -28,6 +20,7 @@ static __always_inline __u32 bh_flow_key4_fill(struct bh_flow_key4 *key, const v
 	key->port[0] = side ? dport : sport;
 	key->port[1] = side ? sport : dport;
 	key->protocol = protocol;
+	key->used = 1;
 	memset(key->pad, 0, sizeof(key->pad));
 	return side;
 }
@@ -55,6 +48,7 @@ static __always_inline __u32 bh_flow_key6_fill(struct bh_flow_key6 *key, const v
 	key->port[0] = side ? dport : sport;
 	key->port[1] = side ? sport : dport;
 	key->protocol = protocol;
+	key->used = 1;
 	memset(key->pad, 0, sizeof(key->pad));
 	return side;
 }
@@ -68,16 +62,6 @@ static __always_inline void bh_flow_key_fill(
 	else
 		p->src_side = bh_flow_key6_fill(
 			&key->v6, p->src, p->dst, p->sport, p->dport, p->protocol);
-}
-
-/* A few bits of the key: cheap, and no more than a hint. */
-static __always_inline __u32 bh_flow_key_mix(const union bh_flow_key *key, const int family)
-{
-	const __u32 *words = (const __u32 *)key;
-	__u32 mix = family == 4 ? words[0] ^ words[1] ^ words[2] : words[3] ^ words[7] ^ words[8];
-
-	mix ^= mix >> 16;
-	return mix ^ mix >> 8;
 }
 
 #endif

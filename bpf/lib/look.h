@@ -266,10 +266,7 @@ static __always_inline int bh_look_packet(struct __sk_buff *skb, __u32 l3, const
 	if (!work)
 		return 0;
 	p = &work->packet;
-	/* Its key is still in hand. A flow that has just been promoted is in the other one. */
-	flow = p->half ? bpf_map_lookup_elem(bh_flow_table(family, true), &work->key) : NULL;
-	if (!flow)
-		flow = bpf_map_lookup_elem(bh_flow_table(family, false), &work->key);
+	flow = bh_flow_there(work, family);
 	bh_look_find(skb, p, l3, &place);
 	if (flow && place.found && place.length)
 		bh_look_payload(skb, p, flow, &place);

@@ -40,10 +40,18 @@ BH_MAP_DEF(bh_policies, BPF_MAP_TYPE_HASH, struct bh_policy_key, struct bh_polic
 BH_MAP_DEF(bh_spills, BPF_MAP_TYPE_LPM_TRIE, struct bh_spill_key, struct bh_spill, 65536,
 	BPF_F_NO_PREALLOC);
 
-BH_MAP_DEF(bh_flows4, BPF_MAP_TYPE_LRU_HASH, struct bh_flow_key4, struct bh_flow, 131072, 0);
-BH_MAP_DEF(bh_flows6, BPF_MAP_TYPE_LRU_HASH, struct bh_flow_key6, struct bh_flow, 32768, 0);
-BH_MAP_DEF(bh_half4, BPF_MAP_TYPE_LRU_HASH, struct bh_flow_key4, struct bh_flow, 16384, 0);
-BH_MAP_DEF(bh_half6, BPF_MAP_TYPE_LRU_HASH, struct bh_flow_key6, struct bh_flow, 8192, 0);
+/* The dataplane reads them where they are. */
+BH_MAP_DEF(bh_flows4, BPF_MAP_TYPE_ARRAY, __u32, struct bh_flow_ways4, 8192, BPF_F_MMAPABLE);
+BH_MAP_DEF(bh_flows6, BPF_MAP_TYPE_ARRAY, __u32, struct bh_flow_ways6, 2048, BPF_F_MMAPABLE);
+BH_MAP_DEF(bh_sets4, BPF_MAP_TYPE_ARRAY, __u32, struct bh_flow_set, 8192, BPF_F_MMAPABLE);
+BH_MAP_DEF(bh_sets6, BPF_MAP_TYPE_ARRAY, __u32, struct bh_flow_set, 2048, BPF_F_MMAPABLE);
+
+/* By themselves: what has a lock in it cannot be mapped. Each its own cache line. */
+struct bh_flow_lock {
+	struct bpf_spin_lock lock;
+	__u8 pad[60];
+};
+BH_MAP_DEF(bh_locks, BPF_MAP_TYPE_ARRAY, __u32, struct bh_flow_lock, BH_FLOW_LOCKS, 0);
 BH_MAP_DEF(
 	bh_fragments, BPF_MAP_TYPE_LRU_HASH, struct bh_fragment_key, struct bh_fragment, 4096, 0);
 

@@ -32,6 +32,7 @@ struct bh_packet {
 	__u8 src[16] __attribute__((aligned(8))); /* IPv4 in the first four bytes, the rest zero */
 	__u8 dst[16];
 	__u8 claim[16];
+	__u64 clock; /* CLOCK_MONOTONIC, ns; 0: nobody has asked yet: bh_packet_clock() */
 	__u32 ifindex;
 	__u8 hook;   /* enum bh_hook */
 	__u8 family; /* 4, 6; 0 before an IP header was read */
@@ -64,11 +65,11 @@ struct bh_packet {
 	__u16 other; /* whose part is to be done as well */
 	__u16 peer;  /* the other end, whatever address it wears */
 	__u8 look;   /* to be looked into: lib/look.h */
-	__u8 half;   /* … in a flow of the half-open table */
 	__u8 code;   /* ICMP */
 	__u8 blind;  /* its payload cannot be looked into at this hook */
+	__u8 reserved;
 };
-_Static_assert(sizeof(struct bh_packet) == 112, "no holes");
+_Static_assert(sizeof(struct bh_packet) == 120, "no holes");
 
 static __always_inline void bh_packet_begin(
 	struct bh_packet *p, __u32 ifindex, __u8 hook, __u32 packets)
@@ -78,6 +79,14 @@ static __always_inline void bh_packet_begin(
 	p->hook = hook;
 	p->packets = packets;
 	p->outward = hook == BH_HOOK_FROM_POD;
+}
+
+/* One reading for each packet, however many want it. */
+static __always_inline __u64 bh_packet_clock(struct bh_packet *p)
+{
+	if (!p->clock)
+		p->clock = bpf_ktime_get_ns();
+	return p->clock;
 }
 
 /* Does the pod in question send it, or get it? */

@@ -11,19 +11,19 @@
 #include "lib/edge.h"
 #include "lib/packet.h"
 
-static __always_inline __u32 bh_trip_now(void)
+static __always_inline __u32 bh_trip_now(struct bh_packet *p)
 {
-	__u32 now = bpf_ktime_get_ns() / 1000;
+	__u32 now = bh_packet_clock(p) / 1000;
 
 	return now << 1 ?: 2;
 }
 
 /*
  * At the opener's end from SYN to SYN-ACK, at the other from SYN-ACK to what comes back. What had
- * to be sent twice tells nothing: which of the two was answered? `now`: 0 until it was read.
+ * to be sent twice tells nothing: which of the two was answered?
  */
 static __always_inline void bh_trip_handshake(
-	const struct bh_packet *p, struct bh_flow *flow, __u32 side, __u32 *now)
+	struct bh_packet *p, struct bh_flow *flow, __u32 side)
 {
 	const bool sent = p->src_side == side, syn = p->tcp_flags & BH_TCP_SYN;
 	__u32 *trip = &flow->trip[side], us;
@@ -33,27 +33,23 @@ static __always_inline void bh_trip_handshake(
 	if (p->tcp_flags & BH_TCP_RST) {
 		*trip = BH_TRIP_DONE;
 	} else if (sent && syn) {
-		*now = *now ?: bh_trip_now();
-		*trip = *trip ? BH_TRIP_DONE : *now;
+		*trip = *trip ? BH_TRIP_DONE : bh_trip_now(p);
 	} else if (!sent && *trip && syn == (flow->opener == side)) {
-		*now = *now ?: bh_trip_now();
-		us = (*now - *trip) >> 1;
+		us = (bh_trip_now(p) - *trip) >> 1;
 		bh_edge_trip(flow->leg[side].edge, us);
 		*trip = us << 1 | BH_TRIP_DONE;
 	}
 }
 
 /* One packet of a watched flow, at the one hook that counts it there. */
-static __always_inline void bh_trip_packet(const struct bh_packet *p, struct bh_flow *flow)
+static __always_inline void bh_trip_packet(struct bh_packet *p, struct bh_flow *flow)
 {
-	__u32 now = 0;
-
 	if (!bh_is_tcp(p))
 		return;
 	if (p->tcp_flags & BH_TCP_SYN)
 		flow->start[p->src_side & 1] = p->sequence + 1;
-	bh_trip_handshake(p, flow, 0, &now);
-	bh_trip_handshake(p, flow, 1, &now);
+	bh_trip_handshake(p, flow, 0);
+	bh_trip_handshake(p, flow, 1);
 }
 
 #endif

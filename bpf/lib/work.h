@@ -45,16 +45,12 @@ struct bh_voucher {
 
 #define BH_OPTIONS_MAX 40
 #define BH_PAYLOAD_MAX 256
-#define BH_ONE_WAY 256
-
-union bh_flow_key {
-	struct bh_flow_key4 v4;
-	struct bh_flow_key6 v6;
-};
 
 struct bh_work {
 	struct bh_packet packet;
-	union bh_flow_key key; /* of the flow, on the slow way */
+	union bh_flow_key key; /* of the flow */
+	__u64 hash;            /* the key's */
+	__u32 at;              /* its place: lib/table.h */
 	struct bh_voucher voucher;
 	struct bh_judgement judgement;
 	struct bh_edge_key edge;
@@ -63,8 +59,6 @@ struct bh_work {
 	/* The beginning of a payload, zero behind its end; a power of two, too. See lib/talk.h. */
 	__u8 payload[BH_PAYLOAD_MAX] __attribute__((aligned(8)));
 	struct bh_hello hello; /* an event to be */
-	/* By a mix of the flow key: was the last such packet's flow in the half-open table? */
-	__u8 one_way[BH_ONE_WAY];
 };
 
 BH_MAP_DEF(bh_work, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct bh_work, 1, 0);

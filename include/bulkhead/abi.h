@@ -16,7 +16,7 @@
 #include "bulkhead/reasons.h"
 #include "bulkhead/talk.h"
 
-#define BH_ABI 4
+#define BH_ABI 5
 
 /* ---- Names ---------------------------------------------------------------------------------- */
 
@@ -91,6 +91,10 @@ struct bh_config {
 	/* Token bucket of denial events per tuple: tokens a second, and the most that pile up. */
 	__u32 deny_rate;
 	__u32 deny_burst;
+	/* Of the flow tables: what makes its places nobody's guess, and the number of ways, less one. */
+	__u64 flow_seed;
+	__u32 flow_mask4;
+	__u32 flow_mask6;
 };
 
 /* ---- Endpoints --------------------------------------------------------------------------------
@@ -256,21 +260,28 @@ struct bh_flow_key4 {
 	__be32 addr[2];
 	__be16 port[2];
 	__u8 protocol;
-	__u8 pad[3];
-};
+	__u8 used; /* 1; an entry with 0 is free */
+	__u8 pad[2];
+} __attribute__((aligned(8)));
 _Static_assert(sizeof(struct bh_flow_key4) == 16, "flow key layout");
 
 struct bh_flow_key6 {
 	__u8 addr[2][16];
 	__be16 port[2];
 	__u8 protocol;
-	__u8 pad[3];
-};
+	__u8 used;
+	__u8 pad[2];
+} __attribute__((aligned(8)));
 _Static_assert(sizeof(struct bh_flow_key6) == 40, "flow key layout");
 
+union bh_flow_key {
+	struct bh_flow_key4 v4;
+	struct bh_flow_key6 v6;
+};
+
 enum bh_flow_state {
-	BH_FLOW_NEW = 0,         /* TCP: SYN seen. Others: no answer yet. In the half-open table. */
-	BH_FLOW_SYN_RECV = 1,    /* TCP: SYN-ACK seen. In the half-open table. */
+	BH_FLOW_NEW = 0,         /* TCP: SYN seen. Others: no answer yet. Half-open. */
+	BH_FLOW_SYN_RECV = 1,    /* TCP: SYN-ACK seen. Half-open. */
 	BH_FLOW_ESTABLISHED = 2, /* TCP: the handshake is complete, or taken up in the middle */
 	BH_FLOW_REPLIED = 3,     /* others: both ends have spoken */
 	BH_FLOW_CLOSING = 4,     /* TCP: one end has sent FIN */
@@ -320,9 +331,9 @@ _Static_assert(sizeof(struct bh_leg) == 16, "leg layout");
 #define BH_FLOW_WATCHED (1u << 6)
 
 /*
- * The first 64 bytes are all that a packet of a known flow reads and writes, and one cache line:
- * the kernel's 48-byte element header and the 16-byte IPv4 key in front of them are another. What
- * else there is to know is read where something begins, ends, or is judged again.
+ * The first 64 bytes are all that a packet of a known flow reads and writes. What else there is to
+ * know is read where something begins, ends, or is judged again. With an IPv4 key in front it is
+ * two cache lines, which are fetched together.
  *
  * Packets and octets (of layer 3) are counted by the side that sent. They are for the flow's own
  * record only, and not atomic: where two CPUs carry one direction of a flow at the same moment, one
@@ -330,18 +341,17 @@ _Static_assert(sizeof(struct bh_leg) == 16, "leg layout");
  */
 struct bh_flow {
 	struct bh_leg leg[2]; /* by side */
-	__u32 seen;           /* low bits of jiffies at the last packet */
-	__u8 state;           /* enum bh_flow_state */
-	__u8 opener;          /* side that opened it */
-	__u8 flags;           /* BH_FLOW_* */
-	__u8 talk;            /* BH_TALK_* */
 	__u64 octets[2];
+	__u32 seen;       /* low bits of jiffies at the last packet */
+	__u8 state;       /* enum bh_flow_state */
+	__u8 opener;      /* side that opened it */
+	__u8 flags;       /* BH_FLOW_* */
+	__u8 talk;        /* BH_TALK_* */
 	__u32 packets[2]; /* low bits: see bh_flow_packets() */
-	/* Second line. */
-	__u32 packets_high[2];
+	/* What a packet of a known flow touches ends here. */
+	__u64 started; /* jiffies */
 	__u32 rule[2]; /* by leg: the rule that decided */
 	__u32 pending_rule[2];
-	__u64 started; /* jiffies */
 	/* While watched: the sequence number of the first octet each side sends; 0: not known. */
 	__u32 start[2];
 	/*
@@ -350,16 +360,16 @@ struct bh_flow {
 	 * to wait for any more, and the rest is the round-trip; 0: it was not taken.
 	 */
 	__u32 trip[2];
+	__u16 packets_high[2];
 	__u8 pending[2]; /* by leg: enum bh_reason of the pending program's verdict */
-	__u8 openers[2]; /* by leg, midstream flows: bit N = it allows that side N has opened it */
 	__u8 looks;      /* how many there were, of side 0 in the low four bits, of side 1 above */
-	__u8 tls;        /* minor version that the server chose, 0x0304 is 4; 0: not known */
-	__u8 reserved[10];
+	__u8 openers : 4; /* two bits for each leg, midstream flows: bh_flow_openers() */
+	__u8 tls : 4;     /* minor version that the server chose, 0x0304 is 4, and one; 0: not known */
 };
 #define BH_TRIP_DONE 1u
 #define BH_TRIP_US(trip) ((trip)&BH_TRIP_DONE ? (trip) >> 1 : 0u)
-_Static_assert(sizeof(struct bh_flow) == 128, "flow layout");
-_Static_assert(__builtin_offsetof(struct bh_flow, packets_high) == 64, "flow hot line");
+_Static_assert(sizeof(struct bh_flow) == 112, "flow layout");
+_Static_assert(__builtin_offsetof(struct bh_flow, started) == 64, "flow hot line");
 
 /* Packets that `side` has sent. */
 static inline __u64 bh_flow_packets(const struct bh_flow *flow, __u32 side)
@@ -374,6 +384,81 @@ static inline __u32 bh_flow_trip_us(const struct bh_flow *flow)
 
 	return trip ? trip : BH_TRIP_US(flow->trip[(flow->opener & 1) ^ 1]);
 }
+
+/* Whom a leg of a midstream flow allows to have opened it: bit N = side N. */
+static inline __u8 bh_flow_openers(const struct bh_flow *flow, __u32 leg)
+{
+	return flow->openers >> (leg & 1) * 2 & 3;
+}
+
+/*
+ * The flow tables. A flow's place is a set of BH_FLOW_WAYS entries, found by a keyed hash, and in it
+ * the way that the hash names, or any other. What is half-open may take what is free, expired or
+ * half-open; of those that both ends have spoken in, `settled`, a set holds BH_FLOW_SETTLED_MAX, the
+ * one not used for longest making room for the next: so no flood pushes out what was ever
+ * established, and there is always room for what begins.
+ *
+ * An entry is written under its set's lock, its key last; it is free when its key says so. Whoever
+ * reads has no lock, and looks at the key again where it matters.
+ */
+#define BH_FLOW_WAYS 16u
+#define BH_FLOW_SETTLED_MAX 14u
+#define BH_FLOW_LOCKS 256u
+
+struct bh_flow4 {
+	struct bh_flow_key4 key;
+	struct bh_flow flow;
+};
+_Static_assert(sizeof(struct bh_flow4) == 128, "two lines");
+
+struct bh_flow6 {
+	struct bh_flow_key6 key;
+	__u8 reserved[24];
+	struct bh_flow flow;
+	__u8 tail[16];
+};
+_Static_assert(sizeof(struct bh_flow6) == 192, "three lines");
+
+struct bh_flow_ways4 {
+	struct bh_flow4 way[BH_FLOW_WAYS];
+};
+
+struct bh_flow_ways6 {
+	struct bh_flow6 way[BH_FLOW_WAYS];
+};
+
+/* What there is in a set: the one place to look for who is not where the hash says. */
+struct bh_flow_set {
+	__u8 tag[BH_FLOW_WAYS]; /* some of the hash's bits, never 0; 0: the way is free */
+	__u64 least;            /* under the lock: who makes room */
+	__u16 settled;          /* by way */
+	__u8 reserved[6];
+} __attribute__((aligned(8)));
+_Static_assert(sizeof(struct bh_flow_set) == 32, "flow set layout");
+
+/* What the dataplane asks of the tables, as a frame that the program bh_flow_command is run with. */
+enum bh_flow_op {
+	BH_FLOW_OP_PUT = 1, /* enters `flow`, settled, unless there is one of that key */
+	BH_FLOW_OP_END = 2, /* removes what is at `at` by that key, if it is expired by now */
+};
+
+/* … and what it returns. */
+enum bh_flow_done {
+	BH_FLOW_DONE = 0,
+	BH_FLOW_NOT_DONE = 1, /* it is there already; it is not, or goes on */
+	BH_FLOW_NOT_UNDERSTOOD = 2,
+};
+
+struct bh_flow_request {
+	__u8 frame[16]; /* zero: where a frame has its header */
+	__u8 op;        /* enum bh_flow_op */
+	__u8 family;    /* 4 or 6 */
+	__u8 reserved[2];
+	__u32 at; /* number of the entry */
+	union bh_flow_key key;
+	struct bh_flow flow;
+};
+_Static_assert(sizeof(struct bh_flow_request) == 176, "flow request layout");
 
 /* Datagram whose first fragment was passed: where the others find their ports. */
 struct bh_fragment_key {
@@ -532,6 +617,7 @@ enum bh_counter {
 	BH_COUNTER_EVENTS = BH_COUNTER_EVENTS_SUPPRESSED + BH_EVENT_TYPES, /* written, by type */
 	BH_COUNTER_EDGE_OVERFLOW = BH_COUNTER_EVENTS + BH_EVENT_TYPES, /* flows counted in slot 0 */
 	BH_COUNTER_FLOW_INSERT_FAILED,
+	BH_COUNTER_FLOW_EVICTED, /* settled flows that were not over, for lack of room */
 	BH_COUNTER_MIDSTREAM,
 	BH_COUNTER_REJUDGED,
 	BH_COUNTERS,

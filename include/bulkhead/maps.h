@@ -10,10 +10,12 @@
  *   BH_MAP_MMAP  the dataplane writes it through a memory mapping
  *   BH_MAP_BY_MEMORY  filled by packets and allocated whole: the default follows the node's memory,
  *                and this is what a node of 2 to 16 GiB has (dataplane/sizes.h)
+ *   BH_MAP_SETS  a table of sets of BH_FLOW_WAYS entries; the map's elements are the sets
  */
 #define BH_MAP_SIZED 1
 #define BH_MAP_MMAP 2
 #define BH_MAP_BY_MEMORY 4
+#define BH_MAP_SETS 8
 
 #define BH_MAPS(X)                                                                                \
 	X(bh_config, 1, BH_MAP_MMAP)         /* array: struct bh_config */                        \
@@ -25,10 +27,11 @@
 	X(bh_trie6, 16384, BH_MAP_SIZED)     /* lpm: struct bh_prefix6 */                         \
 	X(bh_policies, 131072, BH_MAP_SIZED) /* hash: bh_policy_key → bh_policy */              \
 	X(bh_spills, 65536, BH_MAP_SIZED)    /* lpm: bh_spill_key → bh_spill */                 \
-	X(bh_flows4, 131072, BH_MAP_SIZED | BH_MAP_BY_MEMORY) /* lru: bh_flow_key4 → bh_flow */ \
-	X(bh_flows6, 32768, BH_MAP_SIZED | BH_MAP_BY_MEMORY)  /* lru: bh_flow_key6 → bh_flow */ \
-	X(bh_half4, 16384, BH_MAP_SIZED | BH_MAP_BY_MEMORY)   /* lru: half-open */                \
-	X(bh_half6, 8192, BH_MAP_SIZED | BH_MAP_BY_MEMORY)                                        \
+	X(bh_flows4, 131072, BH_MAP_SIZED | BH_MAP_BY_MEMORY | BH_MAP_SETS) /* flows: struct bh_flow4 */ \
+	X(bh_flows6, 32768, BH_MAP_SIZED | BH_MAP_BY_MEMORY | BH_MAP_SETS)  /* … struct bh_flow6 */ \
+	X(bh_sets4, 8192, 0)                /* array: struct bh_flow_set; as many as bh_flows4 has */ \
+	X(bh_sets6, 2048, 0)                                                                      \
+	X(bh_locks, BH_FLOW_LOCKS, 0)        /* array: spin locks of the sets */                  \
 	X(bh_fragments, 4096, BH_MAP_SIZED)  /* lru: bh_fragment_key → bh_fragment */           \
 	X(bh_edge_index, 8192, BH_MAP_SIZED) /* hash: bh_edge_key → bh_edge_ref */              \
 	X(bh_edge_free, 8192, BH_MAP_SIZED)  /* stack of free slots, filled by the dataplane */   \

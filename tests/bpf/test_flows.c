@@ -51,7 +51,7 @@ static void promotes_only_with_the_third_packet(int family)
 	expect_known(between(&db, &web, &syn_ack));
 	flow_state(&syn, HALF_OPEN, BH_FLOW_SYN_RECV);
 	expect_known(between(&web, &db, &ack));
-	flow_state(&syn, ESTABLISHED_TABLE, BH_FLOW_ESTABLISHED);
+	flow_state(&syn, SETTLED, BH_FLOW_ESTABLISHED);
 	assert_int_equal(flow_count(family, HALF_OPEN), 0);
 }
 
@@ -84,8 +84,8 @@ static void finds_one_entry_from_both_ends(void **state)
 
 	only_web_to_db_port_80();
 	handshake(4, &web, 40000, &db, 80);
-	assert_int_equal(flow_of(&answer, &flow), ESTABLISHED_TABLE);
-	assert_int_equal(flow_count(4, ESTABLISHED_TABLE), 1);
+	assert_int_equal(flow_of(&answer, &flow), SETTLED);
+	assert_int_equal(flow_count(4, SETTLED), 1);
 	assert_int_equal(flow.opener, 0); /* 10.1.0.1 is the lower end */
 	assert_int_equal(flow.leg[0].slot, web.slot);
 	assert_int_equal(flow.leg[1].slot, db.slot);
@@ -135,7 +135,7 @@ static void denies_new_syn_in_reply_direction_of_established_flow(void **state)
 	only_web_to_db_port_80();
 	handshake(4, &web, 40000, &db, 80);
 	expect(from_pod(&db, &back), ISOLATED);
-	flow_state(&back, ESTABLISHED_TABLE, BH_FLOW_ESTABLISHED);
+	flow_state(&back, SETTLED, BH_FLOW_ESTABLISHED);
 }
 
 static void close_by_both(int family)
@@ -146,11 +146,11 @@ static void close_by_both(int family)
 
 	handshake(family, &web, 40000, &db, 80);
 	expect_known(between(&web, &db, &fin));
-	flow_state(&fin, ESTABLISHED_TABLE, BH_FLOW_CLOSING);
+	flow_state(&fin, SETTLED, BH_FLOW_CLOSING);
 	expect_known(between(&db, &web, &fin_back));
-	flow_state(&fin, ESTABLISHED_TABLE, BH_FLOW_CLOSING);
+	flow_state(&fin, SETTLED, BH_FLOW_CLOSING);
 	expect_known(from_pod(&web, &last));
-	flow_state(&fin, ESTABLISHED_TABLE, BH_FLOW_CLOSED);
+	flow_state(&fin, SETTLED, BH_FLOW_CLOSED);
 	/* The last hook that needs the entry gives it back. */
 	expect_known(to_pod(&db, &last));
 	assert_int_equal(flow_of(&fin, NULL), NOWHERE);
@@ -188,7 +188,7 @@ static void ports_of_a_finished_flow_are_used_again(void **state)
 	close_by_both(4);
 	expect(between(&web, &db, &syn), POLICY);
 	flow_state(&syn, HALF_OPEN, BH_FLOW_NEW);
-	assert_int_equal(flow_count(4, ESTABLISHED_TABLE), 0);
+	assert_int_equal(flow_count(4, SETTLED), 0);
 	handshake(4, &web, 40000, &db, 80);
 }
 
@@ -231,7 +231,7 @@ static void reset_closes_at_once(void **state)
 	only_web_to_db_port_80();
 	handshake(4, &web, 40000, &db, 80);
 	expect_known(between(&db, &web, &rst));
-	flow_state(&rst, ESTABLISHED_TABLE, BH_FLOW_CLOSED);
+	flow_state(&rst, SETTLED, BH_FLOW_CLOSED);
 }
 
 static void half_closed_flow_still_carries_the_other_way(void **state)
@@ -244,7 +244,7 @@ static void half_closed_flow_still_carries_the_other_way(void **state)
 	between(&web, &db, &fin);
 	for (int i = 0; i < 5; i++)
 		expect_known(between(&db, &web, &data));
-	flow_state(&data, ESTABLISHED_TABLE, BH_FLOW_CLOSING);
+	flow_state(&data, SETTLED, BH_FLOW_CLOSING);
 }
 
 /* ---- UDP and the others ---- */
@@ -259,7 +259,7 @@ static void udp_answer_promotes(void **state)
 	expect(from_pod(&web, &question), POLICY);
 	flow_state(&question, HALF_OPEN, BH_FLOW_NEW);
 	expect_known(to_pod(&web, &answer));
-	flow_state(&question, ESTABLISHED_TABLE, BH_FLOW_REPLIED);
+	flow_state(&question, SETTLED, BH_FLOW_REPLIED);
 }
 
 static void udp_without_question_is_no_answer(void **state)
@@ -296,7 +296,7 @@ static void protocol_without_ports_is_a_flow(void **state)
 	enforce(&web, PROGRAM);
 	expect(from_pod(&web, &gre), POLICY);
 	expect_known(to_pod(&web, &back));
-	flow_state(&gre, ESTABLISHED_TABLE, BH_FLOW_REPLIED);
+	flow_state(&gre, SETTLED, BH_FLOW_REPLIED);
 }
 
 /* What the other end begins and this pod refuses must not turn this pod's own question into an
@@ -425,7 +425,7 @@ static void right_tuple_with_the_wrong_mac_is_forged(void **state)
 	handshake(4, &web, 40000, &db, 80);
 	memcpy(data.data + 6, third.mac, 6);
 	expect(from_pod(&web, &data), SPOOFED_MAC);
-	flow_state(&data, ESTABLISHED_TABLE, BH_FLOW_ESTABLISHED);
+	flow_state(&data, SETTLED, BH_FLOW_ESTABLISHED);
 }
 
 static void forged_packets_do_not_count_in_the_flow(void **state)
@@ -450,7 +450,7 @@ static void forged_syn_from_an_open_pod_removes_no_flow(void **state)
 	enforce(&third, BH_PROGRAM_OPEN);
 	memcpy(syn.data + 6, third.mac, 6);
 	expect(from_pod(&third, &syn), OPEN);
-	flow_state(&syn, ESTABLISHED_TABLE, BH_FLOW_ESTABLISHED);
+	flow_state(&syn, SETTLED, BH_FLOW_ESTABLISHED);
 }
 
 /* A bridge floods what it has not learned yet. */

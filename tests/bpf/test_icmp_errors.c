@@ -66,7 +66,7 @@ static void error_about_an_established_connection_passes(void **state)
 
 	handshake(4, &web, 40000, &db, 80);
 	expect(to_pod(&web, &error), ICMP_ERROR);
-	assert_int_equal(flow_of(&data, NULL), ESTABLISHED_TABLE);
+	assert_int_equal(flow_of(&data, NULL), SETTLED);
 }
 
 static void error_about_an_echo_passes(void **state)

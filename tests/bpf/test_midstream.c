@@ -103,7 +103,7 @@ static void waits_in_the_half_open_table_for_the_other_end(void **state)
 		from_pod(&web, &out);
 	assert_int_equal(flow_of(&out, NULL), HALF_OPEN);
 	expect_known(to_pod(&web, &in));
-	assert_int_equal(flow_of(&out, NULL), ESTABLISHED_TABLE);
+	assert_int_equal(flow_of(&out, NULL), SETTLED);
 }
 
 static void denies_where_the_ends_believe_in_different_openers(void **state)
@@ -132,7 +132,7 @@ static void passes_where_the_ends_agree_on_an_opener(void **state)
 	enforce(&db, dbs);
 	expect(between(&web, &db, &f), POLICY);
 	expect_known(between(&db, &web, &back));
-	assert_int_equal(flow_of(&f, NULL), ESTABLISHED_TABLE);
+	assert_int_equal(flow_of(&f, NULL), SETTLED);
 }
 
 /* Both hypotheses hold; the lower port is the service, and edge, rule and direction say so. */

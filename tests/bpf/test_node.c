@@ -34,7 +34,7 @@ static void pods_answer_to_the_node_passes(void **state)
 	from_node(&web, &syn);
 	expect_known(from_pod(&web, &syn_ack));
 	expect_known(from_node(&web, &ack));
-	assert_int_equal(flow_of(&ack, NULL), ESTABLISHED_TABLE);
+	assert_int_equal(flow_of(&ack, NULL), SETTLED);
 }
 
 static void forwarded_packet_with_the_nodes_address_is_not_the_node(void **state)

@@ -90,7 +90,7 @@ static void open_at(int family, const struct party *worn, const struct party *ba
 	assert_true(marked_to_pod(backend, &syn, tag_of(&web)).passed);
 	assert_true(from_pod(backend, &syn_ack).passed);
 	assert_true(marked_to_pod(backend, &ack, tag_of(&web)).passed);
-	assert_int_equal(flow_of(&ack, NULL), ESTABLISHED_TABLE);
+	assert_int_equal(flow_of(&ack, NULL), SETTLED);
 }
 
 /* … and where it leaves the node, towards remote. */
@@ -103,7 +103,7 @@ static void open_leaving(int family, const struct party *worn)
 	assert_true(leaving_marked(&syn, tag_of(&web)).passed);
 	assert_true(arriving(&syn_ack).passed);
 	assert_true(leaving_marked(&ack, tag_of(&web)).passed);
-	assert_int_equal(flow_of(&ack, NULL), ESTABLISHED_TABLE);
+	assert_int_equal(flow_of(&ack, NULL), SETTLED);
 }
 
 /* ---- At the client's own hook ---------------------------------------------------------------- */
@@ -135,7 +135,7 @@ static void marks_every_packet_of_an_established_flow(void **state)
 	from_pod(&web, &syn);
 	expect_known(to_pod(&web, &syn_ack));
 	from_pod(&web, &ack);
-	assert_int_equal(flow_of(&ack, NULL), ESTABLISHED_TABLE);
+	assert_int_equal(flow_of(&ack, NULL), SETTLED);
 	expect_known(marked_from_pod(&web, &ack, 0, &mark));
 	assert_int_equal(mark, tag_of(&web));
 	expect_known(to_pod(&web, &syn_ack));
@@ -326,7 +326,7 @@ static void the_flow_is_counted_once_and_begins_once(void **state)
 	from_pod(&db, &back);
 	for (int i = 0; i < 3; i++)
 		marked_to_pod(&db, &data, tag_of(&web));
-	assert_int_equal(flow_of(&data, &flow), ESTABLISHED_TABLE);
+	assert_int_equal(flow_of(&data, &flow), SETTLED);
 	assert_int_equal(flow.packets[0] + flow.packets[1], 5);
 	assert_int_equal(flow.opener == 0 ? flow.packets[0] : flow.packets[1], 4);
 }
@@ -402,7 +402,7 @@ static void datagrams_too(void **state)
 	defers(db.class);
 	assert_true(marked_to_pod(&db, &question, tag_of(&web)).passed);
 	assert_true(from_pod(&db, &reply).passed);
-	assert_int_equal(flow_of(&reply, NULL), ESTABLISHED_TABLE);
+	assert_int_equal(flow_of(&reply, NULL), SETTLED);
 	expect_settled(marked_to_pod(&db, &question, tag_of(&web)), 2);
 	expect_settled(from_pod(&db, &reply), 2);
 	expect(marked_to_pod(&third, &wrong, tag_of(&web)), ISOLATED);
@@ -420,7 +420,7 @@ static void a_segment_without_its_flow_is_taken_up(void **state)
 	assert_true(marked_to_pod(&db, &data, tag_of(&web)).passed);
 	assert_true(from_pod(&db, &back).passed);
 	expect_settled(marked_to_pod(&db, &data, tag_of(&web)), 2);
-	assert_int_equal(flow_of(&data, NULL), ESTABLISHED_TABLE);
+	assert_int_equal(flow_of(&data, NULL), SETTLED);
 	expect(marked_to_pod(&third, &wrong, tag_of(&web)), ISOLATED);
 	/* Its answer comes first. */
 	empty_flows();
@@ -679,7 +679,7 @@ static void what_no_pod_sent_is_left_alone(void **state)
 	assert_true(leaving_from_node(&nodes).passed);
 	assert_true(arriving(&back).passed);
 	assert_true(arriving(&broken).passed);
-	assert_int_equal(flow_count(4, HALF_OPEN) + flow_count(4, ESTABLISHED_TABLE), 0);
+	assert_int_equal(flow_count(4, HALF_OPEN) + flow_count(4, SETTLED), 0);
 }
 
 static void what_is_marked_and_broken_does_not_leave(void **state)

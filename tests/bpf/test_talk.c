@@ -112,7 +112,7 @@ static bool watched(int family)
 	struct frame f = segment(family, false, CLIENT_START, ACK, NULL);
 	struct bh_flow flow;
 
-	assert_int_equal(flow_of(&f, &flow), ESTABLISHED_TABLE);
+	assert_int_equal(flow_of(&f, &flow), SETTLED);
 	return flow.flags & BH_FLOW_WATCHED;
 }
 

@@ -81,7 +81,7 @@ static void a_handshake_is_after_its_first(void **state)
 	expect_known(marked_from_pod(&web, &ack, 0, &mark));
 	assert_int_equal(mark, vouched_for(&db));
 	expect_known(marked_to_pod(&db, &ack, mark));
-	assert_int_equal(flow_of(&ack, &flow), ESTABLISHED_TABLE);
+	assert_int_equal(flow_of(&ack, &flow), SETTLED);
 	assert_int_equal(flow.packets[0] + flow.packets[1], 3);
 }
 

@@ -26,7 +26,7 @@ static void xdp_and_tc_share_the_flow(void **state)
 	expect_known(from_pod(&db, &syn_ack));
 	expect_known(to_pod(&web, &syn_ack));
 	expect_known(xdp_from_pod(&web, &ack));
-	assert_int_equal(flow_of(&ack, NULL), ESTABLISHED_TABLE);
+	assert_int_equal(flow_of(&ack, NULL), SETTLED);
 	expect_known(from_pod(&web, &ack));
 }
 
@@ -201,7 +201,7 @@ static void finished_flow_does_not_carry_a_syn_through_the_uplink(void **state)
 	handshake(4, &web, 40000, &remote, 443);
 	from_pod(&web, &rst);
 	expect(uplink(&syn), ISOLATED);
-	assert_int_equal(flow_of(&syn, NULL), ESTABLISHED_TABLE);
+	assert_int_equal(flow_of(&syn, NULL), SETTLED);
 }
 
 static void dry_run_drops_nothing_at_the_uplink(void **state)

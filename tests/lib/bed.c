@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -60,12 +61,26 @@ static struct party *const players[] = {&web, &db, &third, &remote, &world, &nod
 uint32_t uplink_ifindex;
 
 struct bed_sizes bed_sizes = {.flows = 4096,
-	.half = 1024,
 	.edges = 256,
 	.policies = 256,
 	.addresses = 256,
 	.ring = 65536};
 struct bh_config bed_config;
+
+/* The flow tables, where they are. */
+struct flows {
+	size_t size; /* of an entry */
+	size_t key;  /* … its key, and where in it the flow is */
+	size_t flow;
+	uint8_t *ways;
+	struct bh_flow_set *sets;
+};
+static struct flows flows4 = {.size = sizeof(struct bh_flow4),
+	.key = sizeof(struct bh_flow_key4),
+	.flow = offsetof(struct bh_flow4, flow)};
+static struct flows flows6 = {.size = sizeof(struct bh_flow6),
+	.key = sizeof(struct bh_flow_key6),
+	.flow = offsetof(struct bh_flow6, flow)};
 
 static struct bulkhead_tc *tc;
 static struct bulkhead_xdp *xdp;
@@ -127,10 +142,10 @@ static uint32_t size_of(const char *name)
 		const char *name;
 		uint32_t size;
 	} sizes[] = {
-		{"bh_flows4", bed_sizes.flows},
-		{"bh_flows6", bed_sizes.flows},
-		{"bh_half4", bed_sizes.half},
-		{"bh_half6", bed_sizes.half},
+		{"bh_flows4", bed_sizes.flows / BH_FLOW_WAYS},
+		{"bh_flows6", bed_sizes.flows / BH_FLOW_WAYS},
+		{"bh_sets4", bed_sizes.flows / BH_FLOW_WAYS},
+		{"bh_sets6", bed_sizes.flows / BH_FLOW_WAYS},
 		{"bh_edges", bed_sizes.edges},
 		{"bh_edge_index", bed_sizes.edges * 2},
 		{"bh_edge_free", bed_sizes.edges},
@@ -161,10 +176,6 @@ static void shape_maps(struct bpf_object *object)
 
 		if (size)
 			bpf_map__set_max_entries(map, size);
-		if (bed_sizes.half_refuses && !strncmp(name, "bh_half", 7)) {
-			bpf_map__set_type(map, BPF_MAP_TYPE_HASH);
-			bpf_map__set_map_flags(map, BPF_F_NO_PREALLOC);
-		}
 	}
 }
 
@@ -248,6 +259,28 @@ static int make_interfaces(void)
 	return 0;
 }
 
+static size_t flow_bytes(const struct flows *flows)
+{
+	return bed_sizes.flows * flows->size;
+}
+
+static int map_flows(struct flows *flows, const char *ways, const char *sets)
+{
+	const int way_fd = bed_map(ways), set_fd = bed_map(sets);
+
+	flows->ways = mmap(
+		NULL, flow_bytes(flows), PROT_READ | PROT_WRITE, MAP_SHARED, way_fd, 0);
+	flows->sets = mmap(NULL, bed_sizes.flows / BH_FLOW_WAYS * sizeof(*flows->sets),
+		PROT_READ | PROT_WRITE, MAP_SHARED, set_fd, 0);
+	return flows->ways == MAP_FAILED || flows->sets == MAP_FAILED ? -errno : 0;
+}
+
+static void unmap_flows(struct flows *flows)
+{
+	munmap(flows->ways, flow_bytes(flows));
+	munmap(flows->sets, bed_sizes.flows / BH_FLOW_WAYS * sizeof(*flows->sets));
+}
+
 int bed_setup(void **state)
 {
 	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
@@ -267,7 +300,8 @@ int bed_setup(void **state)
 	}
 	for (size_t i = 0; i < 6; i++)
 		*players[i] = cast[i];
-	if (make_interfaces() < 0 || load() < 0) {
+	if (make_interfaces() < 0 || load() < 0 || map_flows(&flows4, "bh_flows4", "bh_sets4") < 0 ||
+		map_flows(&flows6, "bh_flows6", "bh_sets6") < 0) {
 		fprintf(stderr, "bed: cannot be made: %s\n", strerror(errno));
 		return -1;
 	}
@@ -276,6 +310,8 @@ int bed_setup(void **state)
 
 int bed_teardown(void **state)
 {
+	unmap_flows(&flows4);
+	unmap_flows(&flows6);
 	bulkhead_xdp__destroy(xdp);
 	marked_tc__destroy(marked);
 	marked_leaving__destroy(leaving);
@@ -306,13 +342,25 @@ static void empty(const char *name)
 	}
 }
 
+/* Only what is in use, so that the rest of a large table is not brought to hand. */
+static void empty_table(struct flows *flows)
+{
+	for (uint32_t at = 0; at < bed_sizes.flows; at++) {
+		struct bh_flow_set *set = &flows->sets[at / BH_FLOW_WAYS];
+
+		if (!set->tag[at % BH_FLOW_WAYS])
+			continue;
+		memset(flows->ways + at * flows->size, 0, flows->size);
+		set->tag[at % BH_FLOW_WAYS] = 0;
+		set->settled = 0;
+	}
+}
+
 void empty_flows(void)
 {
-	static const char *const tables[] = {
-		"bh_flows4", "bh_flows6", "bh_half4", "bh_half6", "bh_fragments"};
-
-	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
-		empty(tables[i]);
+	empty_table(&flows4);
+	empty_table(&flows6);
+	empty("bh_fragments");
 }
 
 static void zero_array(const char *name, size_t value_size)
@@ -412,7 +460,14 @@ int bed_reset(void **state)
 	edge_free_leave(bed_sizes.edges - 1);
 
 	bed_config = (struct bh_config){
-		.abi = BH_ABI, .hz = BED_HZ, .epoch = epoch, .deny_rate = 10, .deny_burst = 100};
+		.abi = BH_ABI,
+		.hz = BED_HZ,
+		.epoch = epoch,
+		.deny_rate = 10,
+		.deny_burst = 100,
+		.flow_seed = 0x0123456789abcdef,
+		.flow_mask4 = bed_sizes.flows - 1,
+		.flow_mask6 = bed_sizes.flows - 1};
 	for (size_t i = 0; i < BH_FLOW_STATES; i++)
 		bed_config.timeout[i] = seconds[i] * BED_HZ;
 	for (size_t i = 0; i < 6; i++) {
@@ -660,47 +715,114 @@ static void flow_key(const struct frame *f, uint8_t ret_key[40])
 		memcpy(ret_key + 2 * n + side * 2, ends[side ^ swap] + n, 2);
 	}
 	ret_key[2 * n + 4] = f->protocol;
+	ret_key[2 * n + 5] = 1;
 }
 
-static int flow_map(int family, enum where where)
+static struct flows *flows_of(int family)
 {
-	if (where == HALF_OPEN)
-		return bed_map(family == 4 ? "bh_half4" : "bh_half6");
-	return bed_map(family == 4 ? "bh_flows4" : "bh_flows6");
+	return family == 4 ? &flows4 : &flows6;
+}
+
+static bool is_settled(const struct flows *flows, uint32_t at)
+{
+	return flows->sets[at / BH_FLOW_WAYS].settled >> at % BH_FLOW_WAYS & 1;
+}
+
+/* Its entry, by looking at all of them; NULL: there is none. */
+static uint8_t *flow_entry(const struct frame *f, enum where *ret_where)
+{
+	const struct flows *flows = flows_of(f->family);
+	uint8_t key[40];
+
+	flow_key(f, key);
+	for (uint32_t at = 0; at < bed_sizes.flows; at++) {
+		uint8_t *entry = flows->ways + at * flows->size;
+
+		if (memcmp(entry, key, flows->key))
+			continue;
+		/* Who is there has a tag by which the programs find it. */
+		assert_int_not_equal(flows->sets[at / BH_FLOW_WAYS].tag[at % BH_FLOW_WAYS], 0);
+		*ret_where = is_settled(flows, at) ? SETTLED : HALF_OPEN;
+		return entry;
+	}
+	return NULL;
 }
 
 enum where flow_of(const struct frame *f, struct bh_flow *ret_flow)
 {
-	struct bh_flow flow;
-	uint8_t key[40];
+	enum where where = NOWHERE;
+	const uint8_t *entry = flow_entry(f, &where);
 
-	flow_key(f, key);
-	for (enum where where = ESTABLISHED_TABLE; where > NOWHERE; where--) {
-		if (bpf_map_lookup_elem(flow_map(f->family, where), key, &flow))
-			continue;
-		if (ret_flow)
-			*ret_flow = flow;
-		return where;
-	}
-	return NOWHERE;
+	if (entry && ret_flow)
+		memcpy(ret_flow, entry + flows_of(f->family)->flow, sizeof(*ret_flow));
+	return where;
 }
 
-void flow_store(const struct frame *f, enum where where, const struct bh_flow *flow)
+void flow_store(const struct frame *f, const struct bh_flow *flow)
 {
+	struct bh_flow_request request = {
+		.op = BH_FLOW_OP_PUT, .family = f->family, .flow = *flow};
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = &request, .data_size_in = sizeof(request));
+	enum where where;
 	uint8_t key[40];
 
 	flow_key(f, key);
-	assert_int_equal(bpf_map_update_elem(flow_map(f->family, where), key, flow, BPF_ANY), 0);
+	memcpy(&request.key, key, flows_of(f->family)->key);
+	assert_int_equal(
+		bpf_prog_test_run_opts(bpf_program__fd(tc->progs.bh_flow_command), &run), 0);
+	if (run.retval == BH_FLOW_NOT_DONE)
+		memcpy(flow_entry(f, &where) + flows_of(f->family)->flow, flow, sizeof(*flow));
+	else
+		assert_int_equal(run.retval, BH_FLOW_DONE);
+}
+
+static uint64_t jiffies_now(void)
+{
+	uint8_t frame[64] = {0};
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame));
+	struct bh_clock clock;
+	uint32_t zero = 0;
+
+	assert_int_equal(bpf_prog_test_run_opts(bed_program_fd(BED_CLOCK), &run), 0);
+	assert_int_equal(bpf_map_lookup_elem(bed_map("bh_clock"), &zero, &clock), 0);
+	return clock.jiffies;
+}
+
+void flows_fill(int family)
+{
+	const struct flows *flows = flows_of(family);
+	const struct bh_flow flow = {.seen = (uint32_t)jiffies_now()};
+
+	for (uint32_t at = 0; at < bed_sizes.flows; at++) {
+		struct bh_flow_set *set = &flows->sets[at / BH_FLOW_WAYS];
+		uint8_t *entry = flows->ways + at * flows->size;
+
+		if (set->tag[at % BH_FLOW_WAYS])
+			continue;
+		/* Of addresses that nobody has. */
+		memcpy(entry, &at, sizeof(at));
+		entry[flows->key - 3] = 1;
+		memcpy(entry + flows->flow, &flow, sizeof(flow));
+		set->tag[at % BH_FLOW_WAYS] = 1;
+	}
+}
+
+void flows_refuse(void)
+{
+	/* Places beyond the table: there is nothing there. */
+	bed_config.flow_mask4 = bed_config.flow_mask6 = 0xffffff;
+	configure();
 }
 
 void flow_age(const struct frame *f, unsigned seconds)
 {
-	struct bh_flow flow;
-	enum where where = flow_of(f, &flow);
+	enum where where = NOWHERE;
+	uint8_t *entry = flow_entry(f, &where);
+	struct bh_flow *flow;
 
-	assert_int_not_equal(where, NOWHERE);
-	flow.seen -= seconds * BED_HZ;
-	flow_store(f, where, &flow);
+	assert_non_null(entry);
+	flow = (struct bh_flow *)(entry + flows_of(f->family)->flow);
+	flow->seen -= seconds * BED_HZ;
 }
 
 void fragments_age(unsigned seconds)
@@ -743,7 +865,15 @@ static unsigned count_keys(int fd)
 
 unsigned flow_count(int family, enum where where)
 {
-	return count_keys(flow_map(family, where));
+	const struct flows *flows = flows_of(family);
+	unsigned n = 0;
+
+	for (uint32_t at = 0; at < bed_sizes.flows; at++) {
+		const bool used = flows->sets[at / BH_FLOW_WAYS].tag[at % BH_FLOW_WAYS];
+
+		n += used && is_settled(flows, at) == (where == SETTLED);
+	}
+	return n;
 }
 
 unsigned edge_index_count(void)

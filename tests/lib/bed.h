@@ -23,17 +23,15 @@ extern uint32_t uplink_ifindex;
 
 /* Sizes to load the maps with; set before bed_setup(). */
 struct bed_sizes {
-	uint32_t flows;
-	uint32_t half;
+	uint32_t flows; /* a power of two, 16 or more */
 	uint32_t edges;
 	uint32_t policies;
 	uint32_t addresses;
 	uint32_t ring;
 	uint32_t blocks; /* 0: a few */
 	uint32_t spills;
-	bool half_refuses; /* the half-open table does not evict: it can be full */
-	bool xdp;          /* load the XDP programs, too */
-	bool marked;       /* … and those that show skb->tc_index, and of leaving devices */
+	bool xdp;    /* load the XDP programs, too */
+	bool marked; /* … and those that show skb->tc_index, and of leaving devices */
 };
 extern struct bed_sizes bed_sizes;
 
@@ -113,10 +111,15 @@ void no_identity(const struct party *who);
 uint64_t counter(uint32_t index);
 void counters_read(uint64_t ret_counters[BH_COUNTERS]);
 
-enum where { NOWHERE, HALF_OPEN, ESTABLISHED_TABLE };
+enum where { NOWHERE, HALF_OPEN, SETTLED };
 /* The entry of a frame's flow; *ret_flow may be NULL. */
 enum where flow_of(const struct frame *f, struct bh_flow *ret_flow);
-void flow_store(const struct frame *f, enum where where, const struct bh_flow *flow);
+/* Enters a flow, settled, or writes over the one that is there. */
+void flow_store(const struct frame *f, const struct bh_flow *flow);
+/* Half-open flows of nobody's, seen now, wherever there is room. */
+void flows_fill(int family);
+/* From now on no flow finds a place. */
+void flows_refuse(void);
 /* Makes the flow look `seconds` older. */
 void flow_age(const struct frame *f, unsigned seconds);
 void fragments_age(unsigned seconds);

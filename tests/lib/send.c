@@ -356,5 +356,5 @@ void handshake(int family, const struct party *from, uint16_t sport, const struc
 	assert_true(carry(from, to, &syn).passed);
 	assert_true(carry(to, from, &syn_ack).passed);
 	assert_true(carry(from, to, &ack).passed);
-	assert_int_equal(flow_of(&ack, NULL), ESTABLISHED_TABLE);
+	assert_int_equal(flow_of(&ack, NULL), SETTLED);
 }

@@ -38,6 +38,7 @@ struct bench_case {
 	/* Runs it; returns nanoseconds of processor time per packet. */
 	double (*sample)(const struct bench_case *c, unsigned scale);
 	double samples[BENCH_ROUNDS_MAX];
+	bool left_out; /* not asked for */
 };
 
 extern struct bench_case bench_cases[];

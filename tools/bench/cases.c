@@ -170,7 +170,7 @@ static void store_all(const struct bench_case *c, uint8_t flags)
 	flow.flags = (flow.flags & (uint8_t)~BH_FLOW_WATCHED) | flags;
 	for (unsigned i = 0; i < c->flows; i++) {
 		f = tcp(4, &web, 0x8000 | (i & 0x7fff), &db, DPORT | i >> 15, ACK | PSH);
-		flow_store(&f, ESTABLISHED_TABLE, &flow);
+		flow_store(&f, &flow);
 	}
 }
 
@@ -199,15 +199,11 @@ static void without_inserts(const struct bench_case *c)
 	}
 }
 
-/* The half-open table holds nothing but other flows. */
+/* The table holds nothing but other flows. */
 static void full_table(const struct bench_case *c)
 {
-	struct frame f = opening(&db);
-
 	fresh(c);
-	bench_walk(bed_program_fd(BED_FROM_POD), &web, &f, 4 * BENCH_WALK, 4 * BENCH_WALK,
-		TC_ACT_UNSPEC);
-	ring_drain();
+	flows_fill(4);
 }
 
 /* The first hook has seen every packet; the second has not. */
@@ -430,7 +426,6 @@ int bench_open(void)
 {
 	/* The sizes a node of 2 to 16 GiB has by default. */
 	bed_sizes = (struct bed_sizes){.flows = 131072,
-		.half = 16384,
 		.edges = 8192,
 		.policies = 131072,
 		.addresses = 131072,

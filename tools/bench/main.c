@@ -117,6 +117,8 @@ static void print_table(const struct options *options)
 		const struct bench_case *c = &bench_cases[i];
 		struct summary s = summarize(c, options->rounds);
 
+		if (c->left_out)
+			continue;
 		printf("%-42s %8.1f %8.1f %8.1f", c->name, s.median, s.p10, s.p90);
 		if (c->kind == BENCH_REAL)
 			printf(" %9.1f %12.2f", to_floor(c, BENCH_EMPTY, options->rounds),
@@ -130,6 +132,7 @@ static void print_table(const struct options *options)
 static void print_json(const struct options *options, FILE *to)
 {
 	char line[512];
+	unsigned n = 0;
 
 	header(options, line, sizeof(line));
 	fprintf(to, "{\"machine\":\"%s\",\"rounds\":%u,\"cases\":[", line, options->rounds);
@@ -137,9 +140,11 @@ static void print_json(const struct options *options, FILE *to)
 		const struct bench_case *c = &bench_cases[i];
 		struct summary s = summarize(c, options->rounds);
 
+		if (c->left_out)
+			continue;
 		fprintf(to,
 			"%s\n{\"name\":\"%s\",\"median_ns\":%.2f,\"p10_ns\":%.2f,\"p90_ns\":%.2f",
-			i ? "," : "", c->name, s.median, s.p10, s.p90);
+			n++ ? "," : "", c->name, s.median, s.p10, s.p90);
 		if (c->kind == BENCH_REAL)
 			fprintf(to, ",\"to_empty\":%.3f,\"to_one_lookup\":%.3f",
 				to_floor(c, BENCH_EMPTY, options->rounds),
@@ -171,6 +176,8 @@ static void measure(const struct options *options)
 			struct bench_case *c = &bench_cases[(i + round + 1) % bench_n_cases];
 			double ns;
 
+			if (c->left_out)
+				continue;
 			if (c->before)
 				c->before(c);
 			ns = c->sample(c, options->scale);
@@ -184,17 +191,27 @@ static void measure(const struct options *options)
 		fprintf(stderr, "\r%*s\r", 30, "");
 }
 
+static void keep_only(const char *text)
+{
+	for (unsigned i = 0; i < bench_n_cases; i++) {
+		struct bench_case *c = &bench_cases[i];
+
+		c->left_out = c->kind == BENCH_REAL && !strstr(c->name, text);
+	}
+}
+
 static void usage(FILE *to)
 {
-	fprintf(to, "Usage: bench-packet [--json] [--out FILE] [--rounds N] [--quick]\n"
-		    "Nanoseconds per packet of the BPF programs, as ratios to small ones. Root.\n");
+	fprintf(to, "Usage: bench-packet [--json] [--out FILE] [--rounds N] [--quick] [--only TEXT]\n"
+		    "Nanoseconds per packet of the BPF programs, as ratios to small ones. Root.\n"
+		    "--only: the cases with TEXT in their name, and what they are compared with.\n");
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"json", no_argument, NULL, 'j'},
 		{"out", required_argument, NULL, 'o'}, {"rounds", required_argument, NULL, 'r'},
-		{"quick", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'},
+		{"quick", no_argument, NULL, 'q'}, {"only", required_argument, NULL, 'n'}, {"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0}};
 	struct options options = {.rounds = ROUNDS, .scale = SCALE};
 	int option;
@@ -213,6 +230,9 @@ int main(int argc, char **argv)
 		case 'q':
 			options.rounds = ROUNDS_QUICK;
 			options.scale = 2;
+			break;
+		case 'n':
+			keep_only(optarg);
 			break;
 		case 'h':
 			usage(stdout);

@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -128,8 +129,6 @@ static inline struct bh_object *object_open(void)
 		[BH_MAP_bh_spills] = 1024,
 		[BH_MAP_bh_flows4] = 4096,
 		[BH_MAP_bh_flows6] = 1024,
-		[BH_MAP_bh_half4] = 1024,
-		[BH_MAP_bh_half6] = 1024,
 		[BH_MAP_bh_edge_index] = 256,
 		[BH_MAP_bh_edge_free] = 256,
 		[BH_MAP_bh_edges] = 256,
@@ -393,6 +392,48 @@ static inline struct bh_change *change_of(struct update *update)
 	if (stage_part(&staging, update, &change, &why) != 1)
 		fail_msg("refused: %s", why.text);
 	return change;
+}
+
+/* ---- Flows ---- */
+
+/* Where a key's flow is, by looking at all of them; -1: nowhere. */
+static inline int64_t flow_at(
+	const struct bh_object *object, uint8_t family, const union bh_flow_key *key,
+	struct bh_flow *ret_flow)
+{
+	const struct bh_flow_table *table = &object->flows[family == 6];
+	union bh_flow_key other;
+	bool settled;
+
+	for (uint32_t at = 0; at < bh_flow_table_size(table); at++) {
+		if (bh_flow_table_read(table, at, &other, ret_flow, &settled) &&
+			!memcmp(&other, key,
+				family == 4 ? sizeof(other.v4) : sizeof(other.v6)))
+			return at;
+	}
+	return -1;
+}
+
+/* Enters a flow, or writes over the one that is there. */
+static inline void flow_put(struct bh_object *object, uint8_t family, const union bh_flow_key *key,
+	const struct bh_flow *flow)
+{
+	const enum bh_map map = family == 4 ? BH_MAP_bh_flows4 : BH_MAP_bh_flows6;
+	const size_t size = family == 4 ? sizeof(struct bh_flow4) : sizeof(struct bh_flow6),
+		     offset = family == 4 ? offsetof(struct bh_flow4, flow)
+					  : offsetof(struct bh_flow6, flow);
+	struct bh_flow_request request = {
+		.op = BH_FLOW_OP_PUT, .family = family, .key = *key, .flow = *flow};
+	struct bh_flow there;
+	uint8_t *ways;
+
+	if (bh_object_flow_op(object, &request) == BH_FLOW_DONE)
+		return;
+	ways = mmap(NULL, object->size[map] * size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		object->map[map], 0);
+	assert_ptr_not_equal(ways, MAP_FAILED);
+	memcpy(ways + flow_at(object, family, key, &there) * size + offset, flow, sizeof(*flow));
+	munmap(ways, object->size[map] * size);
 }
 
 #endif

@@ -528,13 +528,13 @@ static void seeds_established_connections_from_conntrack(void **state)
 	memcpy(service.ip, &ips[1], 4);
 	memcpy(backend.ip, &ips[2], 4);
 	opener = bh_flow_key_make(4, 6, &pod_end_, &service, &key);
-	assert_int_equal(bpf_map_lookup_elem(node.object->map[BH_MAP_bh_flows4], &key, &flow), 0);
+	assert_true(flow_at(node.object, 4, &key, &flow) >= 0);
 	assert_int_equal(flow.opener, opener);
 	assert_int_equal(flow.state, BH_FLOW_ESTABLISHED);
 	assert_int_equal(flow.flags, BH_FLOW_SEEDED);
 	assert_int_equal(flow.leg[0].epoch | flow.leg[1].epoch, 0);
 	bh_flow_key_make(4, 6, &pod_end_, &backend, &key);
-	assert_int_equal(bpf_map_lookup_elem(node.object->map[BH_MAP_bh_flows4], &key, &flow), 0);
+	assert_true(flow_at(node.object, 4, &key, &flow) >= 0);
 	/* Neither other people's connections nor half-open ones. */
 	while (bh_flows_begin(node.flows), bh_flows_step(node.flows))
 		;
@@ -556,8 +556,7 @@ static void put_flow(uint32_t port, uint32_t idle_s, uint32_t edge)
 	assert_int_equal(bh_object_clock(node.object, &clock), 0);
 	flow.seen = (uint32_t)clock.jiffies - idle_s * node.object->config->hz;
 	flow.opener = bh_flow_key_make(4, 6, &a, &b, &key);
-	assert_int_equal(
-		bpf_map_update_elem(node.object->map[BH_MAP_bh_flows4], &key, &flow, BPF_ANY), 0);
+	flow_put(node.object, 4, &key, &flow);
 }
 
 static void one_round(void)

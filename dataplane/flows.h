@@ -3,9 +3,9 @@
 #define BULKHEAD_DATAPLANE_FLOWS_H
 
 /*
- * The rounds of the flow tables. A round reads both, a slice at a time so that the loop stays quick;
- * what has been idle for longer than its state allows is removed by a program, if it still has been
- * then: after it was read here a flow may have come alive.
+ * The rounds of the flow tables. A round reads both, a slice at a time so that the loop stays
+ * quick; what has been idle for longer than its state allows is removed by a program, if it still
+ * has been then: after it was read here a flow may have come alive.
  *
  * On the way a round sees which edges have flows. An edge that has been idle for an hour and has
  * none leaves the index; its slot is given out again when two more rounds have found no flow that

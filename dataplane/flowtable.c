@@ -20,8 +20,8 @@ static size_t ways_bytes(uint8_t family, uint32_t n_sets)
 	return (size_t)n_sets * BH_FLOW_WAYS * entry_size(family);
 }
 
-int bh_flow_table_open(struct bh_flow_table *ret_table, uint8_t family, int ways_fd, int sets_fd,
-	uint32_t n_sets)
+int bh_flow_table_open(
+	struct bh_flow_table *ret_table, uint8_t family, int ways_fd, int sets_fd, uint32_t n_sets)
 {
 	const void *ways, *sets;
 	int err;

@@ -24,8 +24,8 @@ struct bh_flow_table {
  * Maps the tables of a family: `ways_fd` and `sets_fd` are the maps of its entries and of its sets,
  * n_sets elements each. Returns 0 or -errno.
  */
-int bh_flow_table_open(struct bh_flow_table *ret_table, uint8_t family, int ways_fd, int sets_fd,
-	uint32_t n_sets);
+int bh_flow_table_open(
+	struct bh_flow_table *ret_table, uint8_t family, int ways_fd, int sets_fd, uint32_t n_sets);
 void bh_flow_table_close(struct bh_flow_table *table);
 
 /* Entries, free ones included: they are numbered from 0. */

@@ -351,8 +351,7 @@ int bh_object_clock(struct bh_object *object, struct bh_clock *ret_clock)
 
 int bh_object_flow_op(struct bh_object *object, struct bh_flow_request *request)
 {
-	LIBBPF_OPTS(
-		bpf_test_run_opts, run, .data_in = request, .data_size_in = sizeof(*request));
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = request, .data_size_in = sizeof(*request));
 	int err;
 
 	memset(request->frame, 0, sizeof(request->frame));
@@ -406,8 +405,7 @@ static int configure(struct bh_object *object, struct bh_why *why)
 	if (err < 0)
 		return err;
 	/* For as long as the tables are there: another seed, and nothing is found any more. */
-	if (!config->flow_seed &&
-		getrandom(&config->flow_seed, sizeof(config->flow_seed), 0) < 0)
+	if (!config->flow_seed && getrandom(&config->flow_seed, sizeof(config->flow_seed), 0) < 0)
 		return bh_fail(why, -errno, "no random numbers: %s", strerror(errno));
 	config->flow_mask4 = object->size[BH_MAP_bh_flows4] - 1;
 	config->flow_mask6 = object->size[BH_MAP_bh_flows6] - 1;

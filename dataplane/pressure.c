@@ -76,9 +76,9 @@ void bh_pressure_text(const struct bh_pressure *pressure, char *ret_text, size_t
 {
 	const char *name = bh_map_name(pressure->map);
 	const char *unit = pressure->map == BH_MAP_bh_events ? "bytes" : "entries";
-	int n = snprintf(ret_text, size,
-		"%s is more than %" PRIu64 " %% full (%" PRIu64 " %s); %s", name,
-		bh_pressure_high(pressure->map), pressure->max, unit, when_full(pressure->map));
+	int n = snprintf(ret_text, size, "%s is more than %" PRIu64 " %% full (%" PRIu64 " %s); %s",
+		name, bh_pressure_high(pressure->map), pressure->max, unit,
+		when_full(pressure->map));
 
 	if (n < 0 || (size_t)n >= size)
 		return;

@@ -5,9 +5,10 @@
 /*
  * Connection tracking. One entry per connection and host; what a packet costs is one lookup here.
  *
- * An entry is born half-open and settles when both ends have spoken (TCP: with the handshake's third
- * packet), so no flood can push out what was ever established (lib/table.h). Everything a later packet of the flow needs is in the entry: per leg the verdict, under which
- * epoch it was reached, and the edge that counts it.
+ * An entry is born half-open and settles when both ends have spoken (TCP: with the handshake's
+ * third packet), so no flood can push out what was ever established (lib/table.h). Everything a
+ * later packet of the flow needs is in the entry: per leg the verdict, under which epoch it was
+ * reached, and the edge that counts it.
  *
  * The families share this code; `family` is a constant wherever it is a parameter.
  */
@@ -327,8 +328,8 @@ static __always_inline int bh_flow_new(struct bh_work *work, const int family)
 }
 
 /*
- * The flow of the packet in hand, where it was found. NULL also for one that has timed out, that was
- * another pod's, or that the packet begins anew.
+ * The flow of the packet in hand, where it was found. NULL also for one that has timed out, that
+ * was another pod's, or that the packet begins anew.
  */
 static __always_inline struct bh_flow *bh_flow_find(
 	const struct bh_config *config, struct bh_work *work, __u64 now, const int family)

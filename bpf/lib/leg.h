@@ -63,7 +63,8 @@ static __always_inline void bh_leg_store(
 	if (flow->talk)
 		bh_edge_talk(edge, flow->talk, flow->tls);
 	flow->pending[side & 1] = j->pending;
-	flow->openers = side & 1 ? (flow->openers & 3) | openers << 2 : (flow->openers & 12) | openers;
+	flow->openers =
+		side & 1 ? (flow->openers & 3) | openers << 2 : (flow->openers & 12) | openers;
 	flow->rule[side & 1] = j->rule;
 	flow->pending_rule[side & 1] = j->pending_rule;
 	*(volatile __u64 *)&leg->epoch = j->epoch;

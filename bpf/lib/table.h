@@ -200,8 +200,8 @@ static __always_inline struct bh_flow *bh_flow_there(struct bh_work *work, const
 }
 
 /*
- * The flow of the key in hand. Leaves its place in work->at, or BH_FLOW_NOWHERE. What a pod opens is
- * not expected: then the set is asked, so that nothing waits for an entry that is not there.
+ * The flow of the key in hand. Leaves its place in work->at, or BH_FLOW_NOWHERE. What a pod opens
+ * is not expected: then the set is asked, so that nothing waits for an entry that is not there.
  */
 static __always_inline struct bh_flow *bh_flow_lookup(
 	const struct bh_config *config, struct bh_work *work, const int family)
@@ -261,8 +261,8 @@ static __always_inline __u32 bh_flow_way_least(const struct bh_config *config,
 
 /* The way that a flow is to be put in: its own, its home, what is free, or who makes room. */
 static __always_inline __u32 bh_flow_way_for(const struct bh_config *config,
-	struct bh_flow_set *set, void *ways, const union bh_flow_key *key, __u8 tag,
-	__u32 home, __u32 now, const int family)
+	struct bh_flow_set *set, void *ways, const union bh_flow_key *key, __u8 tag, __u32 home,
+	__u32 now, const int family)
 {
 	const __u32 way = bh_flow_way_of(set, ways, tag, key, family);
 	__u32 free;
@@ -320,8 +320,8 @@ static __always_inline __u32 bh_flow_put(const struct bh_config *config,
 }
 
 /* Both ends of the flow at `at` are there: from now on it keeps its place. */
-static __always_inline void bh_flow_settle(const struct bh_config *config,
-	const union bh_flow_key *key, __u32 at, const int family)
+static __always_inline void bh_flow_settle(
+	const struct bh_config *config, const union bh_flow_key *key, __u32 at, const int family)
 {
 	struct bh_flow_lock *lock = bh_flow_lock_of(at);
 	struct bh_flow_set *set = bh_flow_set_at(at, family);

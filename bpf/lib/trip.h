@@ -22,8 +22,7 @@ static __always_inline __u32 bh_trip_now(struct bh_packet *p)
  * At the opener's end from SYN to SYN-ACK, at the other from SYN-ACK to what comes back. What had
  * to be sent twice tells nothing: which of the two was answered?
  */
-static __always_inline void bh_trip_handshake(
-	struct bh_packet *p, struct bh_flow *flow, __u32 side)
+static __always_inline void bh_trip_handshake(struct bh_packet *p, struct bh_flow *flow, __u32 side)
 {
 	const bool sent = p->src_side == side, syn = p->tcp_flags & BH_TCP_SYN;
 	__u32 *trip = &flow->trip[side], us;

@@ -91,7 +91,8 @@ struct bh_config {
 	/* Token bucket of denial events per tuple: tokens a second, and the most that pile up. */
 	__u32 deny_rate;
 	__u32 deny_burst;
-	/* Of the flow tables: what makes its places nobody's guess, and the number of ways, less one. */
+	/* Of the flow tables: what makes its places nobody's guess, and the number of ways, less
+	 * one. */
 	__u64 flow_seed;
 	__u32 flow_mask4;
 	__u32 flow_mask6;
@@ -361,10 +362,10 @@ struct bh_flow {
 	 */
 	__u32 trip[2];
 	__u16 packets_high[2];
-	__u8 pending[2]; /* by leg: enum bh_reason of the pending program's verdict */
-	__u8 looks;      /* how many there were, of side 0 in the low four bits, of side 1 above */
+	__u8 pending[2];  /* by leg: enum bh_reason of the pending program's verdict */
+	__u8 looks;       /* how many there were, of side 0 in the low four bits, of side 1 above */
 	__u8 openers : 4; /* two bits for each leg, midstream flows: bh_flow_openers() */
-	__u8 tls : 4;     /* minor version that the server chose, 0x0304 is 4, and one; 0: not known */
+	__u8 tls : 4; /* minor version that the server chose, 0x0304 is 4, and one; 0: not known */
 };
 #define BH_TRIP_DONE 1u
 #define BH_TRIP_US(trip) ((trip)&BH_TRIP_DONE ? (trip) >> 1 : 0u)
@@ -392,10 +393,10 @@ static inline __u8 bh_flow_openers(const struct bh_flow *flow, __u32 leg)
 }
 
 /*
- * The flow tables. A flow's place is a set of BH_FLOW_WAYS entries, found by a keyed hash, and in it
- * the way that the hash names, or any other. What is half-open may take what is free, expired or
- * half-open; of those that both ends have spoken in, `settled`, a set holds BH_FLOW_SETTLED_MAX, the
- * one not used for longest making room for the next: so no flood pushes out what was ever
+ * The flow tables. A flow's place is a set of BH_FLOW_WAYS entries, found by a keyed hash, and in
+ * it the way that the hash names, or any other. What is half-open may take what is free, expired or
+ * half-open; of those that both ends have spoken in, `settled`, a set holds BH_FLOW_SETTLED_MAX,
+ * the one not used for longest making room for the next: so no flood pushes out what was ever
  * established, and there is always room for what begins.
  *
  * An entry is written under its set's lock, its key last; it is free when its key says so. Whoever
@@ -436,7 +437,8 @@ struct bh_flow_set {
 } __attribute__((aligned(8)));
 _Static_assert(sizeof(struct bh_flow_set) == 32, "flow set layout");
 
-/* What the dataplane asks of the tables, as a frame that the program bh_flow_command is run with. */
+/* What the dataplane asks of the tables, as a frame that the program bh_flow_command is run with.
+ */
 enum bh_flow_op {
 	BH_FLOW_OP_PUT = 1, /* enters `flow`, settled, unless there is one of that key */
 	BH_FLOW_OP_END = 2, /* removes what is at `at` by that key, if it is expired by now */

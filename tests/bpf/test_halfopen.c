@@ -122,8 +122,7 @@ static void the_settled_make_room_for_the_settled(void **state)
 		handshake(4, &third, 10000 + i, &db, 80);
 		fire_from_pod(&web, &used);
 	}
-	assert_true(flow_count(4, SETTLED) <=
-		    bed_sizes.flows / BH_FLOW_WAYS * BH_FLOW_SETTLED_MAX);
+	assert_true(flow_count(4, SETTLED) <= bed_sizes.flows / BH_FLOW_WAYS * BH_FLOW_SETTLED_MAX);
 	assert_true(flow_count(4, SETTLED) > bed_sizes.flows / 2);
 	assert_int_equal(counter(BH_COUNTER_FLOW_EVICTED), n + 1 - flow_count(4, SETTLED));
 	assert_int_equal(counter(BH_COUNTER_FLOW_INSERT_FAILED), 0);

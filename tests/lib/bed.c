@@ -60,11 +60,8 @@ struct party web, db, third, remote, world, node;
 static struct party *const players[] = {&web, &db, &third, &remote, &world, &node};
 uint32_t uplink_ifindex;
 
-struct bed_sizes bed_sizes = {.flows = 4096,
-	.edges = 256,
-	.policies = 256,
-	.addresses = 256,
-	.ring = 65536};
+struct bed_sizes bed_sizes = {
+	.flows = 4096, .edges = 256, .policies = 256, .addresses = 256, .ring = 65536};
 struct bh_config bed_config;
 
 /* The flow tables, where they are. */
@@ -268,8 +265,7 @@ static int map_flows(struct flows *flows, const char *ways, const char *sets)
 {
 	const int way_fd = bed_map(ways), set_fd = bed_map(sets);
 
-	flows->ways = mmap(
-		NULL, flow_bytes(flows), PROT_READ | PROT_WRITE, MAP_SHARED, way_fd, 0);
+	flows->ways = mmap(NULL, flow_bytes(flows), PROT_READ | PROT_WRITE, MAP_SHARED, way_fd, 0);
 	flows->sets = mmap(NULL, bed_sizes.flows / BH_FLOW_WAYS * sizeof(*flows->sets),
 		PROT_READ | PROT_WRITE, MAP_SHARED, set_fd, 0);
 	return flows->ways == MAP_FAILED || flows->sets == MAP_FAILED ? -errno : 0;
@@ -300,7 +296,8 @@ int bed_setup(void **state)
 	}
 	for (size_t i = 0; i < 6; i++)
 		*players[i] = cast[i];
-	if (make_interfaces() < 0 || load() < 0 || map_flows(&flows4, "bh_flows4", "bh_sets4") < 0 ||
+	if (make_interfaces() < 0 || load() < 0 ||
+		map_flows(&flows4, "bh_flows4", "bh_sets4") < 0 ||
 		map_flows(&flows6, "bh_flows6", "bh_sets6") < 0) {
 		fprintf(stderr, "bed: cannot be made: %s\n", strerror(errno));
 		return -1;
@@ -459,8 +456,7 @@ int bed_reset(void **state)
 	zero_array("bh_buckets", sizeof(struct bh_bucket));
 	edge_free_leave(bed_sizes.edges - 1);
 
-	bed_config = (struct bh_config){
-		.abi = BH_ABI,
+	bed_config = (struct bh_config){.abi = BH_ABI,
 		.hz = BED_HZ,
 		.epoch = epoch,
 		.deny_rate = 10,
@@ -760,8 +756,7 @@ enum where flow_of(const struct frame *f, struct bh_flow *ret_flow)
 
 void flow_store(const struct frame *f, const struct bh_flow *flow)
 {
-	struct bh_flow_request request = {
-		.op = BH_FLOW_OP_PUT, .family = f->family, .flow = *flow};
+	struct bh_flow_request request = {.op = BH_FLOW_OP_PUT, .family = f->family, .flow = *flow};
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = &request, .data_size_in = sizeof(request));
 	enum where where;
 	uint8_t key[40];

@@ -202,17 +202,18 @@ static void keep_only(const char *text)
 
 static void usage(FILE *to)
 {
-	fprintf(to, "Usage: bench-packet [--json] [--out FILE] [--rounds N] [--quick] [--only TEXT]\n"
-		    "Nanoseconds per packet of the BPF programs, as ratios to small ones. Root.\n"
-		    "--only: the cases with TEXT in their name, and what they are compared with.\n");
+	fprintf(to,
+		"Usage: bench-packet [--json] [--out FILE] [--rounds N] [--quick] [--only TEXT]\n"
+		"Nanoseconds per packet of the BPF programs, as ratios to small ones. Root.\n"
+		"--only: the cases with TEXT in their name, and what they are compared with.\n");
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"json", no_argument, NULL, 'j'},
 		{"out", required_argument, NULL, 'o'}, {"rounds", required_argument, NULL, 'r'},
-		{"quick", no_argument, NULL, 'q'}, {"only", required_argument, NULL, 'n'}, {"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0}};
+		{"quick", no_argument, NULL, 'q'}, {"only", required_argument, NULL, 'n'},
+		{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	struct options options = {.rounds = ROUNDS, .scale = SCALE};
 	int option;
 

@@ -397,9 +397,8 @@ static inline struct bh_change *change_of(struct update *update)
 /* ---- Flows ---- */
 
 /* Where a key's flow is, by looking at all of them; -1: nowhere. */
-static inline int64_t flow_at(
-	const struct bh_object *object, uint8_t family, const union bh_flow_key *key,
-	struct bh_flow *ret_flow)
+static inline int64_t flow_at(const struct bh_object *object, uint8_t family,
+	const union bh_flow_key *key, struct bh_flow *ret_flow)
 {
 	const struct bh_flow_table *table = &object->flows[family == 6];
 	union bh_flow_key other;
@@ -407,8 +406,7 @@ static inline int64_t flow_at(
 
 	for (uint32_t at = 0; at < bh_flow_table_size(table); at++) {
 		if (bh_flow_table_read(table, at, &other, ret_flow, &settled) &&
-			!memcmp(&other, key,
-				family == 4 ? sizeof(other.v4) : sizeof(other.v6)))
+			!memcmp(&other, key, family == 4 ? sizeof(other.v4) : sizeof(other.v6)))
 			return at;
 	}
 	return -1;

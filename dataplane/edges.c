@@ -468,6 +468,9 @@ static void retire_idle(struct bh_edges *edges)
 	}
 	for (size_t i = 0; i < n; i++)
 		give_port_back(edges, &retired[i]);
+	/* What recalls an edge by its slot asks for it again. */
+	if (n)
+		bh_object_move_generation(edges->object);
 }
 
 /* Everybody has been told, or nobody is there to be. */

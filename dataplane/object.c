@@ -295,6 +295,12 @@ uint64_t bh_object_new_epoch(struct bh_object *object)
 	return epoch;
 }
 
+void bh_object_move_generation(struct bh_object *object)
+{
+	__atomic_add_fetch(&object->config->generation, 1, __ATOMIC_SEQ_CST);
+	flush_config(object);
+}
+
 void bh_object_set_flags(struct bh_object *object, uint32_t set, uint32_t clear)
 {
 	uint32_t flags = (object->config->flags | set) & ~clear;

@@ -78,6 +78,9 @@ int bh_object_flow_op(struct bh_object *object, struct bh_flow_request *request)
 /* A number no endpoint has had yet. */
 uint64_t bh_object_new_epoch(struct bh_object *object);
 
+/* What was judged before is not to be recalled: to be called once a change is written. */
+void bh_object_move_generation(struct bh_object *object);
+
 /* Sets and clears BH_CONFIG_* bits in one store. */
 void bh_object_set_flags(struct bh_object *object, uint32_t set, uint32_t clear);
 

@@ -396,6 +396,7 @@ int bh_tables_set_local(struct bh_tables *tables, uint8_t family, const void *ip
 	struct bh_table *local = family == 4 ? &tables->local4 : &tables->local6;
 	struct bh_identity *identity = bh_table_get(bh_world_addresses(&tables->world, family), ip);
 	uint32_t *place;
+	int err;
 
 	if (slot) {
 		place = bh_table_put(local, ip, NULL);
@@ -408,8 +409,10 @@ int bh_tables_set_local(struct bh_tables *tables, uint8_t family, const void *ip
 	if (!identity || identity->slot == slot)
 		return 0;
 	identity->slot = slot;
-	return bpf_map_update_elem(map_of(tables, family == 4 ? BH_MAP_bh_addr4 : BH_MAP_bh_addr6),
+	err = bpf_map_update_elem(map_of(tables, family == 4 ? BH_MAP_bh_addr4 : BH_MAP_bh_addr6),
 		ip, identity, BPF_EXIST);
+	bh_object_move_generation(tables->object);
+	return err;
 }
 
 /* ---- Endpoints ------------------------------------------------------------------------------ */
@@ -475,6 +478,7 @@ static void move_all_epochs(struct bh_object *object)
 static int fail(struct bh_tables *tables, int err, const char *step, struct bh_why *why)
 {
 	tables->dirty = true;
+	bh_object_move_generation(tables->object);
 	return bh_fail(why, err, "%s: %s; what is in force is read back, a full update mends it",
 		step, strerror(-err));
 }
@@ -582,6 +586,7 @@ int bh_tables_apply(struct bh_tables *tables, struct bh_plan *plan, struct bh_wh
 	if (plan->identities_change || cut_short)
 		move_all_epochs(tables->object);
 	set_trie_flags(tables, plan, false);
+	bh_object_move_generation(tables->object);
 	bh_object_set_flags(tables->object, 0, BH_CONFIG_UPDATING);
 	return 0;
 }

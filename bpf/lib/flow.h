@@ -84,14 +84,17 @@ static __always_inline int bh_flow_judge_leg(struct bh_work *work, struct bh_flo
 	bh_judge(ask, BH_REASON_NONE);
 	/* What the node opened stays the node's; an answer does not show who asked. */
 	if (nodes && !j->refused) {
+		bh_recall_not(j);
 		j->reason = j->pending = BH_REASON_NODE;
 		j->remote = BH_WORKLOAD_NODE;
 	}
 	openers = bh_openers_by_side(p, j->openers);
 	/* Both ends must be able to believe in the same opener. */
 	if (midstream && other->epoch && BH_REASON_PASSES(j->reason) && !j->refused &&
-		!(openers & bh_flow_openers(flow, side ^ 1)) && j->reason != BH_REASON_OPEN)
+		!(openers & bh_flow_openers(flow, side ^ 1)) && j->reason != BH_REASON_OPEN) {
+		bh_recall_not(j);
 		j->reason = BH_REASON_ISOLATED;
+	}
 	if (!first)
 		bh_count(BH_COUNTER_REJUDGED, 1);
 	edge = bh_record_edge();
@@ -314,6 +317,7 @@ static __always_inline int bh_flow_new(struct bh_work *work, const int family)
 		if (!keeps && j->reason != BH_REASON_OPEN && j->reason != BH_REASON_NODE) {
 			j->pending = j->pending == j->reason ? BH_REASON_TABLE_FULL : j->pending;
 			j->reason = BH_REASON_TABLE_FULL;
+			bh_recall_not(j);
 			edge = bh_record_edge();
 		}
 	}
@@ -619,7 +623,7 @@ static __always_inline bool bh_flow_error_known(
 	else
 		side = bh_flow_key6_fill(
 			&work->key.v6, p->dst, p->claim, p->sport, p->dport, p->protocol);
-	flow = bh_flow_lookup(config, work, family);
+	flow = bh_flow_seek(work, family);
 	if (!flow || bh_flow_expired(config, flow, bpf_jiffies64()))
 		return false;
 	if (bh_packet_from_pod(p)) {

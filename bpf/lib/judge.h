@@ -12,11 +12,8 @@
 #include "lib/maps.h"
 #include "lib/packet.h"
 #include "lib/policy.h"
+#include "lib/recall.h"
 #include "lib/work.h"
-
-/* Who is supposed to have opened the flow. Both: a TCP segment without a beginning. */
-#define BH_ASK_SOURCE (1u << 0)
-#define BH_ASK_DESTINATION (1u << 1)
 
 /*
  * What is not policy's business: NONE leaves it to the policy, a pass or a drop settles it
@@ -215,13 +212,18 @@ __noinline int bh_judge(__u32 ask, __u32 broken)
 	const struct bh_endpoint *endpoint;
 	struct bh_packet *p;
 	struct bh_judgement *j;
-	__u32 active_program, pending_program, settled;
+	bool may;
+	__u32 active_program, pending_program, settled, generation;
 	__u64 programs, active, pending;
 
 	if (!config || !work)
 		return BH_REASON_INTERNAL;
 	p = &work->packet;
 	j = &work->judgement;
+	generation = BH_READ_ONCE(config->generation);
+	may = !broken && bh_recall_may(p, ask);
+	if (may && bh_recall(ask, generation))
+		return j->reason;
 	memset(j, 0, sizeof(*j));
 	j->slot = p->away ? p->away : bh_endpoint_slot(p);
 	endpoint = j->slot ? bh_endpoint_at(j->slot) : NULL;
@@ -276,6 +278,7 @@ __noinline int bh_judge(__u32 ask, __u32 broken)
 	j->direction = bh_judge_source_opened(p, ask, j->openers) == bh_packet_from_pod(p)
 			       ? BH_EGRESS
 			       : BH_INGRESS;
+	j->recall = may;
 	return j->reason;
 }
 

@@ -28,6 +28,10 @@ enum bh_kind {
 #define BH_PACKET_CLAIM_SOLICIT (1u << 6) /* the claim is a question: :: or 0.0.0.0 may ask */
 #define BH_PACKET_SENDER_ASKED (1u << 7)  /* lib/away.h: its sender's part is done */
 
+/* Who is supposed to have opened the flow. Both: a TCP segment without a beginning. */
+#define BH_ASK_SOURCE (1u << 0)
+#define BH_ASK_DESTINATION (1u << 1)
+
 struct bh_packet {
 	__u8 src[16] __attribute__((aligned(8))); /* IPv4 in the first four bytes, the rest zero */
 	__u8 dst[16];
@@ -101,7 +105,7 @@ static __always_inline void bh_packet_marked(struct bh_packet *p, __u32 slot)
 	if (bh_likely(!slot))
 		return;
 	p->tag = slot;
-	p->known_opener = 1; /* BH_ASK_SOURCE: a service's address opens nothing */
+	p->known_opener = BH_ASK_SOURCE; /* a service's address opens nothing */
 }
 
 /* The side of the flow key that is the pod in question. */

@@ -8,6 +8,7 @@
 #include "lib/event.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
+#include "lib/recall.h"
 #include "lib/work.h"
 
 static __always_inline void bh_edge_key_of(
@@ -41,11 +42,17 @@ static __always_inline bool bh_has_edge(const struct bh_work *work)
 __noinline __u32 bh_record_edge(void)
 {
 	struct bh_work *work = bh_work_get();
+	__u32 slot;
 
 	if (!work || !bh_has_edge(work) || bh_counted_elsewhere(work))
 		return BH_EDGE_OVERFLOW;
+	if (work->judgement.edge)
+		return work->judgement.edge;
 	bh_edge_key_of(&work->packet, &work->judgement, &work->edge);
-	return bh_edge_slot(work->judgement.rule, work->judgement.pending_rule);
+	slot = bh_edge_slot(work->judgement.rule, work->judgement.pending_rule);
+	if (work->judgement.recall && slot != BH_EDGE_OVERFLOW)
+		bh_recall_keep(slot);
+	return slot;
 }
 
 /*

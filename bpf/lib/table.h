@@ -220,6 +220,30 @@ static __always_inline struct bh_flow *bh_flow_lookup(
 	return work->at == BH_FLOW_NOWHERE ? NULL : bh_flow_there(work, family);
 }
 
+/* As bh_flow_lookup(), for where a nanosecond does not matter and the stack does. */
+__noinline int bh_flow_seek4(void)
+{
+	const struct bh_config *config = bh_config_get();
+	struct bh_work *work = bh_work_get();
+
+	return config && work && bh_flow_lookup(config, work, 4);
+}
+
+__noinline int bh_flow_seek6(void)
+{
+	const struct bh_config *config = bh_config_get();
+	struct bh_work *work = bh_work_get();
+
+	return config && work && bh_flow_lookup(config, work, 6);
+}
+
+static __always_inline struct bh_flow *bh_flow_seek(struct bh_work *work, const int family)
+{
+	if (!(family == 4 ? bh_flow_seek4() : bh_flow_seek6()))
+		return NULL;
+	return bh_flow_there(work, family);
+}
+
 /* ---- Writing --------------------------------------------------------------------------------- */
 
 static __always_inline __u32 bh_flow_age(const struct bh_flow *flow, __u32 now)

@@ -45,16 +45,13 @@ static __always_inline bool bh_is_multicast(const struct bh_packet *p)
  */
 static __always_inline int bh_passing(struct bh_work *work, bool outward, const int family)
 {
-	const struct bh_config *config = bh_config_get();
 	struct bh_packet *p = &work->packet;
 	const struct bh_leg *leg;
 	struct bh_flow *flow;
 	__u32 slot = 0;
 
-	if (!config)
-		return 0;
 	bh_flow_key_fill(p, &work->key, family);
-	flow = bh_flow_lookup(config, work, family);
+	flow = bh_flow_seek(work, family);
 	if (outward) {
 		slot = bh_away_sender(p, flow);
 	} else if (flow) {

@@ -29,7 +29,32 @@ struct bh_judgement {
 			    where it passes */
 	__u8 service;    /* the peer's address is a service's */
 	__u8 leg_flags;  /* BH_LEG_* */
+	__u32 edge;      /* recalled: the slot of its edge; 0: not known */
+	__u8 recall;     /* to be kept */
+	__u8 reserved[3];
 };
+
+/* What a judgement depends on: lib/recall.h. Compared word by word. */
+struct bh_recall_key {
+	__u64 src[2];
+	__u64 dst[2];
+	__u32 ifindex;
+	__be16 port; /* of who is asked */
+	__u8 protocol;
+	__u8 family;
+	__u8 ask; /* 0: nothing is here */
+	__u8 how; /* BH_RECALL_* */
+	__u16 reserved;
+	__u32 generation;
+};
+_Static_assert(sizeof(struct bh_recall_key) == 48, "six words");
+
+struct bh_recall {
+	struct bh_recall_key key;
+	struct bh_judgement judgement;
+};
+
+#define BH_RECALL_PLACES 256 /* a power of two */
 
 /*
  * What a packet's first hook leaves for the second, see bh_flow_vouch(): the receiver's slot (0: no
@@ -53,6 +78,7 @@ struct bh_work {
 	__u32 at;              /* its place: lib/table.h */
 	struct bh_voucher voucher;
 	struct bh_judgement judgement;
+	struct bh_recall_key recall;
 	struct bh_edge_key edge;
 	struct bh_flow flow; /* an entry to be */
 	__u8 options[64];    /* IPv4 options, a power of two to be masked */

@@ -84,7 +84,8 @@ struct bh_config {
 	__u32 abi;
 	__u32 flags;
 	__u32 hz; /* jiffies per second, measured at start */
-	__u32 reserved;
+	/* Moves after every change of what a judgement is made of that moves no epoch. */
+	__u32 generation;
 	__u64 epoch; /* the last epoch given to any endpoint; only ever grows */
 	/* Idle time after which a flow counts as gone, in jiffies, by enum bh_flow_state. */
 	__u32 timeout[8];

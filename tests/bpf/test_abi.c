@@ -25,7 +25,7 @@ static const struct {
 	{2, 0xdcd2731c8da98b5c},
 	{3, 0xe27c37d2508ceb0c},
 	{4, 0x0e507a419a8e5d23},
-	{5, 0xd110d43eefd5656e},
+	{5, 0x75fde605c12e7b3d},
 };
 
 /* One line per field: "name offset size". */
@@ -54,6 +54,7 @@ static const struct field fields[] = {
 	FIELD(bh_config, abi),
 	FIELD(bh_config, flags),
 	FIELD(bh_config, hz),
+	FIELD(bh_config, generation),
 	FIELD(bh_config, epoch),
 	FIELD(bh_config, timeout),
 	FIELD(bh_config, deny_rate),

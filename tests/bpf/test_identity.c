@@ -89,11 +89,11 @@ static void blocks_are_not_asked_while_none_is_in_use(void **state)
 	block(4, world.ip4, 24, CLASS_WIDE, WIDE);
 	block(6, world.ip6, 24, CLASS_WIDE, WIDE);
 	bed_config.flags &= ~BH_CONFIG_TRIE4;
-	configure();
+	configure_anew();
 	expect_peer(4, &world, BH_CLASS_NONE, BH_WORKLOAD_WORLD);
 	expect_peer(6, &world, CLASS_WIDE, WIDE);
 	bed_config.flags ^= BH_CONFIG_TRIE4 | BH_CONFIG_TRIE6;
-	configure();
+	configure_anew();
 	expect_peer(4, &world, CLASS_WIDE, WIDE);
 	expect_peer(6, &world, BH_CLASS_NONE, BH_WORKLOAD_WORLD);
 }

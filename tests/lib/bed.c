@@ -402,6 +402,12 @@ void configure(void)
 	assert_int_equal(bpf_map_update_elem(bed_map("bh_config"), &zero, &bed_config, BPF_ANY), 0);
 }
 
+void configure_anew(void)
+{
+	bed_config.generation++;
+	configure();
+}
+
 static void endpoint_read(const struct party *pod, struct bh_endpoint *ret)
 {
 	assert_int_equal(bpf_map_lookup_elem(bed_map("bh_endpoints"), &pod->slot, ret), 0);
@@ -447,6 +453,7 @@ int bed_reset(void **state)
 		"bh_trie6", "bh_policies", "bh_spills", "bh_edge_index"};
 	static const uint32_t seconds[] = {60, 60, 86400, 180, 120, 10};
 	const uint64_t epoch = bed_config.epoch; /* epochs never repeat, not even here */
+	const uint32_t generation = bed_config.generation + 1;
 
 	for (size_t i = 0; i < sizeof(hashes) / sizeof(*hashes); i++)
 		empty(hashes[i]);
@@ -458,6 +465,7 @@ int bed_reset(void **state)
 
 	bed_config = (struct bh_config){.abi = BH_ABI,
 		.hz = BED_HZ,
+		.generation = generation,
 		.epoch = epoch,
 		.deny_rate = 10,
 		.deny_burst = 100,
@@ -497,6 +505,7 @@ static void add_rule(
 		policy.flags |= BH_POLICY_SPILLED;
 	}
 	assert_int_equal(bpf_map_update_elem(fd, &key, &policy, BPF_ANY), 0);
+	configure_anew();
 }
 
 void allow(uint32_t program, enum bh_direction direction, uint32_t class, uint8_t protocol,
@@ -539,6 +548,7 @@ void spill(uint32_t program, enum bh_direction direction, uint32_t class, uint8_
 
 	add_rule(program, direction, class, NULL);
 	assert_int_equal(bpf_map_update_elem(bed_map("bh_spills"), &key, &value, BPF_ANY), 0);
+	configure_anew();
 }
 
 void use(const struct party *pod, uint32_t active, uint32_t pending)
@@ -611,12 +621,14 @@ void hold_nameless(const struct party *pod)
 void forget_interface(const struct party *pod)
 {
 	assert_int_equal(bpf_map_delete_elem(bed_map("bh_ifaces"), &pod->ifindex), 0);
+	configure_anew();
 }
 
 static void put_identity(const struct party *who, const struct bh_identity *identity)
 {
 	assert_int_equal(bpf_map_update_elem(bed_map("bh_addr4"), who->ip4, identity, BPF_ANY), 0);
 	assert_int_equal(bpf_map_update_elem(bed_map("bh_addr6"), who->ip6, identity, BPF_ANY), 0);
+	configure_anew();
 }
 
 void identify(const struct party *who, uint32_t class, uint32_t workload)
@@ -640,6 +652,7 @@ void no_identity(const struct party *who)
 {
 	bpf_map_delete_elem(bed_map("bh_addr4"), who->ip4);
 	bpf_map_delete_elem(bed_map("bh_addr6"), who->ip6);
+	configure_anew();
 }
 
 void block(int family, const uint8_t *address, unsigned bits, uint32_t class, uint32_t workload)
@@ -657,6 +670,7 @@ void block(int family, const uint8_t *address, unsigned bits, uint32_t class, ui
 		0);
 	bed_config.flags |= family == 4 ? BH_CONFIG_TRIE4 : BH_CONFIG_TRIE6;
 	configure();
+	configure_anew();
 }
 
 /* ---- What the dataplane reads -----------------------------------------------------------------

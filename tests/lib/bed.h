@@ -67,6 +67,8 @@ struct bpf_object *bed_object(void);
 extern struct bh_config bed_config;
 /* Puts bed_config in force. */
 void configure(void);
+/* … as the dataplane does after every change of what a judgement is made of. */
+void configure_anew(void);
 
 /* Jiffies a second, as the programs are told: more than any kernel's, so no test waits for time. */
 #define BED_HZ 10000u

@@ -278,7 +278,8 @@ __noinline int bh_judge(__u32 ask, __u32 broken)
 	j->direction = bh_judge_source_opened(p, ask, j->openers) == bh_packet_from_pod(p)
 			       ? BH_EGRESS
 			       : BH_INGRESS;
-	j->recall = may;
+	/* A forged packet says nothing about an honest one. */
+	j->recall = may && !j->refused;
 	return j->reason;
 }
 

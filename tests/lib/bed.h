@@ -118,6 +118,12 @@ enum where { NOWHERE, HALF_OPEN, SETTLED };
 enum where flow_of(const struct frame *f, struct bh_flow *ret_flow);
 /* Enters a flow, settled, or writes over the one that is there. */
 void flow_store(const struct frame *f, const struct bh_flow *flow);
+/* What the dataplane asks of the tables; `size`: how much of it. Returns enum bh_flow_done. */
+int flow_command(const struct bh_flow_request *request, size_t size);
+/* The key of a frame's flow. */
+void flow_key_of(const struct frame *f, union bh_flow_key *ret_key);
+/* The number of its entry; -1: there is none. */
+int64_t flow_at(const struct frame *f);
 /* Half-open flows of nobody's, seen now, wherever there is room. */
 void flows_fill(int family);
 /* From now on no flow finds a place. */
@@ -137,6 +143,8 @@ bool edge_find(
 uint64_t edges_packets(void);
 uint64_t edge_slot_packets(uint32_t slot);
 unsigned edge_index_count(void);
+/* Takes every edge out of the index. */
+void edges_retire(void);
 unsigned edge_free_count(void);
 /* Leaves `n` slots on the stack. */
 void edge_free_leave(unsigned n);

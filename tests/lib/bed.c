@@ -768,7 +768,7 @@ enum where flow_of(const struct frame *f, struct bh_flow *ret_flow)
 	return where;
 }
 
-"int64_t flow_at(const struct frame *f)
+int64_t flow_at(const struct frame *f)
 {
 	const struct flows *flows = flows_of(f->family);
 	enum where where;

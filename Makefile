@@ -142,6 +142,8 @@ $(B)/gen/assets.c: tools/embed docs/openapi.yaml $(B)/gen/page $(PAGE)/index.htm
 # No kernel headers beyond the UAPI ones; -idirafter because Debian keeps asm/ in a multiarch folder.
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \
 	-Iinclude -Ibpf -idirafter /usr/include/$(shell $(CC) -print-multiarch)
+# Processors that do not keep stores in order: bpf/lib/table.h.
+BPF_CFLAGS += $(if $(filter x86_64 i686,$(shell uname -m)),,-DBH_WEAK_ORDER)
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)

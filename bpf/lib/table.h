@@ -18,9 +18,21 @@
 
 #define BH_FLOW_NOWHERE 0xffffffffu
 
-/* What is written before it is there for others before what comes after; our writers and readers
- * need no more on processors that keep stores, and loads, in order. */
-#define bh_flow_barrier() asm volatile("" ::: "memory")
+/*
+ * What is written before it is there for others before what comes after; and what is read after
+ * something has been seen is no older. x86 does that by itself. Elsewhere (the makefile says so) it
+ * takes an atomic operation with a result, the one full barrier that BPF has.
+ */
+static __always_inline void bh_flow_barrier(void)
+{
+#ifdef BH_WEAK_ORDER
+	__u64 word = 0, before = __sync_fetch_and_add(&word, 1);
+
+	asm volatile("" : : "r"(before) : "memory");
+#else
+	asm volatile("" : : : "memory");
+#endif
+}
 
 /* ---- Where a flow belongs -------------------------------------------------------------------- */
 
@@ -196,6 +208,9 @@ static __always_inline struct bh_flow *bh_flow_there(struct bh_work *work, const
 
 	if (!ways || !bh_flow_key_is(bh_flow_key_in(ways, at, family), &work->key, family))
 		return NULL;
+#ifdef BH_WEAK_ORDER
+	bh_flow_barrier();
+#endif
 	return bh_flow_in(ways, at, family);
 }
 

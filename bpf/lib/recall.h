@@ -39,21 +39,18 @@ static __always_inline void bh_recall_key(
 	const struct bh_packet *p, __u32 ask, __u32 generation, struct bh_recall_key *ret_key)
 {
 	const __u64 *src = (const __u64 *)p->src, *dst = (const __u64 *)p->dst;
+	const __be16 port = ask == BH_ASK_SOURCE ? p->dport : p->sport;
+	const __u32 how = (p->outward ? BH_RECALL_OUTWARD : 0) | (p->blind ? BH_RECALL_BLIND : 0) |
+			  (p->flags & BH_PACKET_FROM_HOST ? BH_RECALL_HOST : 0) |
+			  (p->flags & BH_PACKET_PORTS ? BH_RECALL_PORTS : 0);
 
 	ret_key->src[0] = src[0];
 	ret_key->src[1] = src[1];
 	ret_key->dst[0] = dst[0];
 	ret_key->dst[1] = dst[1];
-	ret_key->ifindex = p->ifindex;
-	ret_key->port = ask == BH_ASK_SOURCE ? p->dport : p->sport;
-	ret_key->protocol = p->protocol;
-	ret_key->family = p->family;
-	ret_key->ask = ask;
-	ret_key->how = (p->outward ? BH_RECALL_OUTWARD : 0) | (p->blind ? BH_RECALL_BLIND : 0) |
-		       (p->flags & BH_PACKET_FROM_HOST ? BH_RECALL_HOST : 0) |
-		       (p->flags & BH_PACKET_PORTS ? BH_RECALL_PORTS : 0);
-	ret_key->reserved = 0;
-	ret_key->generation = generation;
+	ret_key->port =
+		p->ifindex | (__u64)port << 32 | (__u64)p->protocol << 48 | (__u64)p->family << 56;
+	ret_key->ask = ask | how << 8 | (__u64)generation << 32;
 }
 
 static __always_inline __u32 bh_recall_place(const struct bh_recall_key *key)

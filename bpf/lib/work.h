@@ -38,14 +38,8 @@ struct bh_judgement {
 struct bh_recall_key {
 	__u64 src[2];
 	__u64 dst[2];
-	__u32 ifindex;
-	__be16 port; /* of who is asked */
-	__u8 protocol;
-	__u8 family;
-	__u8 ask; /* 0: nothing is here */
-	__u8 how; /* BH_RECALL_* */
-	__u16 reserved;
-	__u32 generation;
+	__u64 port; /* of who is asked, with the interface, the protocol and the family */
+	__u64 ask;  /* BH_ASK_*, 0: nothing is here; with BH_RECALL_* and the generation */
 };
 _Static_assert(sizeof(struct bh_recall_key) == 48, "six words");
 

@@ -581,7 +581,7 @@ static void an_idle_edge_gives_its_slot_back_two_rounds_later(void **state)
 		.local = 77, .remote = 78, .port = 80, .protocol = 6, .family = 4, .verdict = 1};
 	struct bh_edge_key pair = key;
 	struct bh_edge_ref ref = {}, of_pair = {.ports = 1};
-	uint32_t slot;
+	uint32_t slot, generation;
 
 	pair.port = 0;
 	assert_int_equal(bpf_map_lookup_and_delete_elem(
@@ -600,7 +600,10 @@ static void an_idle_edge_gives_its_slot_back_two_rounds_later(void **state)
 	put_flow(1000, 20, ref.slot);
 	one_round();
 	one_round();
+	generation = node.object->config->generation;
 	bh_edges_pass(node.edges, NULL);
+	/* Nobody recalls its slot any more. */
+	assert_int_not_equal(node.object->config->generation, generation);
 	assert_true(
 		bpf_map_lookup_elem(node.object->map[BH_MAP_bh_edge_index], &key, &of_pair) < 0);
 	assert_true(

@@ -252,6 +252,16 @@ static void an_update_that_fails_is_known_as_one_cut_short(void **state)
 	bh_change_free(change);
 }
 
+static void nothing_judged_before_a_change_is_recalled_after_it(void **state)
+{
+	uint32_t generation;
+
+	writes_addresses_blocks_and_programs(state);
+	generation = object->config->generation;
+	apply(update_new(2, false), 0, NULL);
+	assert_int_not_equal(object->config->generation, generation);
+}
+
 static void a_program_change_moves_only_its_endpoint(void **state)
 {
 	struct update *update = update_new(1, true);
@@ -289,12 +299,14 @@ static void refuses_what_does_not_fit_and_changes_nothing(void **state)
 static void local_addresses_keep_their_slot_through_changes(void **state)
 {
 	struct update *update = update_new(1, true);
-	uint32_t ip = ip4("10.0.0.1");
+	uint32_t ip = ip4("10.0.0.1"), generation;
 	struct bh_identity identity;
 
 	add_address(update, "10.0.0.1", 5, 50);
 	apply(update, 0, NULL);
+	generation = object->config->generation;
 	assert_int_equal(bh_tables_set_local(&tables, 4, &ip, 9), 0);
+	assert_int_not_equal(object->config->generation, generation);
 	update = update_new(2, true);
 	add_address(update, "10.0.0.1", 6, 50);
 	apply(update, 0, NULL);
@@ -506,6 +518,7 @@ int main(void)
 		TEST(refuses_what_does_not_fit_and_changes_nothing),
 		TEST(local_addresses_keep_their_slot_through_changes),
 		TEST(a_restart_reads_back_what_is_in_force),
+		TEST(nothing_judged_before_a_change_is_recalled_after_it),
 		TEST(a_program_left_half_written_is_written_anew),
 		TEST(no_packet_meets_half_a_change),
 	};

@@ -240,7 +240,7 @@ static void end_round(struct bh_flows *flows)
 	flows->rounds++;
 }
 
-static void look_at(struct bh_flows *flows, const struct bh_flow_table *table, uint32_t at,
+static void look_at(struct bh_flows *flows, struct bh_flow_table *table, uint32_t at,
 	const struct bh_clock *clock)
 {
 	union bh_flow_key key;
@@ -261,7 +261,7 @@ static void look_at(struct bh_flows *flows, const struct bh_flow_table *table, u
 
 bool bh_flows_step(struct bh_flows *flows)
 {
-	const struct bh_flow_table *table;
+	struct bh_flow_table *table;
 	struct bh_clock clock;
 	uint32_t end, read = 0;
 
@@ -281,6 +281,7 @@ bool bh_flows_step(struct bh_flows *flows)
 	if (flows->set < table->n_sets)
 		return true;
 	flows->set = 0;
+	bh_flow_table_rest(table);
 	if (++flows->at == TABLES)
 		end_round(flows);
 	return flows->at < TABLES;

@@ -61,8 +61,11 @@ def begin(text, env):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    process.stdin.write(text if isinstance(text, str) else json.dumps(text))
-    process.stdin.close()
+    try:
+        process.stdin.write(text if isinstance(text, str) else json.dumps(text))
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # it has said no already, for its environment, and reads nothing
     process.stdin = None
     return process
 

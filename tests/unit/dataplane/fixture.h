@@ -397,10 +397,10 @@ static inline struct bh_change *change_of(struct update *update)
 /* ---- Flows ---- */
 
 /* Where a key's flow is, by looking at all of them; -1: nowhere. */
-static inline int64_t flow_at(const struct bh_object *object, uint8_t family,
+static inline int64_t flow_at(struct bh_object *object, uint8_t family,
 	const union bh_flow_key *key, struct bh_flow *ret_flow)
 {
-	const struct bh_flow_table *table = &object->flows[family == 6];
+	struct bh_flow_table *table = &object->flows[family == 6];
 	union bh_flow_key other;
 	bool settled;
 

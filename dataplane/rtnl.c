@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <netlink/errno.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
@@ -109,6 +110,10 @@ int bh_rtnl_dump(struct nl_sock *sock, int type, const void *header, size_t head
 		if (!msg || nlmsg_append(msg, (void *)header, header_size, NLMSG_ALIGNTO) < 0)
 			return -ENOMEM;
 		if (attribute && nla_put_u32(msg, attribute, value) < 0)
+			return -ENOMEM;
+		/* A link's statistics are most of it, and nobody here wants them. */
+		if (type == RTM_GETLINK &&
+			nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) < 0)
 			return -ENOMEM;
 		err = dump_once(sock, msg, &dump);
 	}

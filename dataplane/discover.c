@@ -296,9 +296,8 @@ static int dump_addresses(struct nl_sock *sock, struct scan *scan, bh_rtnl_visit
 
 static int scan_namespace(struct nl_sock *sock, struct scan *scan)
 {
-	struct ifinfomsg header = {.ifi_family = AF_UNSPEC};
-	int err = bh_rtnl_dump(sock, RTM_GETLINK, &header, sizeof(header), IFLA_TARGET_NETNSID,
-		(uint32_t)scan->nsid, on_peer_link, scan);
+	int err = bh_rtnl_dump_veths(
+		sock, IFLA_TARGET_NETNSID, (uint32_t)scan->nsid, on_peer_link, scan);
 
 	if (!err)
 		err = dump_addresses(sock, scan, on_peer_address);
@@ -481,11 +480,10 @@ static void on_asked_address(const struct nlmsghdr *message, void *arg)
 int bh_discovery_ask_peer(struct bh_discovery *discovery, struct bh_place *place,
 	struct bh_peer_addresses *ret_addresses)
 {
-	struct ifinfomsg header = {.ifi_family = AF_UNSPEC};
 	struct bh_peer_addresses addresses = {};
 	struct peer peer = {.place = place, .addresses = &addresses};
-	int err = bh_rtnl_dump(discovery->sock, RTM_GETLINK, &header, sizeof(header),
-		IFLA_TARGET_NETNSID, (uint32_t)place->nsid, on_asked_link, &peer);
+	int err = bh_rtnl_dump_veths(
+		discovery->sock, IFLA_TARGET_NETNSID, (uint32_t)place->nsid, on_asked_link, &peer);
 
 	if (!err && !peer.found)
 		err = -ENODEV;

@@ -98,10 +98,20 @@ static int dump_once(struct nl_sock *sock, struct nl_msg *msg, struct dump *dump
 	return r < 0 ? -EIO : 0;
 }
 
-int bh_rtnl_dump(struct nl_sock *sock, int type, const void *header, size_t header_size,
-	uint16_t attribute, uint32_t value, bh_rtnl_visit visit, void *arg)
+static int put_kind(struct nl_msg *msg, const char *kind)
 {
-	struct dump dump = {.visit = visit, .arg = arg};
+	struct nlattr *info = nla_nest_start(msg, IFLA_LINKINFO);
+
+	if (!info || nla_put_string(msg, IFLA_INFO_KIND, kind) < 0)
+		return -ENOMEM;
+	nla_nest_end(msg, info);
+	return 0;
+}
+
+static int dump(struct nl_sock *sock, int type, const char *kind, const void *header,
+	size_t header_size, uint16_t attribute, uint32_t value, bh_rtnl_visit visit, void *arg)
+{
+	struct dump state = {.visit = visit, .arg = arg};
 	int err = -EAGAIN;
 
 	for (int i = 0; i < TRIES && err == -EAGAIN; i++) {
@@ -115,7 +125,24 @@ int bh_rtnl_dump(struct nl_sock *sock, int type, const void *header, size_t head
 		if (type == RTM_GETLINK &&
 			nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) < 0)
 			return -ENOMEM;
-		err = dump_once(sock, msg, &dump);
+		if (kind && put_kind(msg, kind) < 0)
+			return -ENOMEM;
+		err = dump_once(sock, msg, &state);
 	}
 	return err == -EAGAIN ? 0 : err;
+}
+
+int bh_rtnl_dump(struct nl_sock *sock, int type, const void *header, size_t header_size,
+	uint16_t attribute, uint32_t value, bh_rtnl_visit visit, void *arg)
+{
+	return dump(sock, type, NULL, header, header_size, attribute, value, visit, arg);
+}
+
+int bh_rtnl_dump_veths(
+	struct nl_sock *sock, uint16_t attribute, uint32_t value, bh_rtnl_visit visit, void *arg)
+{
+	struct ifinfomsg header = {.ifi_family = AF_UNSPEC};
+
+	return dump(
+		sock, RTM_GETLINK, "veth", &header, sizeof(header), attribute, value, visit, arg);
 }

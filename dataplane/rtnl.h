@@ -29,4 +29,11 @@ typedef void (*bh_rtnl_visit)(const struct nlmsghdr *message, void *arg);
 int bh_rtnl_dump(struct nl_sock *sock, int type, const void *header, size_t header_size,
 	uint16_t attribute, uint32_t value, bh_rtnl_visit visit, void *arg);
 
+/*
+ * The same for links, of which the kernel is asked for veths only: a pod's namespace has a tunnel
+ * device or two of each kind that the kernel knows. An old kernel may show the others as well.
+ */
+int bh_rtnl_dump_veths(
+	struct nl_sock *sock, uint16_t attribute, uint32_t value, bh_rtnl_visit visit, void *arg);
+
 #endif

@@ -5,11 +5,16 @@
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "dataplane/rtnl.h"
 #include "proto/cleanup.h"
 
 static const struct {
@@ -280,11 +285,30 @@ int bh_links_tcx_chain(uint32_t ifindex, enum bh_link_place place, uint32_t *ret
 	return err < 0 ? err : (int)n;
 }
 
+static void on_xdp_link(const struct nlmsghdr *message, void *arg)
+{
+	struct nlattr *attrs[IFLA_MAX + 1], *xdp[IFLA_XDP_MAX + 1];
+
+	if (message->nlmsg_type == RTM_NEWLINK &&
+		nlmsg_parse((struct nlmsghdr *)message, sizeof(struct ifinfomsg), attrs, IFLA_MAX,
+			NULL) >= 0 &&
+		attrs[IFLA_XDP] &&
+		nla_parse_nested(xdp, IFLA_XDP_MAX, attrs[IFLA_XDP], NULL) >= 0 &&
+		xdp[IFLA_XDP_PROG_ID])
+		*(uint32_t *)arg = nla_get_u32(xdp[IFLA_XDP_PROG_ID]);
+}
+
+/* Not bpf_xdp_query_id(): for each interface that lists all there are. */
 int bh_links_xdp_program(uint32_t ifindex, uint32_t *ret_id)
 {
-	__u32 id = 0;
-	int err = bpf_xdp_query_id((int)ifindex, 0, &id);
+	struct nl_sock *sock;
+	uint32_t id = 0;
+	int err = bh_rtnl_open(&sock);
 
+	if (err < 0)
+		return err;
+	err = bh_rtnl_ask_link(sock, ifindex, on_xdp_link, &id);
+	bh_rtnl_close(sock);
 	if (!err)
 		*ret_id = id;
 	return err;

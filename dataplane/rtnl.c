@@ -138,6 +138,18 @@ int bh_rtnl_dump(struct nl_sock *sock, int type, const void *header, size_t head
 	return dump(sock, type, NULL, header, header_size, attribute, value, visit, arg);
 }
 
+int bh_rtnl_ask_link(struct nl_sock *sock, uint32_t ifindex, bh_rtnl_visit visit, void *arg)
+{
+	_cleanup_(msg_cleanup) struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETLINK, 0);
+	struct ifinfomsg header = {.ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex};
+	struct dump state = {.visit = visit, .arg = arg};
+
+	if (!msg || nlmsg_append(msg, &header, sizeof(header), NLMSG_ALIGNTO) < 0 ||
+		nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) < 0)
+		return -ENOMEM;
+	return dump_once(sock, msg, &state);
+}
+
 int bh_rtnl_dump_veths(
 	struct nl_sock *sock, uint16_t attribute, uint32_t value, bh_rtnl_visit visit, void *arg)
 {

@@ -29,9 +29,13 @@ typedef void (*bh_rtnl_visit)(const struct nlmsghdr *message, void *arg);
 int bh_rtnl_dump(struct nl_sock *sock, int type, const void *header, size_t header_size,
 	uint16_t attribute, uint32_t value, bh_rtnl_visit visit, void *arg);
 
+/* Asks about one link of this namespace. Returns 0 or -errno: -ENODEV if there is none. */
+int bh_rtnl_ask_link(struct nl_sock *sock, uint32_t ifindex, bh_rtnl_visit visit, void *arg);
+
 /*
- * The same for links, of which the kernel is asked for veths only: a pod's namespace has a tunnel
- * device or two of each kind that the kernel knows. An old kernel may show the others as well.
+ * As bh_rtnl_dump() for links, of which the kernel is asked for veths only: a pod's namespace has a
+ * tunnel device or two of each kind that the kernel knows. An old kernel may show the others as
+ * well.
  */
 int bh_rtnl_dump_veths(
 	struct nl_sock *sock, uint16_t attribute, uint32_t value, bh_rtnl_visit visit, void *arg);

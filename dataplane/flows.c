@@ -267,8 +267,9 @@ bool bh_flows_step(struct bh_flows *flows)
 
 	if (flows->at == TABLES)
 		return false;
+	/* No memory now: the next round's time goes on with this one. */
 	if (bh_object_clock(flows->object, &clock) < 0)
-		return true; /* no memory now; later perhaps */
+		return false;
 	table = &flows->object->flows[flows->at];
 	end = table->n_sets - flows->set > SLICE ? flows->set + SLICE : table->n_sets;
 	for (; flows->set < end && read < SLICE; flows->set++) {
